@@ -1,0 +1,84 @@
+"""What a provider process is told and what it tells: its configuration, its faults, its first line.
+
+The harness writes a `ProviderConfig` as JSON, starts `python -m harness.providers CONFIG`, and reads one
+`Ready` line from its standard output. From then on it speaks to the control API (control.py) and takes the
+journal from there. The same structs configure a provider on a simulated clock.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Credentials of one route (or of the harness's canary) with a provider."""
+
+    username: str
+    secret: str  # password, access token or API key
+    canary: bool = False  # the harness's own: exempt from limits, its receipts are marked
+
+
+class RouteListener(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One route's way in. Each listener comes twice: the real one, and one that rejects every login."""
+
+    route: str
+    account: Account
+    host: str = "127.0.0.1"
+    port: int = 0
+    rejecting_port: int = 0
+
+
+class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    name: str
+    preset: str
+    listeners: list[RouteListener]
+    canary_account: Account
+    seed: int = 0
+    limits: dict[str, float | int] = {}  # checked by the preset's own model
+    system_canaries: list[str] = []  # recipients that the SUT's own probes use
+    control_host: str = "127.0.0.1"
+    control_port: int = 0
+    journal_path: str | None = None  # JSONL, one numbered record a line
+    pack_path: str | None = None  # bodies, append-only
+    tls_cert_path: str | None = None
+    tls_key_path: str | None = None
+    relay: str | None = None  # host:port of an SMTP inbox that gets a copy of what was accepted
+
+
+class BoundListener(msgspec.Struct, frozen=True, kw_only=True):
+    route: str
+    endpoint: str  # smtp | api
+    port: int
+    rejecting_port: int
+
+
+class Ready(msgspec.Struct, frozen=True, kw_only=True):
+    provider: str
+    control_port: int
+    listeners: list[BoundListener]
+
+
+class ProviderFault(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A fault inside a provider. Selection is deterministic: the n-th matching attempt, or a seeded hash.
+
+    `type` is `refuse` (answer `code` and `text`, or the preset's own `named` answer) or `ack-loss` (take the
+    message, then drop the connection in place of the answer). The canary account is always selected and
+    never counted.
+    """
+
+    id: str
+    type: str
+    route: str | None = None  # None: every route of this provider
+    code: int | None = None
+    text: str | None = None
+    named: str | None = None  # e.g. "server-busy"
+    share: float = 1.0
+    every: int | None = None  # every n-th matching attempt
+    count: int | None = None  # at most so many
+    class_: str | None = msgspec.field(name="class", default=None)  # by the X-Harness-Class header
+
+
+class FaultStatus(msgspec.Struct, frozen=True, kw_only=True):
+    fault: ProviderFault
+    matched: int
+    acted: int
