@@ -1,0 +1,33 @@
+"""What a test needs from the machine: real programs, found on PATH or among the project's own tools.
+
+A test that needs one asks here. Where the program is absent the test is skipped, and says why; with
+HARNESS_REQUIRE_REAL=1 in the environment its absence is a failure, so that a gate cannot turn green by
+having nothing to test with.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+TOOLS = Path(__file__).resolve().parent.parent / ".tools"
+
+
+def find_tool(name: str) -> Path | None:
+    """The program `name`, from PATH first, else from the project's `.tools`; None if it is in neither."""
+    found = shutil.which(name) or shutil.which(name, path=str(TOOLS))
+    return Path(found) if found else None
+
+
+def require_tool(name: str) -> Path:
+    """The program `name`; skips the test if it is absent, or fails it where real programs are required."""
+    found = find_tool(name)
+    if found is not None:
+        return found
+    reason = f"{name} is neither on PATH nor in {TOOLS}"
+    if os.environ.get("HARNESS_REQUIRE_REAL") == "1":
+        pytest.fail(f"{reason}, and HARNESS_REQUIRE_REAL=1 forbids to go without", pytrace=False)
+    pytest.skip(reason)
