@@ -58,7 +58,9 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     listeners: list[BoundListener]
 
 
-class ProviderFault(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ProviderFault(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
     """A fault inside a provider. Selection is deterministic: the n-th matching attempt, or a seeded hash.
 
     `type` is `refuse` (answer `code` and `text`, or the preset's own `named` answer) or `ack-loss` (take the
@@ -72,6 +74,7 @@ class ProviderFault(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     code: int | None = None
     text: str | None = None
     named: str | None = None  # e.g. "server-busy"
+    stage: str | None = None  # where in an attempt; None: the named answer's own, or the engine's default
     share: float = 1.0
     every: int | None = None  # every n-th matching attempt
     count: int | None = None  # at most so many

@@ -1,0 +1,98 @@
+"""The control API of a provider: its journal, its faults, its clock, its end.
+
+It is served in the provider's own loop, on a port of its own that no proxy is in front of. `GET
+/journal?after=N` streams records as they are written, so that the harness neither polls nor misses one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from harness.providers.clock import Clock
+from harness.providers.errors import FaultRefused
+from harness.providers.faults import FaultTable
+from harness.providers.ledger import Ledger
+from harness.providers.preset import Engine
+from harness.providers.wire import ProviderFault
+
+
+def control_app(
+    *, ledger: Ledger, faults: FaultTable[Any], clock: Clock, engine: Engine, stop: asyncio.Event
+) -> Starlette:
+    """The application; `stop` is set by POST /shutdown."""
+
+    async def health(_: Request) -> Response:
+        return _json({"status": "ok", "provider": ledger.provider})
+
+    async def now(_: Request) -> Response:
+        return _json({"now_ns": clock.now_ns()})
+
+    async def journal(request: Request) -> Response:
+        after = request.query_params.get("after", "0")
+        if not after.isdecimal():
+            return _error(400, f"after={after!r} is not a record number")
+        endless = request.query_params.get("follow", "1") != "0"
+        return StreamingResponse(
+            ledger.follow(int(after), endless=endless), media_type="application/x-ndjson"
+        )
+
+    async def stats(_: Request) -> Response:
+        return _json(
+            {
+                "last_n": ledger.last_n,
+                "connections": dict(engine.connections()),
+                "accepted": dict(ledger.handed_off),
+                **engine.stats(),
+            }
+        )
+
+    async def list_faults(_: Request) -> Response:
+        return _json(faults.list())
+
+    async def put_fault(request: Request) -> Response:
+        fault_id = request.path_params["id"]
+        try:
+            fault = msgspec.json.decode(await request.body(), type=ProviderFault)
+            if fault.id != fault_id:
+                return _error(400, f"the fault calls itself {fault.id!r}, the path {fault_id!r}")
+            return _json(faults.put(fault))
+        except (msgspec.DecodeError, FaultRefused) as error:
+            return _error(400, str(error))
+
+    async def delete_fault(request: Request) -> Response:
+        fault_id = request.path_params["id"]
+        if faults.delete(fault_id) is None:
+            return _error(404, f"there is no fault {fault_id!r}")
+        return Response(status_code=204)
+
+    async def shutdown(_: Request) -> Response:
+        stop.set()
+        return Response(status_code=202)
+
+    return Starlette(
+        routes=[
+            Route("/health", health),
+            Route("/clock", now),
+            Route("/journal", journal),
+            Route("/stats", stats),
+            Route("/faults", list_faults),
+            Route("/faults/{id}", put_fault, methods=["PUT"]),
+            Route("/faults/{id}", delete_fault, methods=["DELETE"]),
+            Route("/shutdown", shutdown, methods=["POST"]),
+        ]
+    )
+
+
+def _json(content: object, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(content), status_code=status, media_type="application/json")
+
+
+def _error(status: int, message: str) -> Response:
+    return _json({"error": message}, status)

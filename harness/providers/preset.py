@@ -1,0 +1,95 @@
+"""What a preset is to the rest: one provider's looks and rules, dated, served by one engine.
+
+A preset is a module of harness.providers.presets that sets `PRESET`. Describing and checking (`limits`,
+`answers`, `place_fault`) needs no running provider, so a scenario can be checked against it at load.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Protocol
+
+from pydantic import BaseModel
+
+from harness.providers.bodies import BodyPack
+from harness.providers.clock import Clock
+from harness.providers.faults import FaultTable, Placed
+from harness.providers.ids import SeededIds
+from harness.providers.ledger import Ledger
+from harness.providers.wire import BoundListener, ProviderConfig, ProviderFault
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """All that an engine may use of the world."""
+
+    config: ProviderConfig
+    clock: Clock
+    ledger: Ledger
+    pack: BodyPack
+    faults: FaultTable[Any]
+    limits: BaseModel  # an instance of the preset's own model
+    ids: SeededIds
+
+
+class Engine(Protocol):
+    """One running provider's listeners."""
+
+    async def start(self) -> list[BoundListener]:
+        """Listen for every route of the configuration; raises ConfigError."""
+        ...
+
+    async def close(self) -> None:
+        """Stop listening, end every connection, leave no task behind. Records may still be written."""
+        ...
+
+    def connections(self) -> Mapping[str, int]:
+        """Open connections by route."""
+        ...
+
+    def stats(self) -> Mapping[str, Any]:
+        """More numbers for GET /stats, such as those of a relay."""
+        ...
+
+
+class Preset(Protocol):
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def summary(self) -> str:
+        """One line for `harness providers`."""
+        ...
+
+    @property
+    def dated(self) -> date:
+        """When the provider was last looked at."""
+        ...
+
+    @property
+    def engine(self) -> str:
+        """smtp, http, ..."""
+        ...
+
+    @property
+    def limits(self) -> type[BaseModel]:
+        """The model of `limits:` in a scenario; its defaults are the provider's own."""
+        ...
+
+    @property
+    def answers(self) -> Mapping[str, str]:
+        """The named answers that `refuse` can give, each with what it looks like."""
+        ...
+
+    @property
+    def scheme(self) -> str:
+        """The scheme of a route's URL, such as smtp+starttls."""
+        ...
+
+    def place_fault(self, fault: ProviderFault) -> Placed[Any]:
+        """Stage and answer of a fault; raises FaultRefused with the valid choices."""
+        ...
+
+    def build(self, context: Context) -> Engine: ...

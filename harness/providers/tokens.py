@@ -1,0 +1,101 @@
+"""Which logical message an attempt belongs to.
+
+The token travels in the recipient (`c.<token>@...`), in `X-Harness-Token` and as a nonce in the body
+(`ref: hn-<token>-nh`). The recipient wins; where it has not that form (a pool of real addresses), the header,
+then the nonce. Never the Message-ID: a client library gives the two copies of one message two of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Collection
+from enum import StrEnum
+
+import msgspec
+
+TOKEN = r"(?:[a-z2-7]{16}|canary[0-9]+)"
+_RECIPIENT = re.compile(rf"c\.({TOKEN})@", re.IGNORECASE)
+_CANARY_RECIPIENT = re.compile(r"c\.canary[0-9]+@canary\.example", re.IGNORECASE)
+_TOKEN_HEADER = re.compile(
+    rb"^x-harness-token:[ \t]*(%s)[ \t]*\r?$" % TOKEN.encode(), re.IGNORECASE | re.MULTILINE
+)
+_CLASS_HEADER = re.compile(rb"^x-harness-class:[ \t]*([^\r\n]*?)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
+_NONCE = re.compile(rb"hn-(%s)-nh" % TOKEN.encode())
+_END_OF_HEADERS = re.compile(rb"\r?\n\r?\n")
+
+
+class Carrier(StrEnum):
+    RECIPIENT = "recipient"
+    HEADER = "header"
+    NONCE = "nonce"
+
+
+class Canary(StrEnum):
+    HARNESS = "harness"
+    SYSTEM = "system"
+
+
+class Carried(msgspec.Struct, frozen=True, kw_only=True):
+    """What a message's content says of itself, before the recipient has its word."""
+
+    header: str | None = None
+    nonce: str | None = None
+    class_: str | None = None
+    sha256: str | None = None
+
+
+NOTHING_CARRIED = Carried()
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    token: str | None
+    carriers: list[str]  # those that name this very token
+
+
+def read_content(headers: bytes, body: bytes, whole: bytes | None = None) -> Carried:
+    """Read the carriers of one message. The hash is of `whole`, by default headers and body together."""
+    token, class_, nonce = _TOKEN_HEADER.search(headers), _CLASS_HEADER.search(headers), _NONCE.search(body)
+    return Carried(
+        header=token[1].decode().lower() if token else None,
+        nonce=nonce[1].decode() if nonce else None,
+        class_=class_[1].decode("utf-8", "replace") or None if class_ else None,
+        sha256=hashlib.sha256(headers + body if whole is None else whole).hexdigest(),
+    )
+
+
+def read_message(message: bytes) -> Carried:
+    """Read the carriers of a message as it came over SMTP (headers, empty line, body)."""
+    end = _END_OF_HEADERS.search(message)
+    split = end.end() if end else len(message)
+    return read_content(message[:split], message[split:], message)
+
+
+def recipient_token(recipient: str | None) -> str | None:
+    match = _RECIPIENT.match(recipient) if recipient else None
+    return match[1].lower() if match else None
+
+
+def identify(recipient: str | None, carried: Carried = NOTHING_CARRIED) -> Identity:
+    """The token of one (attempt, recipient), and the carriers that agree on it."""
+    named = {
+        Carrier.RECIPIENT: recipient_token(recipient),
+        Carrier.HEADER: carried.header,
+        Carrier.NONCE: carried.nonce,
+    }
+    token = next((value for value in named.values() if value is not None), None)
+    return Identity(
+        token=token,
+        carriers=[carrier.value for carrier, value in named.items() if value is not None and value == token],
+    )
+
+
+def canary_of(
+    recipient: str | None, *, canary_account: bool, system_canaries: Collection[str]
+) -> Canary | None:
+    """Whose probe this is: the harness's (by account, or by its own recipients), the SUT's, or nobody's."""
+    if canary_account or (recipient and _CANARY_RECIPIENT.fullmatch(recipient)):
+        return Canary.HARNESS
+    if recipient and recipient.lower() in system_canaries:
+        return Canary.SYSTEM
+    return None
