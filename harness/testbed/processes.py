@@ -51,17 +51,22 @@ class ChildProcess:
         env: Mapping[str, str],
         cwd: Path | None = None,
         pipe_stdout: bool = False,
+        stdin: int = asyncio.subprocess.DEVNULL,
+        output: int | None = None,
     ) -> None:
-        """Start it. Raises ProcessError where the program is not there or cannot be run."""
+        """Start it; `output` is a file descriptor that takes its output in place of the log.
+
+        Raises ProcessError where the program is not there or cannot be run.
+        """
         self._ledger.making(What.PROCESS, self.name)
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
         with self.log_path.open("ab") as log:
             try:
                 self._process = await asyncio.create_subprocess_exec(
                     *argv,
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=asyncio.subprocess.PIPE if pipe_stdout else log,
-                    stderr=log,
+                    stdin=stdin,
+                    stdout=asyncio.subprocess.PIPE if pipe_stdout else output or log,
+                    stderr=output or log,
                     env={**env, MARKER: self._ledger.marker},
                     cwd=cwd,
                     start_new_session=True,

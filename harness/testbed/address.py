@@ -1,0 +1,55 @@
+"""Where the SUT finds a route: the proxy's address and the route's own credentials, never the provider's.
+
+The provider's address is the harness's secret; the SUT is given the proxy's, so that no connection bypasses
+the faults.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+
+@dataclass(frozen=True)
+class RouteAddress:
+    """One route's sending endpoint as a client sees it. `scheme` as in `smtp+starttls` or `sendgrid+http`."""
+
+    route: str
+    scheme: str
+    host: str
+    port: int
+    username: str = ""
+    password: str = ""
+
+    @property
+    def url(self) -> str:
+        """The whole address in one string, credentials percent-encoded."""
+        login = f"{quote(self.username, safe='')}:{quote(self.password, safe='')}@" if self.username else ""
+        return f"{self.scheme}://{login}{self.host}:{self.port}"
+
+    @property
+    def base_url(self) -> str:
+        """For HTTP APIs: scheme, host and port alone."""
+        transport = self.scheme.rpartition("+")[2] if self.is_http else self.scheme
+        return f"{transport}://{self.host}:{self.port}"
+
+    @property
+    def api_key(self) -> str:
+        return self.password
+
+    @property
+    def is_http(self) -> bool:
+        return self.scheme.endswith(("+http", "+https"))
+
+    def template_context(self) -> dict[str, str | int]:
+        """What `{{ routes.<name>.… }}` offers."""
+        return {
+            "url": self.url,
+            "base_url": self.base_url,
+            "scheme": self.scheme,
+            "host": self.host,
+            "port": self.port,
+            "username": self.username,
+            "password": self.password,
+            "api_key": self.api_key,
+        }

@@ -1,0 +1,181 @@
+"""The harness's own canary: proves, through the same proxy as the SUT, that a fault acts and that it is gone.
+
+Three depths: the transport (does anything answer, how fast), a login, and a whole message. A canary reports
+what it saw and judges nothing; fault injectors compare that with what their fault should look like.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import ssl
+from dataclasses import dataclass
+from email.message import EmailMessage
+from enum import StrEnum
+from pathlib import Path
+
+import aiosmtplib
+import httpx
+
+from harness.providers.wire import Account
+from harness.testbed.address import RouteAddress
+
+
+class Saw(StrEnum):
+    """What the canary met."""
+
+    OK = "ok"
+    CONNECT_REFUSED = "connection refused"
+    NO_ANSWER = "no answer"
+    RESET = "reset"
+    CLOSED = "closed without an answer"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True)
+class Sighting:
+    saw: Saw
+    elapsed_ms: float
+    code: int | None = None
+    text: str = ""
+    token: str | None = None
+
+    def detail(self) -> dict[str, object]:
+        found: dict[str, object] = {"saw": self.saw.value, "elapsed_ms": round(self.elapsed_ms, 1)}
+        if self.code is not None:
+            found |= {"code": self.code, "text": self.text}
+        if self.token is not None:
+            found["token"] = self.token
+        return found
+
+
+class Canary:
+    """A client of one route's proxy, with an account that providers exempt from limits and mark."""
+
+    def __init__(self, address: RouteAddress, account: Account | None, ca_path: Path | None) -> None:
+        self._address = address
+        self._account = account
+        self._ca_path = ca_path
+        self._numbers = itertools.count(1)
+
+    async def transport(self, timeout_s: float) -> Sighting:
+        """Connect and wait for the first byte (SMTP speaks first; HTTP is asked something)."""
+        started = asyncio.get_running_loop().time()
+        writer: asyncio.StreamWriter | None = None
+        code = None
+        try:
+            async with asyncio.timeout(timeout_s):
+                reader, writer = await asyncio.open_connection(self._address.host, self._address.port)
+                if self._address.is_http:
+                    writer.write(b"GET /harness-canary HTTP/1.1\r\nHost: canary.example\r\n\r\n")
+                    await writer.drain()
+                line = await reader.readline()
+                saw = Saw.OK if line else Saw.CLOSED
+                if not self._address.is_http and line[:3].isdigit():
+                    code = int(line[:3])
+                    if code >= 400:
+                        saw = Saw.REJECTED
+        except TimeoutError:
+            saw = Saw.NO_ANSWER
+        except ConnectionRefusedError:
+            saw = Saw.CONNECT_REFUSED
+        except (ConnectionResetError, BrokenPipeError):
+            saw = Saw.RESET
+        finally:
+            if writer is not None:
+                writer.transport.abort()
+        elapsed_ms = (asyncio.get_running_loop().time() - started) * 1000
+        return Sighting(saw=saw, elapsed_ms=elapsed_ms, code=code)
+
+    async def login(self, timeout_s: float) -> Sighting:
+        """Authenticate, send nothing."""
+        return await self._speak(timeout_s, message=False)
+
+    async def send(self, timeout_s: float) -> Sighting:
+        """Send one message to the canary's own recipient."""
+        return await self._speak(timeout_s, message=True)
+
+    async def _speak(self, timeout_s: float, *, message: bool) -> Sighting:
+        token = f"canary{next(self._numbers):04d}" if message else None
+        started = asyncio.get_running_loop().time()
+        code: int | None = None
+        text = ""
+        try:
+            async with asyncio.timeout(timeout_s):
+                if self._address.is_http:
+                    code, text = await self._http(token, timeout_s)
+                else:
+                    await self._smtp(token, timeout_s)
+            saw = Saw.OK if code is None or code < 400 else Saw.REJECTED
+        except aiosmtplib.SMTPResponseException as error:
+            code, text, saw = error.code, error.message, Saw.REJECTED
+        except aiosmtplib.SMTPRecipientsRefused as error:
+            first = error.recipients[0]
+            code, text, saw = first.code, first.message, Saw.REJECTED
+        except (TimeoutError, aiosmtplib.SMTPTimeoutError, httpx.TimeoutException):
+            saw = Saw.NO_ANSWER
+        except (ConnectionRefusedError, aiosmtplib.SMTPConnectError, httpx.ConnectError):
+            saw = Saw.CONNECT_REFUSED
+        except (aiosmtplib.SMTPServerDisconnected, ConnectionError, httpx.TransportError):
+            saw = Saw.CLOSED
+        elapsed_ms = (asyncio.get_running_loop().time() - started) * 1000
+        return Sighting(saw=saw, elapsed_ms=elapsed_ms, code=code, text=text, token=token)
+
+    def _tls(self) -> ssl.SSLContext | None:
+        if self._ca_path is None:
+            return None
+        return ssl.create_default_context(cafile=str(self._ca_path))
+
+    async def _smtp(self, token: str | None, timeout_s: float) -> None:
+        starttls = "starttls" in self._address.scheme
+        client = aiosmtplib.SMTP(
+            hostname=self._address.host,
+            port=self._address.port,
+            timeout=timeout_s,
+            start_tls=starttls,
+            tls_context=self._tls() if starttls else None,
+        )
+        await client.connect()
+        try:
+            if self._account is not None:
+                await client.login(self._account.username, self._account.secret)
+            if token is not None:
+                await client.send_message(canary_message(token))
+            await client.quit()
+        finally:
+            client.close()
+
+    async def _http(self, token: str | None, timeout_s: float) -> tuple[int, str]:
+        secret = self._account.secret if self._account else ""
+        headers = {"Authorization": f"Bearer {secret}"}
+        async with httpx.AsyncClient(
+            base_url=self._address.base_url, headers=headers, timeout=timeout_s, trust_env=False
+        ) as client:
+            if token is None:
+                answer = await client.get("/v3/scopes")
+            else:
+                answer = await client.post("/v3/mail/send", json=_sendgrid_body(token))
+            return answer.status_code, answer.text[:200]
+
+
+def canary_recipient(token: str) -> str:
+    return f"c.{token}@canary.example"
+
+
+def canary_message(token: str) -> EmailMessage:
+    message = EmailMessage()
+    message["From"] = "harness@canary.example"
+    message["To"] = canary_recipient(token)
+    message["Subject"] = "canary"
+    message["X-Harness-Token"] = token
+    message.set_content(f"ref: hn-{token}-nh\n")
+    return message
+
+
+def _sendgrid_body(token: str) -> dict[str, object]:
+    return {
+        "personalizations": [{"to": [{"email": canary_recipient(token)}]}],
+        "from": {"email": "harness@canary.example"},
+        "subject": "canary",
+        "content": [{"type": "text/plain", "value": f"ref: hn-{token}-nh"}],
+    }

@@ -1,0 +1,298 @@
+"""Putting faults in place and taking them away: inject, confirm (read back), act (canary), remove.
+
+One class per kind of fault. Each proves its work through the harness's own canary, on the same proxy as the SUT:
+that the fault acts, and after the removal that the way is free again. What cannot be proved is an InjectionError.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from harness.history.events import Receipt, ReceiptResult
+from harness.providers.wire import ProviderFault
+from harness.scenario.timeline import Fault
+from harness.testbed.canary import Canary, Saw, Sighting
+from harness.testbed.system import SystemUnderTest
+
+Detail = dict[str, Any]
+CANARY_TIMEOUT_S = 2.0
+SILENCE_S = 0.6
+"""A canary that hears nothing for so long counts as blackholed; an answer takes some milliseconds."""
+
+
+class InjectionError(Exception):
+    """A fault is not in place, did not act, or did not go away."""
+
+
+class ProxyControl(Protocol):
+    """What faults need of an endpoint's proxy; every change is read back by the implementation."""
+
+    async def set_enabled(self, enabled: bool) -> Detail: ...
+    async def set_upstream(self, upstream: str) -> Detail: ...
+    async def add_toxic(self, name: str, type_: str, stream: str, attributes: dict[str, int]) -> Detail: ...
+    async def remove_toxic(self, name: str) -> Detail: ...
+
+
+class ProviderControl(Protocol):
+    async def put_fault(self, fault: ProviderFault) -> object: ...
+    async def delete_fault(self, fault_id: str) -> None: ...
+    async def fault_ids(self) -> list[str]: ...
+    async def canary_receipt(self, token: str) -> Receipt | None: ...
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a route's faults act."""
+
+    route: str
+    proxy: ProxyControl
+    canary: Canary
+    upstream: str
+    rejecting_upstream: str | None
+    provider: ProviderControl | None
+
+
+class FaultInjector(Protocol):
+    """The life of one fault. `act` raises InjectionError while the canary does not yet meet it."""
+
+    async def inject(self) -> Detail: ...
+    async def confirm(self) -> Detail: ...
+    async def act(self) -> Detail: ...
+    async def remove(self) -> Detail: ...
+
+
+def _expect(sighting: Sighting, wanted: set[Saw], what: str) -> Detail:
+    if sighting.saw not in wanted:
+        names = " or ".join(sorted(saw.value for saw in wanted))
+        raise InjectionError(
+            f"{what}: the canary should have met `{names}`, it met `{sighting.saw.value}` "
+            f"(code {sighting.code}, {sighting.elapsed_ms:.0f} ms)"
+        )
+    return sighting.detail()
+
+
+class _OnEndpoint:
+    """What faults on a route share: after the removal the canary must get through again."""
+
+    def __init__(self, fault: Fault, endpoint: Endpoint) -> None:
+        self.fault = fault
+        self.endpoint = endpoint
+        self.attributes = fault.attributes
+        self._read_back: Detail = {}
+
+    async def confirm(self) -> Detail:
+        return self._read_back
+
+    async def _free_again(self) -> Detail:
+        sighting = await self.endpoint.canary.transport(CANARY_TIMEOUT_S)
+        return {"canary": sighting.detail()}
+
+
+class Outage(_OnEndpoint):
+    """Connections are refused and the open ones are closed."""
+
+    async def inject(self) -> Detail:
+        self._read_back = await self.endpoint.proxy.set_enabled(False)
+        return {}
+
+    async def act(self) -> Detail:
+        return _expect(
+            await self.endpoint.canary.transport(CANARY_TIMEOUT_S), {Saw.CONNECT_REFUSED}, "outage"
+        )
+
+    async def remove(self) -> Detail:
+        read_back = await self.endpoint.proxy.set_enabled(True)
+        return read_back | await self._free_again()
+
+
+class _ByToxics(_OnEndpoint):
+    """Faults made of toxics; they are named after the fault, so that overlapping ones do not meet."""
+
+    def toxics(self) -> list[tuple[str, str, dict[str, int]]]:
+        """(type, stream, attributes) of each."""
+        raise NotImplementedError
+
+    def _names(self) -> list[tuple[str, tuple[str, str, dict[str, int]]]]:
+        return [(f"{self.fault.id}-{toxic[0]}-{toxic[1]}", toxic) for toxic in self.toxics()]
+
+    async def inject(self) -> Detail:
+        for name, (type_, stream, attributes) in self._names():
+            self._read_back = await self.endpoint.proxy.add_toxic(name, type_, stream, attributes)
+        return {}
+
+    async def remove(self) -> Detail:
+        read_back: Detail = {}
+        for name, _ in self._names():
+            read_back = await self.endpoint.proxy.remove_toxic(name)
+        return read_back | await self._free_again()
+
+
+class Blackhole(_ByToxics):
+    """Connections open and nothing passes, in either direction; what was under way hangs."""
+
+    def toxics(self) -> list[tuple[str, str, dict[str, int]]]:
+        return [("timeout", stream, {"timeout": 0}) for stream in ("upstream", "downstream")]
+
+    async def act(self) -> Detail:
+        return _expect(await self.endpoint.canary.transport(SILENCE_S), {Saw.NO_ANSWER}, "blackhole")
+
+
+class Latency(_ByToxics):
+    """Every answer is late by `latency` ± `jitter` (ms)."""
+
+    def toxics(self) -> list[tuple[str, str, dict[str, int]]]:
+        attributes = {
+            "latency": int(self.attributes["latency_ms"]),
+            "jitter": int(self.attributes.get("jitter_ms", 0)),
+        }
+        return [("latency", str(self.attributes.get("stream", "downstream")), attributes)]
+
+    async def act(self) -> Detail:
+        least_ms = int(self.attributes["latency_ms"]) - int(self.attributes.get("jitter_ms", 0))
+        sighting = await self.endpoint.canary.transport(CANARY_TIMEOUT_S + 3 * least_ms / 1000)
+        detail = _expect(sighting, {Saw.OK}, "latency")
+        # Toxiproxy counts whole milliseconds and may fire a little early.
+        if sighting.elapsed_ms < least_ms - 2:
+            raise InjectionError(
+                f"latency: the canary's answer took {sighting.elapsed_ms:.0f} ms, at least {least_ms} ms was asked"
+            )
+        return detail
+
+
+class Reset(_ByToxics):
+    """Connections are reset once data flows, after `after` ms."""
+
+    def toxics(self) -> list[tuple[str, str, dict[str, int]]]:
+        return [("reset_peer", "downstream", {"timeout": int(self.attributes.get("after_ms", 0))})]
+
+    async def act(self) -> Detail:
+        after_s = int(self.attributes.get("after_ms", 0)) / 1000
+        sighting = await self.endpoint.canary.transport(CANARY_TIMEOUT_S + after_s)
+        return _expect(sighting, {Saw.RESET, Saw.CLOSED}, "reset")
+
+
+class AuthFailure(_OnEndpoint):
+    """Every login is refused: the proxy leads to the provider's rejecting listener."""
+
+    async def inject(self) -> Detail:
+        if self.endpoint.rejecting_upstream is None:
+            raise InjectionError(f"route {self.endpoint.route}: its provider has no rejecting listener")
+        self._read_back = await self.endpoint.proxy.set_upstream(self.endpoint.rejecting_upstream)
+        return {}
+
+    async def act(self) -> Detail:
+        return _expect(await self.endpoint.canary.login(CANARY_TIMEOUT_S), {Saw.REJECTED}, "auth-failure")
+
+    async def remove(self) -> Detail:
+        read_back = await self.endpoint.proxy.set_upstream(self.endpoint.upstream)
+        sighting = await self.endpoint.canary.login(CANARY_TIMEOUT_S)
+        return read_back | {"canary": sighting.detail()}
+
+
+class _InProvider(_OnEndpoint):
+    """Faults that the provider itself commits."""
+
+    @property
+    def provider(self) -> ProviderControl:
+        if self.endpoint.provider is None:
+            raise InjectionError(f"route {self.endpoint.route}: its provider takes no faults")
+        return self.endpoint.provider
+
+    async def inject(self) -> Detail:
+        known = {"code", "text", "named", "share", "every", "count"} & self.attributes.keys()
+        await self.provider.put_fault(
+            ProviderFault(
+                id=self.fault.id,
+                type=self.fault.type,
+                route=self.endpoint.route,
+                class_=self.attributes.get("class"),
+                **{name: self.attributes[name] for name in known},
+            )
+        )
+        return {}
+
+    async def confirm(self) -> Detail:
+        ids = await self.provider.fault_ids()
+        if self.fault.id not in ids:
+            raise InjectionError(f"{self.fault.type}: the provider lists the faults {ids}, not {self.fault.id}")
+        return {"provider_faults": ids}
+
+    async def remove(self) -> Detail:
+        await self.provider.delete_fault(self.fault.id)
+        ids = await self.provider.fault_ids()
+        if self.fault.id in ids:
+            raise InjectionError(f"{self.fault.type}: the provider still lists {self.fault.id} after its removal")
+        return {"provider_faults": ids}
+
+
+class Refuse(_InProvider):
+    """The provider answers with a code."""
+
+    async def act(self) -> Detail:
+        return _expect(await self.endpoint.canary.send(CANARY_TIMEOUT_S), {Saw.REJECTED}, "refuse")
+
+
+class AckLoss(_InProvider):
+    """The provider takes the message and its answer never arrives."""
+
+    async def act(self) -> Detail:
+        sighting = await self.endpoint.canary.send(CANARY_TIMEOUT_S)
+        detail = _expect(sighting, {Saw.CLOSED, Saw.RESET}, "ack-loss")
+        assert sighting.token is not None
+        receipt = await self.provider.canary_receipt(sighting.token)
+        if receipt is None or receipt.result is not ReceiptResult.ACK_LOST:
+            seen = receipt.result.value if receipt else "no receipt"
+            raise InjectionError(f"ack-loss: the provider's journal shows `{seen}` for the canary")
+        return detail | {"receipt": receipt.n}
+
+
+class Kill:
+    """kill -9 of the SUT, and after `restart_after` its start again."""
+
+    def __init__(self, fault: Fault, system: SystemUnderTest) -> None:
+        self.fault = fault
+        self.system = system
+
+    async def inject(self) -> Detail:
+        await self.system.kill()
+        return {}
+
+    async def confirm(self) -> Detail:
+        if self.system.is_running:
+            raise InjectionError("kill: the system's process is still running")
+        return {"running": False}
+
+    async def act(self) -> Detail:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", self.system.plan.port)
+        except OSError:
+            return {"canary": "connection refused"}
+        writer.transport.abort()
+        raise InjectionError("kill: something still listens on the system's port")
+
+    async def remove(self) -> Detail:
+        await self.system.start()
+        return {"running": True}
+
+
+_ON_ENDPOINT: dict[str, type[Outage | Blackhole | Latency | Reset | AuthFailure | Refuse | AckLoss]] = {
+    "outage": Outage,
+    "blackhole": Blackhole,
+    "latency": Latency,
+    "reset": Reset,
+    "auth-failure": AuthFailure,
+    "refuse": Refuse,
+    "ack-loss": AckLoss,
+}
+
+
+def injector_for(fault: Fault, endpoints: dict[str, Endpoint], system: SystemUnderTest) -> FaultInjector:
+    if fault.target == "system":
+        return Kill(fault, system)
+    return _ON_ENDPOINT[fault.type](fault, endpoints[fault.target])
+
+
+MASKING = {"outage", "blackhole", "reset"}
+"""While one of these is on, a canary for another fault on the same route meets this one instead."""

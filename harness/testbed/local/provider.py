@@ -1,0 +1,190 @@
+"""One provider process: its start, its clock, its faults, and its journal merged into the run's history.
+
+The provider journals each receipt itself, before it answers, on its own clock and numbered. This side follows
+that journal over the control API, shifts the times to the run's clock, and says so when a number is missing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import httpx
+import msgspec
+
+from harness.history.events import (
+    ClockCalibrated,
+    ConnectionsClosed,
+    HarnessWarning,
+    ProviderEvent,
+    Receipt,
+)
+from harness.history.journal import Journal
+from harness.providers.wire import FaultStatus, ProviderConfig, ProviderFault, Ready
+from harness.testbed.processes import ChildProcess, ProcessError
+from harness.testbed.resources import ResourceLedger
+
+START_TIMEOUT_S = 15.0
+CONTROL_TIMEOUT_S = 3.0
+CALIBRATION_ROUNDS = 12
+
+Record = Receipt | ConnectionsClosed | ProviderEvent
+
+
+class ProviderFaultRefused(Exception):
+    """The provider would not take a fault; the message is its own."""
+
+
+class ProviderProcess:
+    def __init__(self, config: ProviderConfig, run_dir: Path, ledger: ResourceLedger, journal: Journal) -> None:
+        self.config = config
+        self._run_dir = run_dir
+        self._journal = journal
+        self._child = ChildProcess(
+            ledger, f"provider {config.name}", run_dir / "providers" / f"{config.name}.log"
+        )
+        self._client: httpx.AsyncClient | None = None
+        self._follower: asyncio.Task[None] | None = None
+        self._offset_ns = 0
+        self._merged = 0
+        self.ready: Ready | None = None
+
+    @property
+    def name(self) -> str:
+        return self.config.name
+
+    async def start(self, env: Mapping[str, str]) -> Ready:
+        """Start the process and wait until it listens. Raises ProcessError."""
+        config_path = self._run_dir / "providers" / f"{self.name}.json"
+        config_path.parent.mkdir(parents=True, exist_ok=True)
+        config_path.write_bytes(msgspec.json.encode(self.config))
+        argv = [sys.executable, "-m", "harness.providers", str(config_path)]
+        await self._child.start(argv, env=env, pipe_stdout=True)
+        line = await self._child.first_line(START_TIMEOUT_S)
+        try:
+            self.ready = msgspec.json.decode(line, type=Ready)
+        except msgspec.DecodeError as error:
+            raise ProcessError(f"provider {self.name}: no ready line but {line!r}") from error
+        self._client = httpx.AsyncClient(
+            base_url=f"http://{self.config.control_host}:{self.ready.control_port}",
+            timeout=CONTROL_TIMEOUT_S,
+            trust_env=False,
+        )
+        return self.ready
+
+    @property
+    def client(self) -> httpx.AsyncClient:
+        assert self._client is not None, "the provider is not started"
+        return self._client
+
+    async def calibrate(self, when: str) -> None:
+        """Find the offset of the provider's clock by the round trip that took least; half of it is the error."""
+        best: tuple[int, int] | None = None
+        for _ in range(CALIBRATION_ROUNDS):
+            before = self._journal.now_ns()
+            answer = await self.client.get("/clock")
+            after = self._journal.now_ns()
+            theirs = int(answer.json()["now_ns"])
+            sample = (after - before, (before + after) // 2 - theirs)
+            best = min(best, sample) if best else sample
+        assert best is not None
+        error_ns = best[0] // 2 + 1
+        if when == "start":
+            self._offset_ns = best[1]
+        else:
+            # The clocks drifted apart by this much since the start; every receipt may be off by it.
+            error_ns += abs(best[1] - self._offset_ns)
+        self._journal.append(
+            ClockCalibrated(
+                t_ns=self._journal.now_ns(),
+                source=self.name,
+                when=when,
+                offset_ns=self._offset_ns,
+                error_ns=error_ns,
+            )
+        )
+
+    def follow(self) -> None:
+        """From now on merge the provider's journal into the run's."""
+        self._follower = asyncio.create_task(self._follow(), name=f"journal of {self.name}")
+
+    async def _follow(self) -> None:
+        while True:
+            with contextlib.suppress(httpx.TransportError):
+                await self._merge(follow=True)
+            await asyncio.sleep(0.05)  # the stream broke: a provider that died is noticed by its process
+
+    async def _merge(self, *, follow: bool) -> None:
+        timeout = httpx.Timeout(CONTROL_TIMEOUT_S, read=None if follow else CONTROL_TIMEOUT_S)
+        query = {"after": str(self._merged), "follow": "1" if follow else "0"}
+        async with self.client.stream("GET", "/journal", params=query, timeout=timeout) as answer:
+            async for line in answer.aiter_lines():
+                if line:
+                    self._take(msgspec.json.decode(line, type=Record))
+
+    def _take(self, record: Record) -> None:
+        if record.n <= self._merged:
+            return
+        if record.n != self._merged + 1:
+            self._warn("receipt-gap", f"record {record.n} followed {self._merged}")
+        self._merged = record.n
+        shift = self._offset_ns
+        if isinstance(record, Receipt):
+            record = msgspec.structs.replace(
+                record,
+                t_ns=record.t_ns + shift,
+                begin_ns=record.begin_ns + shift,
+                end_ns=record.end_ns + shift,
+            )
+        else:
+            record = msgspec.structs.replace(record, t_ns=record.t_ns + shift)
+        self._journal.append(record)
+
+    async def finish(self) -> None:
+        """Take what is still to come of the journal, and make sure that nothing is missing at its end."""
+        if self._follower is not None:
+            self._follower.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._follower
+            self._follower = None
+        try:
+            await self._merge(follow=False)
+            last = int((await self.client.get("/stats")).json()["last_n"])
+        except httpx.TransportError as error:
+            self._warn("receipt-gap", f"the provider no longer answers ({error}): its last receipts are unknown")
+            return
+        if last != self._merged:
+            self._warn("receipt-gap", f"the provider wrote {last} records, {self._merged} were merged")
+
+    def _warn(self, warning: str, detail: str) -> None:
+        self._journal.append(
+            HarnessWarning(t_ns=self._journal.now_ns(), warning=warning, subject=self.name, detail=detail)
+        )
+
+    async def put_fault(self, fault: ProviderFault) -> FaultStatus:
+        answer = await self.client.put(f"/faults/{fault.id}", content=msgspec.json.encode(fault))
+        if answer.status_code != 200:
+            raise ProviderFaultRefused(answer.text)
+        return msgspec.json.decode(answer.content, type=FaultStatus)
+
+    async def faults(self) -> list[FaultStatus]:
+        answer = await self.client.get("/faults")
+        answer.raise_for_status()
+        return msgspec.json.decode(answer.content, type=list[FaultStatus])
+
+    async def delete_fault(self, fault_id: str) -> None:
+        answer = await self.client.delete(f"/faults/{fault_id}")
+        if answer.status_code not in (204, 404):
+            answer.raise_for_status()
+
+    @property
+    def is_running(self) -> bool:
+        return self._child.is_running
+
+    async def stop(self) -> None:
+        if self._client is not None:
+            await self._client.aclose()
+        await self._child.stop()

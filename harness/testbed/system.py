@@ -1,0 +1,243 @@
+"""The system under test as a process: its life, its front door, its signals, its word on each message.
+
+Started, killed and stopped by the harness; when it exits unbidden that is a result of the run. Submission is HTTP
+with the message's token as Idempotency-Key. Nothing here judges.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jmespath
+
+from harness.history.events import HarnessWarning, Submitted, SystemProcess, SystemState
+from harness.history.journal import Journal
+from harness.scenario.timeline import Message
+from harness.testbed.processes import ChildProcess, ProcessError, log_tail
+from harness.testbed.resources import ResourceLedger
+
+SUBMIT_TIMEOUT_S = 5.0
+READY_TIMEOUT_S = 15.0
+READY_POLL_S = 0.05
+
+
+class SystemNotReady(Exception):
+    """The SUT did not start or never became healthy; the message holds its last log lines."""
+
+
+@dataclass(frozen=True)
+class SystemPlan:
+    """Everything about the SUT with its templates filled in."""
+
+    argv: list[str]
+    env: dict[str, str]
+    cwd: Path
+    port: int
+    submit_method: str
+    submit_path: str
+    ready_path: str | None
+    states_path: str | None = None
+    states_items: str | None = None
+
+
+@dataclass(frozen=True)
+class Submission:
+    """The answer to one offer. `accepted` only on a 2xx; a broken exchange may have been taken."""
+
+    result: Submitted
+    code: int | None = None
+    text: str = ""
+
+
+class SystemUnderTest:
+    def __init__(self, plan: SystemPlan, run_dir: Path, ledger: ResourceLedger, journal: Journal) -> None:
+        self.plan = plan
+        self.log_path = run_dir / "system.log"
+        self.exited = asyncio.Event()
+        self.exit_code: int | None = None
+        self._ledger = ledger
+        self._journal = journal
+        self._child: ChildProcess | None = None
+        self._pump: ChildProcess | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self._expected_to_run = False
+        self._client = httpx.AsyncClient(
+            base_url=self.base_url,
+            timeout=SUBMIT_TIMEOUT_S,
+            trust_env=False,
+            limits=httpx.Limits(max_connections=200, max_keepalive_connections=50),
+        )
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self.plan.port}"
+
+    @property
+    def is_running(self) -> bool:
+        return self._child is not None and self._child.is_running
+
+    async def start(self) -> None:
+        """Start the process and wait until it is ready. Raises SystemNotReady."""
+        read_fd, write_fd = os.pipe()
+        try:
+            pump = ChildProcess(self._ledger, "system log", self.log_path.with_name("system.logpump.log"))
+            pump_argv = [sys.executable, "-m", "harness.testbed.logpump", str(self.log_path)]
+            await pump.start(pump_argv, env=os.environ, stdin=read_fd)
+            child = ChildProcess(self._ledger, "system", self.log_path)
+            try:
+                await child.start(self.plan.argv, env=self.plan.env, cwd=self.plan.cwd, output=write_fd)
+            except ProcessError as error:
+                raise SystemNotReady(str(error)) from error
+        finally:
+            os.close(read_fd)
+            os.close(write_fd)
+        self._child, self._pump = child, pump
+        self._expected_to_run = True
+        self._note("started", pid=child.pid)
+        self._watch = asyncio.create_task(self._watch_exit(child), name="the system's life")
+        await self._until_ready(child)
+
+    async def _until_ready(self, child: ChildProcess) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + READY_TIMEOUT_S
+        last = "it did not listen"
+        while loop.time() < deadline:
+            if not child.is_running:
+                raise SystemNotReady(
+                    f"the system exited with code {child.returncode} before it was ready{self._shown_tail()}"
+                )
+            try:
+                answer = await self._client.get(self.plan.ready_path or "/")
+                if self.plan.ready_path is None or answer.status_code == 200:
+                    return
+                last = f"GET {self.plan.ready_path} answered {answer.status_code}"
+            except httpx.TransportError as error:
+                last = f"GET {self.plan.ready_path or '/'}: {type(error).__name__}"
+            await asyncio.sleep(READY_POLL_S)
+        raise SystemNotReady(
+            f"the system was not ready within {READY_TIMEOUT_S:g} s: {last}{self._shown_tail()}"
+        )
+
+    def _shown_tail(self) -> str:
+        tail = log_tail(self.log_path)
+        return "; its last lines:\n  " + "\n  ".join(tail) if tail else "; it logged nothing"
+
+    async def _watch_exit(self, child: ChildProcess) -> None:
+        code = await child.wait()
+        if self._expected_to_run and child is self._child:
+            self.exit_code = code
+            self._note("exited", pid=child.pid, code=code, tail=log_tail(self.log_path))
+            self.exited.set()
+
+    def _note(
+        self, change: str, *, pid: int | None, code: int | None = None, tail: list[str] | None = None
+    ) -> None:
+        self._journal.append(
+            SystemProcess(
+                t_ns=self._journal.now_ns(), change=change, pid=pid, code=code, log_tail=tail or []
+            )
+        )
+
+    async def kill(self) -> None:
+        """SIGKILL, as a power cut would; only `start` brings it back."""
+        assert self._child is not None
+        self._expected_to_run = False
+        pid = self._child.pid
+        code = await self._child.kill()
+        self._note("killed", pid=pid, code=code)
+
+    async def stop(self) -> None:
+        """SIGTERM, then SIGKILL; the log pump ends by itself when the last writer is gone."""
+        self._expected_to_run = False
+        if self._child is not None:
+            was_running = self._child.is_running
+            await self._child.stop()
+            if was_running:
+                self._note("stopped", pid=self._child.pid, code=self._child.returncode)
+        if self._pump is not None:
+            await self._pump.stop()
+        if self._watch is not None:
+            self._watch.cancel()
+        await self._client.aclose()
+
+    async def submit(self, message: Message) -> Submission:
+        """Offer one message once. Never raises for what the SUT does."""
+        try:
+            answer = await self._client.request(
+                self.plan.submit_method,
+                self.plan.submit_path,
+                json=submission_body(message),
+                headers={"Idempotency-Key": message.token},
+            )
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            # It never got the request.
+            return Submission(Submitted.REFUSED, text=type(error).__name__)
+        except httpx.TransportError as error:
+            return Submission(Submitted.INDETERMINATE, text=type(error).__name__)
+        if answer.is_success:
+            return Submission(Submitted.ACCEPTED, answer.status_code)
+        # A gateway's time-out says nothing of what happened behind it.
+        unsure = answer.status_code in (502, 504)
+        result = Submitted.INDETERMINATE if unsure else Submitted.REFUSED
+        return Submission(result, answer.status_code, answer.text[:200])
+
+    async def read_states(self) -> None:
+        """Journal what the SUT says of each message it will speak of; a warning where it makes no sense."""
+        if self.plan.states_path is None or self.plan.states_items is None or not self.is_running:
+            return
+        try:
+            answer = await self._client.get(self.plan.states_path)
+            answer.raise_for_status()
+            items = jmespath.search(self.plan.states_items, answer.json())
+            states = [_state_of(item) for item in items or []]
+        except (httpx.HTTPError, ValueError, TypeError, KeyError) as error:
+            self._journal.append(
+                HarnessWarning(
+                    t_ns=self._journal.now_ns(),
+                    warning="states-unreadable",
+                    subject="system",
+                    detail=f"{self.plan.states_path}: {error!r}",
+                )
+            )
+            return
+        now_ns = self._journal.now_ns()
+        for token, recipient, state in states:
+            self._journal.append(SystemState(t_ns=now_ns, token=token, recipient=recipient, state=state))
+
+
+def submission_body(message: Message) -> dict[str, Any]:
+    """The JSON that a message is submitted as."""
+    body: dict[str, Any] = {
+        "to": message.recipient,
+        "from": "no-reply@shop.example",
+        "subject": message.subject,
+        "text": message.body,
+        "class": message.class_,
+        "headers": message.headers,
+    }
+    if message.expires_ns is not None:
+        body["expires_in_ms"] = max(0, message.expires_ns - message.at_ns) // 1_000_000
+    return body
+
+
+def _state_of(item: Any) -> tuple[str, str | None, str]:
+    """(token, recipient, state) of one item. Raises KeyError or TypeError when it is not one."""
+    recipient = item.get("recipient")
+    token = item.get("token")
+    if token is None and recipient is not None:
+        token = str(recipient).partition("@")[0].removeprefix("c.")
+    if token is None:
+        raise KeyError("neither `token` nor `recipient` in an item of states")
+    return str(token), recipient, str(item["state"])
+
+
+def base_environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """The harness's own environment, with what the scenario gives the SUT on top."""
+    return {**os.environ, "PYTHONUNBUFFERED": "1", **extra}
