@@ -1,0 +1,69 @@
+"""A server that behaves like Toxiproxy, in asyncio: for machines without it and for simulated runs.
+
+In go a host, a port and a seed; out comes a server that speaks Toxiproxy's HTTP API and proxies TCP. Time
+comes from the running loop and chance from the seed, so the same code runs on a virtual clock. It and the
+real one pass the same conformance suite.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+
+import uvicorn
+
+from harness.testbed.proxy.embedded_api import create_app
+from harness.testbed.proxy.embedded_proxies import ProxyCollection
+
+DIAL_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedServer:
+    """A running server: where its API listens, and its proxies."""
+
+    host: str
+    port: int
+    collection: ProxyCollection
+
+
+class _ApiServer(uvicorn.Server):
+    """uvicorn as a guest in somebody else's process: signals are not its business."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextlib.asynccontextmanager
+async def serve_embedded(
+    host: str = "127.0.0.1", port: int = 0, *, seed: int, dial_timeout_s: float = DIAL_TIMEOUT_S
+) -> AsyncIterator[EmbeddedServer]:
+    """Serve for as long as the context lasts; port 0 picks one. At its end every connection is closed.
+
+    Raises OSError if the API's address cannot be had.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.create_server((host, port), family=family, backlog=128)
+    collection = ProxyCollection(seed, dial_timeout_s)
+    config = uvicorn.Config(
+        create_app(collection),
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        timeout_keep_alive=60,
+        timeout_graceful_shutdown=1,
+    )
+    server = _ApiServer(config)
+    serving = asyncio.create_task(server.serve(sockets=[sock]))
+    try:
+        yield EmbeddedServer(host, sock.getsockname()[1], collection)
+    finally:
+        collection.stop_all()
+        server.should_exit = True
+        await serving
