@@ -1,0 +1,206 @@
+"""SendGrid's v3 API: POST /v3/mail/send, and GET /v3/scopes for health probes.
+
+What is documented and what users posted is reproduced to the letter (see _sendgrid_errors for the sources).
+Known and kept: 202 has no body, the id is in a header; an answer of mail/send carries no X-RateLimit
+headers except a 429 (confirmed by the provider's own staff, against its documentation); no Retry-After, no
+idempotency key.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Mapping, Sequence
+from datetime import date
+from http import HTTPStatus
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from harness.history.events import ReceiptResult
+from harness.providers.errors import FaultRefused
+from harness.providers.faults import FaultType, Placed, unknown_answer, unknown_type
+from harness.providers.http.engine import HttpEngine
+from harness.providers.http.exchange import Stage
+from harness.providers.http.messages import (
+    Allowance,
+    Answer,
+    HttpRequest,
+    HttpRoute,
+    Operation,
+    RateLimit,
+    Submission,
+)
+from harness.providers.preset import Context, Engine
+from harness.providers.presets import _sendgrid_errors as errors
+from harness.providers.presets import _sendgrid_mail as mail
+from harness.providers.presets._sendgrid_errors import Complaint
+from harness.providers.wire import ProviderFault
+
+MAIL_SEND = "/v3/mail/send"
+SCOPES = "/v3/scopes"
+MAX_BODY_BYTES = 30 * 1024 * 1024  # "total message size" of the documentation
+
+
+class SendGridLimits(BaseModel):
+    """No limit is published for mail/send, so there is none unless the scenario sets one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rate: float | None = Field(default=None, gt=0, description="requests per second, for one API key")
+    burst: int | None = Field(default=None, ge=1, description="requests at once; default: one second's worth")
+
+    @model_validator(mode="after")
+    def _burst_needs_rate(self) -> SendGridLimits:
+        if self.burst is not None and self.rate is None:
+            raise ValueError("burst without rate limits nothing; give a rate as well")
+        return self
+
+
+NAMED = {
+    "bad-gateway": errors.page(502, "Bad Gateway"),
+    "credits-exceeded": errors.refusal(401, Complaint("Maximum credits exceeded")),
+    "forbidden": errors.refusal(403, Complaint("access forbidden")),
+    "internal-error": errors.refusal(500, Complaint("Internal Server Error")),  # the text from memory
+    "limits-exceeded": errors.refusal(403, Complaint("You have exceeded your messaging limits")),
+    "service-unavailable": errors.page(503, "Service Temporarily Unavailable"),
+    "too-many-requests": errors.too_many_requests(),
+    "unauthorized": errors.wrong_credential(),
+}
+
+
+class SendGridApi:
+    """The API as HttpEngine wants it."""
+
+    routes: Sequence[HttpRoute] = (
+        HttpRoute(method="POST", path=MAIL_SEND, operation=Operation.SEND),
+        HttpRoute(method="GET", path=SCOPES, operation=Operation.QUERY),
+    )
+    max_body_bytes = MAX_BODY_BYTES
+
+    def __init__(self, limits: SendGridLimits) -> None:
+        burst = limits.burst or math.ceil(limits.rate or 1)
+        self.rate_limit = None if limits.rate is None else RateLimit(rate_per_s=limits.rate, burst=burst)
+
+    def credential(self, request: HttpRequest) -> str | None:
+        scheme, _, secret = request.header("authorization").strip().partition(" ")
+        return secret.strip() if scheme.lower() == "bearer" and secret.strip() else None
+
+    def unauthorized(self, request: HttpRequest) -> Answer:
+        return errors.no_credential() if self.credential(request) is None else errors.wrong_credential()
+
+    def read(self, request: HttpRequest) -> Submission:
+        content = mail.decode(request.body)
+        messages = mail.read_messages(content, request.body)
+        media_type = request.header("content-type").partition(";")[0].strip().lower()
+        if media_type != "application/json":
+            return Submission(messages=messages, declined=errors.refusal(415, errors.WRONG_MEDIA_TYPE))
+        if wrong := mail.complaints(content):
+            return Submission(messages=messages, declined=errors.refusal(400, *wrong))
+        if mail.is_sandbox(content):
+            return Submission(messages=messages, declined=_checked_only(), dry_run=True)
+        return Submission(messages=messages)
+
+    def glimpse(self, request: HttpRequest) -> Submission:
+        return Submission(messages=mail.glimpse_messages(request.body))
+
+    def accepted(self, request: HttpRequest, submission: Submission, message_id: str) -> Answer:
+        visible = base64.urlsafe_b64encode(bytes.fromhex(message_id)).rstrip(b"=").decode()
+        return Answer(
+            status=202,
+            result=ReceiptResult.ACCEPTED,
+            text=visible,
+            headers=(*errors.API[:2], ("X-Message-Id", visible), *errors.API[2:]),
+        )
+
+    def throttled(self, allowance: Allowance) -> Answer:
+        return errors.too_many_requests(
+            (
+                ("X-RateLimit-Limit", str(allowance.limit)),
+                ("X-RateLimit-Remaining", str(allowance.remaining)),
+                ("X-RateLimit-Reset", str(math.ceil(allowance.reset_epoch_s))),
+            )
+        )
+
+    def too_large(self) -> Answer:
+        return errors.page(413, "Request Entity Too Large")
+
+    def query(self, request: HttpRequest) -> Answer:
+        """GET /v3/scopes of a key that may do nothing but send."""
+        return Answer(
+            status=200,
+            result=ReceiptResult.REFUSED,  # nothing was handed over, and nothing is recorded of a query
+            body=b'{"scopes":["mail.send","sender_verification_eligible","2fa_required"]}',
+            headers=(*errors.API, ("Content-Type", "application/json")),
+        )
+
+    def not_found(self, request: HttpRequest) -> Answer:
+        return errors.refusal(404, Complaint("Not Found"))  # the text from memory
+
+    def method_not_allowed(self, request: HttpRequest, allowed: str) -> Answer:
+        answer = errors.refusal(405, Complaint(f"{allowed} method allowed only"))
+        return Answer(
+            status=answer.status,
+            result=answer.result,
+            text=answer.text,
+            body=answer.body,
+            headers=(*answer.headers, ("Allow", allowed)),
+        )
+
+
+def _checked_only() -> Answer:
+    """Sandbox mode: the message is valid, and it is not queued."""
+    return Answer(
+        status=200, result=ReceiptResult.REFUSED, text="sandbox mode: checked, not queued", headers=errors.API
+    )
+
+
+class SendGrid:
+    name = "sendgrid"
+    summary = "SendGrid v3 API: POST /v3/mail/send with its error bodies and rate limit, GET /v3/scopes"
+    dated = date(2026, 11, 1)
+    engine = "http"
+    limits: type[BaseModel] = SendGridLimits
+    answers: Mapping[str, str] = {
+        name: f"{answer.status} {answer.text or answer.body.decode()}" for name, answer in NAMED.items()
+    }
+    scheme = "sendgrid+http"
+
+    def place_fault(self, fault: ProviderFault) -> Placed[Answer]:
+        """Stage and answer of a fault; raises FaultRefused with the valid choices."""
+        match fault.type:
+            case FaultType.ACK_LOSS:
+                return Placed(stage=Stage.ACKNOWLEDGEMENT)
+            case FaultType.REFUSE:
+                return Placed(stage=Stage.REQUEST, answer=_answer_of(fault))
+            case _:
+                raise unknown_type(fault, self.name, list(FaultType))
+
+    def build(self, context: Context) -> Engine:
+        assert isinstance(context.limits, SendGridLimits)
+        return HttpEngine(context, SendGridApi(context.limits))
+
+
+def _answer_of(fault: ProviderFault) -> Answer:
+    if fault.named is not None:
+        if fault.code is not None or fault.text is not None:
+            raise FaultRefused("`named` already says code and text; give either")
+        if fault.named not in NAMED:
+            raise unknown_answer(fault.named, SendGrid.name, NAMED)
+        return NAMED[fault.named]
+    if fault.code is None or not 400 <= fault.code <= 599:
+        raise FaultRefused(
+            f"refuse needs an HTTP status from 400 to 599 or one of: {', '.join(sorted(NAMED))}"
+        )
+    if fault.text is None and fault.code == 429:
+        return errors.too_many_requests()
+    return errors.refusal(fault.code, Complaint(fault.text or _phrase(fault.code)))
+
+
+def _phrase(code: int) -> str:
+    try:
+        return HTTPStatus(code).phrase
+    except ValueError:
+        return f"Error {code}"
+
+
+PRESET = SendGrid()
