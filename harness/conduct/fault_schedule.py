@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from harness.conduct.errors import InjectionFailed, RemovalFailed
 from harness.history.events import (
     FaultActed,
     FaultActive,
@@ -27,14 +28,6 @@ from harness.testbed.system import SystemNotReady
 
 PROVE_WITHIN_S = 5.0
 PROVE_EVERY_S = 0.1
-
-
-class InjectionFailed(Exception):
-    """A fault was not put in place or not proved; the message says which and why."""
-
-
-class RemovalFailed(Exception):
-    """A fault could not be removed in time."""
 
 
 class FaultSchedule:

@@ -144,13 +144,13 @@ class Latency(_ByToxics):
 
     def toxics(self) -> list[tuple[str, str, dict[str, int]]]:
         attributes = {
-            "latency": int(self.attributes["latency_ms"]),
-            "jitter": int(self.attributes.get("jitter_ms", 0)),
+            "latency": int(self.attributes["latency"]),
+            "jitter": int(self.attributes.get("jitter", 0)),
         }
         return [("latency", str(self.attributes.get("stream", "downstream")), attributes)]
 
     async def act(self) -> Detail:
-        least_ms = int(self.attributes["latency_ms"]) - int(self.attributes.get("jitter_ms", 0))
+        least_ms = int(self.attributes["latency"]) - int(self.attributes.get("jitter", 0))
         sighting = await self.endpoint.canary.transport(CANARY_TIMEOUT_S + 3 * least_ms / 1000)
         detail = _expect(sighting, {Saw.OK}, "latency")
         # Toxiproxy counts whole milliseconds and may fire a little early.
@@ -165,10 +165,10 @@ class Reset(_ByToxics):
     """Connections are reset once data flows, after `after` ms."""
 
     def toxics(self) -> list[tuple[str, str, dict[str, int]]]:
-        return [("reset_peer", "downstream", {"timeout": int(self.attributes.get("after_ms", 0))})]
+        return [("reset_peer", "downstream", {"timeout": int(self.attributes.get("after", 0))})]
 
     async def act(self) -> Detail:
-        after_s = int(self.attributes.get("after_ms", 0)) / 1000
+        after_s = int(self.attributes.get("after", 0)) / 1000
         sighting = await self.endpoint.canary.transport(CANARY_TIMEOUT_S + after_s)
         return _expect(sighting, {Saw.RESET, Saw.CLOSED}, "reset")
 

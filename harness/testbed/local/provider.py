@@ -30,6 +30,7 @@ from harness.testbed.resources import ResourceLedger
 START_TIMEOUT_S = 15.0
 CONTROL_TIMEOUT_S = 3.0
 CALIBRATION_ROUNDS = 12
+CANARY_RECEIPT_WAIT_S = 1.0
 
 Record = Receipt | ConnectionsClosed | ProviderEvent
 
@@ -50,6 +51,7 @@ class ProviderProcess:
         self._follower: asyncio.Task[None] | None = None
         self._offset_ns = 0
         self._merged = 0
+        self._canaries: dict[str, Receipt] = {}
         self.ready: Ready | None = None
 
     @property
@@ -139,6 +141,8 @@ class ProviderProcess:
                 begin_ns=record.begin_ns + shift,
                 end_ns=record.end_ns + shift,
             )
+            if record.canary == "harness" and record.token is not None:
+                self._canaries[record.token] = record
         else:
             record = msgspec.structs.replace(record, t_ns=record.t_ns + shift)
         self._journal.append(record)
@@ -174,6 +178,16 @@ class ProviderProcess:
         answer = await self.client.get("/faults")
         answer.raise_for_status()
         return msgspec.json.decode(answer.content, type=list[FaultStatus])
+
+    async def fault_ids(self) -> list[str]:
+        return [status.fault.id for status in await self.faults()]
+
+    async def canary_receipt(self, token: str) -> Receipt | None:
+        """The receipt of a canary of ours; waits a moment for the journal to come through."""
+        deadline = asyncio.get_running_loop().time() + CANARY_RECEIPT_WAIT_S
+        while token not in self._canaries and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.01)
+        return self._canaries.get(token)
 
     async def delete_fault(self, fault_id: str) -> None:
         answer = await self.client.delete(f"/faults/{fault_id}")

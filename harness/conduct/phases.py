@@ -1,0 +1,204 @@
+"""The phases of a run: set-up, baseline (a gate), storm, heal, drain.
+
+Each phase is a coroutine that does one thing and raises RunEnded when the run cannot go on. Times of the timeline
+count from the end of the baseline; `origin_ns` is that moment on the run's clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine
+from typing import Any
+
+from harness.conduct.driver import Driver
+from harness.conduct.errors import BaselineUnmet, RemovalFailed, SystemExited
+from harness.conduct.fault_schedule import FaultSchedule
+from harness.conduct.pulse import Pulse, until
+from harness.history.events import HarnessWarning, Phase, PhaseEntered
+from harness.history.journal import Journal
+from harness.scenario.models import Scenario
+from harness.scenario.timeline import Fault, Message, Timeline
+from harness.testbed.base import Testbed
+from harness.testbed.processes import log_tail
+from harness.testbed.resources import ResourceLedger
+from harness.testbed.system import SystemNotReady
+
+GRACE_S = 3.0
+"""After the baseline's last message, how long its copies may take beyond their objective."""
+
+
+class Conductor:
+    """Takes one run through its phases; `run.py` handles everything that can end it from outside."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        timeline: Timeline,
+        testbed: Testbed,
+        journal: Journal,
+        ledger: ResourceLedger,
+    ) -> None:
+        self.scenario = scenario
+        self.timeline = timeline
+        self.testbed = testbed
+        self.journal = journal
+        self.ledger = ledger
+        self.pulse = Pulse()
+        self.faults: FaultSchedule | None = None
+        self._driver: Driver | None = None
+        self._background: list[asyncio.Task[None]] = []
+
+    def enter(self, phase: Phase) -> int:
+        now_ns = self.journal.now_ns()
+        self.journal.append(PhaseEntered(t_ns=now_ns, phase=phase))
+        return now_ns
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
+        self._background.append(asyncio.create_task(coroutine, name=name))
+
+    async def through_phases(self) -> None:
+        """From set-up to the end of the drain. Raises RunEnded, or TestbedError from the set-up."""
+        self.enter(Phase.SETUP)
+        self._spawn(self.pulse.follow(self.journal), "pulse")
+        await self.testbed.start(self.journal, self.ledger)
+        try:
+            await self.testbed.system.start()
+        except SystemNotReady as error:
+            raise BaselineUnmet(str(error)) from error
+        self._spawn(self.testbed.signals.run(), "signals")
+        self._driver = Driver(self.testbed.system, self.journal)
+        self.faults = FaultSchedule(
+            [entry for entry in self.timeline.entries if isinstance(entry, Fault)],
+            self.testbed.injector,
+            self.journal,
+            self.ledger,
+        )
+        try:
+            await self._unless_system_exits(self._baseline())
+        except SystemExited as error:
+            raise BaselineUnmet(str(error)) from error
+        await self._unless_system_exits(self._storm())
+        await self.heal()
+        await self._unless_system_exits(self._drain())
+
+    async def _unless_system_exits(self, phase: Coroutine[Any, Any, None]) -> None:
+        work = asyncio.create_task(phase)
+        exit_ = asyncio.create_task(self.testbed.system.exited.wait())
+        try:
+            await asyncio.wait({work, exit_}, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                work.result()
+            else:
+                system = self.testbed.system
+                tail = "\n  ".join(log_tail(system.log_path)) or "(nothing)"
+                raise SystemExited(
+                    f"the system exited with code {system.exit_code}; its last lines:\n  {tail}"
+                )
+        finally:
+            for task in (work, exit_):
+                task.cancel()
+            await asyncio.gather(work, exit_, return_exceptions=True)
+
+    async def _baseline(self) -> None:
+        """Ordinary mail without a fault. Raises BaselineUnmet unless all of it arrives in time."""
+        assert self._driver is not None
+        messages = [m for m in self.timeline.entries if isinstance(m, Message) and m.baseline]
+        begin_ns = self.enter(Phase.BASELINE)
+        await self._driver.send(messages, begin_ns + self.timeline.baseline_ns)
+        rest_s = (begin_ns + self.timeline.baseline_ns - self.journal.now_ns()) / 1e9
+        await asyncio.sleep(max(0.0, rest_s))
+        within_s = max((m.within_ns or 0 for m in messages), default=0) / 1e9
+        tokens = {m.token for m in messages}
+        arrived = await until(lambda: tokens <= self.pulse.handed_off.keys(), within_s + GRACE_S)
+        self._judge_baseline(messages, begin_ns + self.timeline.baseline_ns, arrived)
+
+    def _judge_baseline(self, messages: list[Message], origin_ns: int, arrived: bool) -> None:
+        missing = [m for m in messages if m.token not in self.pulse.handed_off]
+        if not arrived:
+            said = f"; last, {self.pulse.last_refusal}" if self.pulse.last_refusal else ""
+            raise BaselineUnmet(
+                f"{len(missing)} of {len(messages)} baseline messages reached no provider without any fault{said}"
+            )
+        late = [
+            m
+            for m in messages
+            if m.within_ns is not None
+            and self.pulse.handed_off[m.token] > origin_ns + m.at_ns + m.within_ns
+        ]
+        if late:
+            worst_ns = max(self.pulse.handed_off[m.token] - origin_ns - m.at_ns for m in late)
+            raise BaselineUnmet(
+                f"{len(late)} of {len(messages)} baseline messages were late without any fault, "
+                f"the worst by {worst_ns / 1e9:.1f} s after it was sent"
+            )
+        for (name, route), value in self.testbed.signals.state.values.items():
+            if name == "detected" and value:
+                raise BaselineUnmet(f"the system says that route {route} is down, before any fault")
+
+    async def _storm(self) -> None:
+        """The workload and the faults, side by side."""
+        assert self._driver is not None and self.faults is not None
+        origin_ns = self.enter(Phase.STORM)
+        messages = [m for m in self.timeline.entries if isinstance(m, Message) and not m.baseline]
+        driving = asyncio.create_task(self._driver.send(messages, origin_ns))
+        breaking = asyncio.create_task(self.faults.run(origin_ns))
+        ending = asyncio.create_task(self._sleep_until(origin_ns + self.timeline.storm_ns))
+        tasks = {driving, breaking, ending}
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _sleep_until(self, at_ns: int) -> None:
+        while (wait_ns := at_ns - self.journal.now_ns()) > 0:
+            await asyncio.sleep(wait_ns / 1e9)
+
+    async def heal(self) -> None:
+        """Remove what is still active and prove by canaries that every way is free. Raises RemovalFailed."""
+        self.enter(Phase.HEAL)
+        if self.faults is not None:
+            await self.faults.remove_all()
+        broken = await self.testbed.verify_clean()
+        if broken:
+            raise RemovalFailed("after the heal: " + "; ".join(broken))
+
+    async def _drain(self) -> None:
+        """Wait until nothing moves: no receipt for twice the longest retry, queue depth 0 where it is told."""
+        assert self._driver is not None
+        self.enter(Phase.DRAIN)
+        silence_ns = 2 * self.scenario.system.longest_retry
+        await self._driver.finish()
+        deadline_s = self.timeline.drain_deadline_ns / 1e9
+        if not await until(lambda: self._is_quiet(silence_ns), deadline_s, poll_s=0.05):
+            self._warn("no-quiescence", f"something still moved when the drain's {deadline_s:g} s were over")
+        await self.testbed.system.read_states()
+
+    def _is_quiet(self, silence_ns: int) -> bool:
+        if self.journal.now_ns() - self.pulse.last_activity_ns < silence_ns:
+            return False
+        depths = [
+            value for (name, _), value in self.testbed.signals.state.values.items() if name == "queue_depth"
+        ]
+        unreadable = any(name == "queue_depth" for name, _ in self.testbed.signals.state.errors)
+        return not unreadable and all(depth == 0 for depth in depths)
+
+    def _warn(self, warning: str, detail: str) -> None:
+        self.journal.append(
+            HarnessWarning(t_ns=self.journal.now_ns(), warning=warning, subject="conduct", detail=detail)
+        )
+
+    async def end_background(self) -> None:
+        """Stop polling and following; nothing is journalled by them any more."""
+        if self._driver is not None:
+            self._driver.cancel()
+        for task in self._background:
+            task.cancel()
+        for task in self._background:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        self._background.clear()
+
+

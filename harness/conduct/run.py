@@ -1,0 +1,239 @@
+"""One run from a scenario to a stored history: the folder, the journal, the watchdog, the end whatever happens.
+
+`run` always tears down and always leaves a readable history; what ended the run is in its last event, and what it
+means is for `judge` to say. Only a testbed that cannot be set up, or a folder that cannot be made, raises.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import platform
+import signal
+import sys
+import time
+import traceback
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+
+from harness import __version__
+from harness.conduct.errors import RemovalFailed, RunEnded
+from harness.conduct.phases import Conductor
+from harness.history.errors import JournalError
+from harness.history.events import Outcome, Phase, RunFinished, RunStarted
+from harness.history.journal import Journal
+from harness.history.store import to_parquet
+from harness.scenario.models import Scenario
+from harness.scenario.plan import timeline_json
+from harness.scenario.timeline import Timeline
+from harness.testbed.base import Testbed, TestbedError
+from harness.testbed.discover import choose
+from harness.testbed.heal import heal
+from harness.testbed.local.testbed import LocalTestbed
+from harness.testbed.resources import ResourceLedger
+from harness.testbed.watchdog import Watchdog
+
+Observer = Callable[[Journal, Timeline, Path], Awaitable[None]]
+OBSERVER_END_S = 5.0
+TEARDOWN_S = 30.0
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What to run and where. `on` and `proxy`: auto, or a name; `out` is the parent of run folders."""
+
+    scenario: Scenario
+    timeline: Timeline
+    on: str = "auto"
+    proxy: str = "auto"
+    out: Path = Path("reports/runs")
+
+
+@dataclass(frozen=True)
+class _Ending:
+    outcome: Outcome
+    detail: str = ""
+
+
+async def run(request: RunRequest, *, observers: Sequence[Observer] = ()) -> Path:
+    """Conduct the scenario; returns the run's folder. SIGINT and SIGTERM heal first, then end the run.
+
+    Raises OSError where the run's folder cannot be made and TestbedError where the choice of parts fails;
+    nothing is started then.
+    """
+    choice = choose(request.on, request.proxy)
+    run_dir = make_run_dir(request.out, request.scenario.scenario)
+    (run_dir / "scenario.yaml").write_text(request.scenario.source_text, encoding="utf-8")
+    (run_dir / "timeline.json").write_bytes(timeline_json(request.timeline))
+    start_ns = time.monotonic_ns()
+    wall_start = datetime.now(UTC)
+    journal = Journal(run_dir / "history.jsonl", run_dir.name, lambda: time.monotonic_ns() - start_ns)
+    ledger = ResourceLedger(run_dir, marker=uuid.uuid4().hex)
+    watchdog = Watchdog(run_dir)
+    testbed = LocalTestbed(request.scenario, run_dir, choice.proxy, request.timeline.seed)
+    journal.append(_run_started(request, testbed, wall_start))
+    reporting = [
+        asyncio.create_task(_observe(observer, journal, request.timeline, run_dir)) for observer in observers
+    ]
+    conductor = Conductor(request.scenario, request.timeline, testbed, journal, ledger)
+    ending = await _conduct(conductor)
+    ending = await _tear_down(conductor, ending)
+    with contextlib.suppress(JournalError):
+        journal.append(
+            RunFinished(t_ns=journal.now_ns(), outcome=ending.outcome, detail=ending.detail)
+        )
+    journal.close()
+    ledger.close()
+    if ending.outcome is not Outcome.HEAL_FAILED:
+        watchdog.dismiss()
+    if reporting:
+        _, late = await asyncio.wait(reporting, timeout=OBSERVER_END_S)
+        for task in late:
+            task.cancel()
+    await asyncio.to_thread(_store, run_dir)
+    return run_dir
+
+
+def make_run_dir(out: Path, scenario: str) -> Path:
+    """A new folder `<start>-<scenario>`; a second run in the same second gets a number."""
+    out.mkdir(parents=True, exist_ok=True)
+    name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{scenario}"
+    for number in range(1, 1000):
+        run_dir = out / (name if number == 1 else f"{name}-{number}")
+        try:
+            run_dir.mkdir()
+        except FileExistsError:
+            continue
+        return run_dir.resolve()
+    raise FileExistsError(f"{out} has a thousand runs named {name}")
+
+
+def _run_started(request: RunRequest, testbed: Testbed, wall_start: datetime) -> RunStarted:
+    scenario = request.scenario
+    packages = ("aiosmtpd", "duckdb", "starlette", "toxiproxy-python", "uvicorn")
+    return RunStarted(
+        t_ns=0,
+        wall_start=wall_start.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        scenario=scenario.scenario,
+        resolved=scenario.resolved(),
+        seed=request.timeline.seed,
+        testbed=testbed.name,
+        proxy=testbed.proxy,
+        limits={name: dict(provider.limits) for name, provider in scenario.providers.items()},
+        expect=[
+            {"check": name, "params": params.model_dump(mode="json", by_alias=True, exclude_none=True)}
+            for name, params in scenario.expectations()
+        ],
+        binaries=testbed.binaries(),
+        versions={
+            "harness": __version__,
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            **{package: version(package) for package in packages},
+        },
+    )
+
+
+async def _observe(observer: Observer, journal: Journal, timeline: Timeline, run_dir: Path) -> None:
+    """A reporter that breaks must not break the run; what it said goes to standard error."""
+    try:
+        await observer(journal, timeline, run_dir)
+    except Exception:  # noqa: BLE001  the boundary between the run and whoever watches it
+        print("a reporter broke; the run goes on:", file=sys.stderr)
+        traceback.print_exc()
+
+
+async def _conduct(conductor: Conductor) -> _Ending:
+    """The phases, until their end or whatever comes first."""
+    loop = asyncio.get_running_loop()
+    work = asyncio.create_task(conductor.through_phases(), name="the run")
+    interrupted: list[signal.Signals] = []
+
+    def interrupt(number: signal.Signals) -> None:
+        # Once is enough; the tear-down that follows is bounded and not to be cut short.
+        if not interrupted:
+            interrupted.append(number)
+            work.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, interrupt, number)
+    try:
+        await work
+        return _Ending(Outcome.COMPLETED)
+    except asyncio.CancelledError:
+        if not interrupted:
+            raise
+        return _Ending(Outcome.INTERRUPTED, f"by {interrupted[0].name}")
+    except RunEnded as ended:
+        return _Ending(ended.outcome, str(ended))
+    except (TestbedError, JournalError, OSError) as error:
+        return _Ending(Outcome.HARNESS_FAILED, str(error))
+    except Exception as error:  # noqa: BLE001  our own defect: the run still heals, and says what it was
+        text = traceback.format_exc()
+        with contextlib.suppress(OSError):
+            (conductor.journal.path.parent / "harness-error.txt").write_text(text, encoding="utf-8")
+        return _Ending(Outcome.HARNESS_FAILED, f"{type(error).__name__}: {error} (see harness-error.txt)")
+
+
+async def _tear_down(conductor: Conductor, ending: _Ending) -> _Ending:
+    """Remove faults, stop everything, and check against the ledger that nothing is left."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, lambda: None)
+    try:
+        ending = await asyncio.wait_for(_orderly(conductor, ending), TEARDOWN_S)
+    except TimeoutError:
+        pass  # what did not end in time is killed below
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+    report = await asyncio.to_thread(heal, conductor.journal.path.parent)
+    if not report.ok:
+        return _Ending(Outcome.HEAL_FAILED, "; ".join(report.left))
+    return ending
+
+
+async def _orderly(conductor: Conductor, ending: _Ending) -> _Ending:
+    journal_works = True
+    try:
+        if ending.outcome not in (Outcome.COMPLETED, Outcome.HEAL_FAILED) and conductor.faults is not None:
+            await conductor.heal()
+    except RemovalFailed as error:
+        # The fault dies with the process that holds it; whether that went well is checked afterwards.
+        ending = _Ending(ending.outcome, f"{ending.detail}; {error}")
+    except (JournalError, OSError):
+        journal_works = False
+    if journal_works:
+        with contextlib.suppress(JournalError):
+            conductor.enter(Phase.TEARDOWN)
+    await conductor.end_background()
+    testbed = conductor.testbed
+    for step in (testbed.stop_system, testbed.finish, testbed.stop):
+        try:
+            await step()
+        except Exception as error:  # noqa: BLE001  every step is tried; the ledger tells what is left
+            if ending.outcome is Outcome.COMPLETED:
+                ending = _Ending(Outcome.HARNESS_FAILED, f"{step.__name__}: {type(error).__name__}: {error}")
+    if conductor.faults is not None:
+        conductor.faults.forget()
+    return ending
+
+
+def _store(run_dir: Path) -> None:
+    """Parquet beside the journal; where that fails the journal alone is the history."""
+    try:
+        to_parquet(run_dir)
+    except Exception as error:  # noqa: BLE001  a convenience: every reader falls back to the journal
+        print(f"{run_dir / 'history.parquet'} could not be written: {error}", file=sys.stderr)
+
+
+def read_timeline(run_dir: Path) -> Timeline:
+    return msgspec.json.decode((run_dir / "timeline.json").read_bytes(), type=Timeline)
+
+
