@@ -1,0 +1,87 @@
+# One command each. Every target does its own set-up; a second call finds it done.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+TOXIPROXY := v2.12.0
+MAILPIT := v1.27.11
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint shows tools bench lock clean
+
+help:
+	@echo "make demo    run the main scenario: Microsoft 365 refuses every login (about 75 s)"
+	@echo "make test    lint, types, layers and the tests; ARGS='-k plan' passes on to pytest"
+	@echo "make shows   every full-length command that the project promises, with its exit code (about 25 min)"
+	@echo "make setup   the virtual environment and the locked dependencies, and no more"
+	@echo "make lint    ruff, import-linter and mypy"
+	@echo "make tools   build Toxiproxy and Mailpit into .tools (needs Go; without them the embedded proxy runs)"
+	@echo "make bench   the benchmarks; they print ratios measured in one run"
+	@echo "make lock    resolve requirements.lock again"
+	@echo "make clean   remove what make has made"
+
+setup: $(VENV)/.installed
+
+$(VENV)/.created:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed; $(PYTHON) is " + sys.version.split()[0] + ". Say: make PYTHON=/path/to/python3.11")'
+	@$(PYTHON) -c 'import ensurepip' || { echo "$(PYTHON) cannot make virtual environments; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.locked: requirements.lock $(VENV)/.created
+	@echo "installing the locked dependencies into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+$(VENV)/.installed: pyproject.toml $(VENV)/.locked
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup
+	@$(BIN)/harness run scenarios/m365-auth-outage.yaml
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/python -m pytest $(ARGS)
+
+shows: setup
+	@$(BIN)/python tests/shows.py $(ARGS)
+
+bench: setup
+	@set -e; for file in benchmarks/[!_]*.py; do echo "== $$file"; $(BIN)/python $$file; done
+
+# `go install` names a program after its folder: Toxiproxy's are `server` and `cli`.
+tools:
+	@if command -v go >/dev/null; then $(MAKE) --no-print-directory .tools/.toxiproxy-$(TOXIPROXY) .tools/.mailpit-$(MAILPIT); \
+	else echo "Go is not here: skipped. Runs use the embedded proxy, and Mailpit's scenarios cannot run."; fi
+
+.tools/.toxiproxy-$(TOXIPROXY):
+	@echo "building Toxiproxy $(TOXIPROXY)"
+	@mkdir -p .tools/build
+	@GOBIN=$(CURDIR)/.tools/build CGO_ENABLED=0 go install github.com/Shopify/toxiproxy/v2/cmd/server@$(TOXIPROXY)
+	@GOBIN=$(CURDIR)/.tools/build CGO_ENABLED=0 go install github.com/Shopify/toxiproxy/v2/cmd/cli@$(TOXIPROXY)
+	@mv .tools/build/server .tools/toxiproxy-server
+	@mv .tools/build/cli .tools/toxiproxy-cli
+	@touch $@
+
+.tools/.mailpit-$(MAILPIT):
+	@echo "building Mailpit $(MAILPIT)"
+	@mkdir -p .tools/build
+	@GOBIN=$(CURDIR)/.tools/build CGO_ENABLED=0 go install github.com/axllent/mailpit@$(MAILPIT)
+	@mv .tools/build/mailpit .tools/mailpit
+	@touch $@
+
+# --no-emit-index-url: a lock names packages and their hashes, never where somebody fetched them.
+lock: $(VENV)/.created
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	  --extra dev --output-file requirements.lock pyproject.toml
+
+clean:
+	rm -rf $(VENV) .tools .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,67 @@
+"""The table of commands, and `main`: the process's way in and out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from harness import __version__
+from harness.cli.exits import run_to_exit_code
+from harness.cli.lazy import LazyCommand, LazyGroup
+
+SECTIONS = {
+    "Run": {
+        "run": LazyCommand("harness.cli.run", "Run scenarios and judge them."),
+        "plan": LazyCommand("harness.cli.plan", "Show what a scenario will do, and when, without doing it."),
+        "validate": LazyCommand("harness.cli.validate", "Check scenario files; nothing is started."),
+        "init": LazyCommand("harness.cli.init", "Write a starter scenario and a tiny system that passes it."),
+    },
+    "Look at a run": {
+        "check": LazyCommand("harness.cli.check", "Judge stored runs again."),
+        "query": LazyCommand("harness.cli.query", "Ask a run's history in SQL."),
+        "report": LazyCommand("harness.cli.report", "Write a run's reports again."),
+    },
+    "This machine": {
+        "doctor": LazyCommand("harness.cli.doctor", "Say what is here, what would be used, and why."),
+        "heal": LazyCommand("harness.cli.heal", "Remove what a run that died has left behind."),
+    },
+    "Pieces by themselves": {
+        "provider": LazyCommand("harness.cli.provider", "Start one fake provider in the foreground."),
+        "providers": LazyCommand("harness.cli.providers", "List the providers that can be faked."),
+        "proxy": LazyCommand("harness.cli.proxy", "Start the embedded Toxiproxy-compatible server."),
+        "schema": LazyCommand("harness.cli.schema", "Print the scenario format's JSON Schema."),
+    },
+}
+
+EPILOG = """\b
+Examples:
+  harness init demo && cd demo && harness run scenario.yaml
+  harness run scenarios/m365-auth-outage.yaml
+  harness plan scenarios/m365-auth-outage.yaml --lanes
+  harness query last "select route, count(*) from copies group by route"
+
+\b
+Exit codes:
+  0 pass   1 fail   2 invalid command line or scenario   3 inconclusive
+  4 baseline unmet   5 injection failed   6 heal failed   70 harness failed
+  130 interrupted (and healed)
+"""
+
+
+@click.command(
+    cls=LazyGroup,
+    sections=SECTIONS,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="harness", message="%(prog)s %(version)s")
+def app() -> None:
+    """Break the primary mail route on purpose; judge the failover by the providers' own receipts."""
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the command line and leave the process with its exit code."""
+    arguments = None if args is None else list(args)
+    sys.exit(run_to_exit_code(lambda: app.main(arguments, prog_name="harness", standalone_mode=False)))

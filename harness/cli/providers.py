@@ -1,0 +1,52 @@
+"""`harness providers`: what can be faked, how each is addressed, and what limits it keeps by itself."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+EPILOG = """\b
+Examples:
+  harness providers
+  harness providers --json | jq -r '.[].name'
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
+def command(as_json: bool) -> None:
+    """List the providers that can be faked.
+
+    A preset is one provider's looks and rules: greeting, answers, limits, and the date on which it was last
+    compared with the real one. `refuse` can give any of its named answers.
+    """
+    from harness.providers.presets import all_presets
+
+    presets = all_presets()
+    if as_json:
+        document = [
+            {
+                "name": preset.name,
+                "summary": preset.summary,
+                "dated": preset.dated.isoformat(),
+                "engine": preset.engine,
+                "scheme": preset.scheme,
+                "limits": preset.limits().model_dump(mode="json"),
+                "answers": dict(preset.answers),
+            }
+            for preset in presets
+        ]
+        click.echo(json.dumps(document, indent=2))
+        return
+    for preset in presets:
+        click.secho(preset.name, bold=True, nl=False)
+        click.echo(f"  {preset.summary}")
+        limits = preset.limits().model_dump(mode="json")
+        told = ", ".join(f"{name} {'none' if value is None else value}" for name, value in limits.items())
+        click.echo(f"  {preset.engine}, {preset.scheme}://…; as of {preset.dated}; limits: {told or 'none'}")
+        for name, looks in preset.answers.items():
+            click.echo(f"    refuse with {name}: {looks}")
+        click.echo()
+    click.secho("mailpit", bold=True, nl=False)
+    click.echo("  Mailpit itself, where it is installed: a real inbox. In scenarios only.")
