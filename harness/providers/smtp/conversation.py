@@ -157,7 +157,8 @@ class Conversation:
             await self._say(self._texts.bad_syntax if argument else self._texts.unknown_command)
             return
         self._abandon("STARTTLS")
-        self._greeted = False
+        self._greeted = self._logged_in = False
+        self._count_out()
         await self._wire.upgrade()
 
     async def _auth(self, argument: str) -> None:
@@ -203,9 +204,15 @@ class Conversation:
             return credentials
 
     def _count_in(self, account: str) -> None:
+        self._count_out()
         self._use = self._service.registry.use_of(account)
         if not self._recorder.canary_account:
             self._use.logged_in(self.id)
+
+    def _count_out(self) -> None:
+        if self._use is not None:
+            self._use.gone(self.id)
+        self._use = None
 
     # --- a message ---
 
@@ -441,6 +448,5 @@ class Conversation:
                 self._recorder.lost(self._wire.end)
         except JournalError:
             log.exception("the end of %s was not written", self.id)
-        if self._use is not None and not self._recorder.canary_account:
-            self._use.gone(self.id)
+        self._count_out()
         self._service.registry.closed(self._service.route, self._wire)

@@ -60,7 +60,9 @@ class AccountUse:
         self._connections.append(connection)
 
     def gone(self, connection: str) -> None:
-        self._connections.remove(connection)
+        """Forget a connection; nothing happens if it never was counted (a canary's is not)."""
+        if connection in self._connections:
+            self._connections.remove(connection)
 
     def too_many_connections(self, connection: str) -> bool:
         """Whether this connection is beyond the limit: those that logged in earlier go first."""

@@ -120,9 +120,16 @@ class Wire(SMTP):
             raise ConnectionAbortedError(self.end) from error
 
     async def push(self, status: Any) -> None:
-        await super().push(
-            self.service.manners.texts.start_tls if status == _START_TLS_OF_AIOSMTPD else status
-        )
+        """Send one reply. A client that is gone hears nothing, and what it has sent goes on counting."""
+        if self.transport is None or self.transport.is_closing():
+            return
+        if status == _START_TLS_OF_AIOSMTPD:
+            status = self.service.manners.texts.start_tls
+        try:
+            await super().push(status)
+        except ConnectionError:
+            if not self.gone.is_set():
+                raise
 
     def cut(self) -> None:
         """End the connection with a reset, in place of an answer."""
