@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Generator, Mapping
+from typing import Protocol
 
 import msgspec
 
@@ -31,6 +32,26 @@ Mechanism = Callable[[str | None], Exchange]  # takes the initial response
 
 LOGIN_USERNAME = "VXNlcm5hbWU6"
 LOGIN_PASSWORD = "UGFzc3dvcmQ6"
+
+
+class Line(Protocol):
+    """The connection, as far as a login needs it."""
+
+    async def push(self, status: str) -> None: ...
+
+    async def read_line(self) -> str: ...
+
+
+async def exchange(mechanism: Exchange, line: Line) -> Credentials:
+    """Hold the conversation; raises MalformedAuth or CancelledAuth."""
+    try:
+        challenge = next(mechanism)
+        while True:
+            await line.push(f"334 {challenge}")
+            challenge = mechanism.send((await line.read_line()).strip())
+    except StopIteration as done:
+        credentials: Credentials = done.value
+        return credentials
 
 
 def login(initial: str | None) -> Exchange:

@@ -9,7 +9,6 @@ commands that a pipelining client has sent ahead are answered one by one, in ord
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 
 from harness.history.events import ReceiptResult
@@ -17,7 +16,7 @@ from harness.providers.errors import JournalError
 from harness.providers.faults import Decision
 from harness.providers.smtp.answers import SmtpAnswer, Stage
 from harness.providers.smtp.attempt import Attempt, Recorder, Reply, Stored
-from harness.providers.smtp.auth import MECHANISMS, CancelledAuth, Credentials, Exchange, MalformedAuth
+from harness.providers.smtp.auth import MECHANISMS, CancelledAuth, MalformedAuth, exchange
 from harness.providers.smtp.limits import AccountUse
 from harness.providers.smtp.paths import BadAddress, BadSyntax, Path, parse_path
 from harness.providers.smtp.service import Service
@@ -140,7 +139,7 @@ class Conversation:
             return
         self._abandon("EHLO")
         self._greeted = True
-        lines = self._service.manners.ehlo_tls if self._wire.encrypted else self._service.manners.ehlo
+        lines = self._service.manners.lines(encrypted=self._wire.encrypted)
         lines = (self._voice.say(self._texts.hello), *(self._voice.say(line) for line in lines))
         await self._wire.push("\r\n".join([*(f"250-{line}" for line in lines[:-1]), f"250 {lines[-1]}"]))
 
@@ -168,10 +167,10 @@ class Conversation:
             return
         name, _, initial = argument.partition(" ")
         try:
-            if name.upper() not in self._mechanisms():
+            if name.upper() not in self._service.manners.mechanisms(encrypted=self._wire.encrypted):
                 refusal = self._texts.auth_unknown
             else:
-                credentials = await self._exchange(MECHANISMS[name.upper()](initial.strip() or None))
+                credentials = await exchange(MECHANISMS[name.upper()](initial.strip() or None), self._wire)
                 refusal = self._texts.auth_refused
                 self._recorder.claim(credentials.username)
                 if await self._refused(Stage.AUTH, begin_ns, key=self.id):
@@ -188,20 +187,6 @@ class Conversation:
         reply = Reply.of(self._voice.say(refusal, mechanism=name))
         self._recorder.refusal(reply, begin_ns)
         await self._answer(reply)
-
-    def _mechanisms(self) -> frozenset[str]:
-        lines = self._service.manners.ehlo_tls if self._wire.encrypted else self._service.manners.ehlo
-        return frozenset(word for line in lines if line.startswith("AUTH ") for word in line.split()[1:])
-
-    async def _exchange(self, exchange: Exchange) -> Credentials:
-        try:
-            challenge = next(exchange)
-            while True:
-                await self._wire.push(f"334 {challenge}")
-                challenge = exchange.send((await self._wire.read_line()).strip())
-        except StopIteration as done:
-            credentials: Credentials = done.value
-            return credentials
 
     def _count_in(self, account: str) -> None:
         self._count_out()
@@ -383,11 +368,7 @@ class Conversation:
             return self._texts.quota_exceeded
         wait_s = use.wait_s(now_s)
         if wait_s > 0:
-            self._wire.holding = True
-            with contextlib.suppress(TimeoutError):
-                # A client that gives up waiting ends the wait, not the message.
-                await asyncio.wait_for(self._wire.gone.wait(), wait_s)
-            self._wire.holding = False
+            await self._wire.hold(wait_s)
         return None
 
     async def _take(self, attempt: Attempt, message: bytes, carried: Carried) -> None:

@@ -27,6 +27,14 @@ class Manners:
     ehlo_tls: tuple[str, ...]
     auth_required: bool
 
+    def lines(self, *, encrypted: bool) -> tuple[str, ...]:
+        return self.ehlo_tls if encrypted else self.ehlo
+
+    def mechanisms(self, *, encrypted: bool) -> frozenset[str]:
+        """What AUTH takes: exactly what EHLO offers."""
+        offers = (line.split() for line in self.lines(encrypted=encrypted))
+        return frozenset(mechanism for offer in offers if offer[0] == "AUTH" for mechanism in offer[1:])
+
 
 class Registry(Protocol):
     """The engine's book of connections and accounts."""

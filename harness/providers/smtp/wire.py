@@ -9,6 +9,7 @@ an answer.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import struct
 from collections.abc import Callable
@@ -55,7 +56,7 @@ class Wire(SMTP):
         self.gone = asyncio.Event()
         self.end = DISCONNECTED  # why the connection ended, unless somebody says better
         self.encrypted = False
-        self.holding = False  # the client is made to wait, and that is not idleness
+        self._holding = False  # the client is made to wait, and that is not idleness
         self.idle_text = "421 4.4.2 Connection timed out"
         self.stopping_text = "421 4.3.2 Service is shutting down"
         self._start_talk = talk
@@ -131,6 +132,13 @@ class Wire(SMTP):
             if not self.gone.is_set():
                 raise
 
+    async def hold(self, wait_s: float) -> None:
+        """Make the client wait for `wait_s` seconds; the wait ends early when it goes away."""
+        self._holding = True
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.gone.wait(), wait_s)
+        self._holding = False
+
     def cut(self) -> None:
         """End the connection with a reset, in place of an answer."""
         if self.transport is None:
@@ -194,7 +202,7 @@ class Wire(SMTP):
                     transport.close()
 
     def _timeout_cb(self) -> None:
-        left_s = IDLE_S if self.holding else self._heard_s + IDLE_S - self.loop.time()
+        left_s = IDLE_S if self._holding else self._heard_s + IDLE_S - self.loop.time()
         if left_s > 0:
             self._reset_timeout(left_s)
         elif self.transport is not None:
