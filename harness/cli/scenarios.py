@@ -1,4 +1,4 @@
-"""Load and plan the scenarios that a command was given; what is wrong with any of them ends the command (2)."""
+"""Load and plan the scenarios that a command was given; a mistake in any of them ends the command (2)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Planned:
 def load_and_plan(paths: Sequence[Path], sets: Sequence[str], seed: int | None) -> list[Planned]:
     """All of them, or ScenariosInvalid with every problem in every file; nothing is started either way."""
     from harness.scenario.errors import ScenarioError
-    from harness.scenario.load import load
+    from harness.scenario.loader import load
     from harness.scenario.plan import plan
 
     planned, wrong = [], []

@@ -1,0 +1,150 @@
+"""`harness check RUN…`: judge stored runs again, by what they recorded or by other expectations.
+
+Reads histories and writes nothing into them: the same run gives the same findings for ever.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli import options
+from harness.cli.exits import CommandError
+from harness.cli.stored import find_run
+
+if TYPE_CHECKING:
+    from harness.conduct.judge import Judgement
+
+EPILOG = """\b
+Examples:
+  harness check last
+  harness check reports/runs/20260301T101500Z-m365-auth-outage --json | jq '.runs[0].findings'
+  harness check last --expect mttr=3s --expect duplicates=none
+  harness check reports/runs/* --expect-from scenarios/m365-auth-outage.yaml -q
+
+\b
+Exit codes as of `harness run`, the strongest of several; 2 when there is no such run.
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@click.option(
+    "--expect",
+    "expects",
+    multiple=True,
+    metavar="CHECK=VALUE",
+    help="Instead of what the run expected, e.g. mttr=3s. May be repeated.",
+)
+@click.option(
+    "--expect-from",
+    type=click.Path(path_type=Path),
+    metavar="SCENARIO",
+    help="Instead of what the run expected: what this scenario expects.",
+)
+@click.option(
+    "--junit", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write JUnit XML."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
+@click.option("-q", "--quiet", is_flag=True, help="Only the verdict of each run.")
+@options.out
+def command(
+    runs: tuple[str, ...],
+    expects: tuple[str, ...],
+    expect_from: Path | None,
+    junit: Path | None,
+    as_json: bool,
+    quiet: bool,
+    out: Path,
+) -> int:
+    """Judge stored runs again.
+
+    RUN is a run's folder, a history.jsonl or history.parquet, a run's name under --out, or `last`. The run's
+    own expectations decide, unless --expect or --expect-from gives others.
+    """
+    from rich.console import Console
+
+    from harness.conduct.judge import strongest
+    from harness.report.findings_json import as_list, encode
+    from harness.report.junit import write_junit
+    from harness.report.summary import print_summary, verdict_line
+
+    expected = _expectations(expects, expect_from)
+    console = Console(stderr=as_json)
+    judgements = [judge_stored(run, out, expected) for run in runs]
+    for judgement in judgements:
+        if as_json:
+            continue
+        if quiet:
+            console.print(verdict_line(judgement), soft_wrap=True, highlight=False, markup=False)
+        else:
+            print_summary(judgement, console)
+    if junit is not None:
+        try:
+            write_junit(judgements, junit)
+        except OSError as error:
+            raise CommandError(f"cannot write {junit}: {error}", do="name another file") from error
+    if as_json:
+        click.echo(encode(as_list(judgements)), nl=False)
+    return int(strongest(judgement.exit_code for judgement in judgements))
+
+
+def judge_stored(text: str, out: Path, expected: list[dict[str, Any]] | None = None) -> Judgement:
+    """Judge the run that `text` names; CommandError where there is no history that can be read."""
+    from harness.conduct.judge import judge
+    from harness.history.errors import HistoryError
+
+    path = find_run(text, out)
+    try:
+        return judge(path, expected)
+    except HistoryError as error:
+        raise CommandError(
+            f"the history cannot be read: {error}", where=str(path), do="check that the file is whole"
+        ) from error
+
+
+def _expectations(expects: tuple[str, ...], scenario: Path | None) -> list[dict[str, Any]] | None:
+    """What to judge by, as a run records it; None: what the run itself recorded."""
+    if expects and scenario:
+        raise click.UsageError("Say --expect or --expect-from, not both.")
+    if scenario is not None:
+        from harness.cli.scenarios import load_and_plan
+
+        (planned,) = load_and_plan([scenario], (), None)
+        found = planned.scenario.expectations()
+        return [
+            {"check": name, "params": params.model_dump(mode="json", by_alias=True, exclude_none=True)}
+            for name, params in found
+        ]
+    return [_expectation(text) for text in expects] or None
+
+
+def _expectation(text: str) -> dict[str, Any]:
+    from pydantic import ValidationError
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    from harness.checks import CHECKS, parse_params
+    from harness.scenario.errors import nearest
+
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise click.UsageError(f"--expect {text}: say CHECK=VALUE, for example mttr=3s.")
+    try:
+        params = parse_params(name, YAML(typ="safe", pure=True).load(value))
+    except KeyError:
+        raise CommandError(
+            f"--expect {text}: there is no check '{name}'",
+            meant=nearest(name, CHECKS) or None,
+            do=f"valid here: {', '.join(CHECKS)}",
+        ) from None
+    except ValidationError as error:
+        reasons = "; ".join(each["msg"].removeprefix("Value error, ") for each in error.errors())
+        raise CommandError(
+            f"--expect {text}: {reasons}", do="docs/scenario-format.md says what a check takes"
+        ) from None
+    except YAMLError as error:
+        raise CommandError(f"--expect {text}: not YAML: {error}") from None
+    return {"check": name, "params": params.model_dump(mode="json", by_alias=True, exclude_none=True)}

@@ -1,0 +1,210 @@
+"""`harness run`: load and plan every scenario, run them one after another, judge each by its history.
+
+All scenarios are checked before the first one starts. What is printed follows the run (report/live.py) and
+its judgement (report/summary.py); with --json both go to standard error, one document to standard output.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli import options
+from harness.cli.exits import CommandError
+from harness.cli.scenarios import Planned, load_and_plan
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from harness.conduct.judge import Judgement
+    from harness.testbed.discover import Choice
+
+EPILOG = """\b
+Examples:
+  harness run scenarios/m365-auth-outage.yaml
+  harness run scenarios/ack-loss.yaml --set system.env.DEFECTS=blind-resend
+  harness run scenarios/*.yaml --junit reports/junit.xml -q
+  harness run scenarios/m365-auth-outage.yaml --proxy embedded --repeat 5
+  harness run scenarios/m365-auth-outage.yaml --json | jq '.runs[0].verdict'
+
+\b
+Exit codes, the strongest of several runs:
+  0 pass   1 fail   2 invalid command line or scenario   3 inconclusive
+  4 baseline unmet   5 injection failed   6 heal failed   70 harness failed
+  130 interrupted (and healed)
+"""
+
+
+@click.command(epilog=EPILOG)
+@options.scenarios
+@options.on
+@options.proxy
+@options.seed
+@click.option("--repeat", type=click.IntRange(1, 1000), default=1, metavar="N", help="Run each one N times.")
+@options.sets
+@options.out
+@click.option(
+    "--junit",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Also write JUnit XML, one file for all runs.",
+)
+@click.option(
+    "--json", "as_json", is_flag=True, help="One JSON document on standard output, the rest on error."
+)
+@click.option("-q", "--quiet", is_flag=True, help="Only the verdict of each run.")
+def command(
+    scenarios: tuple[Path, ...],
+    on: str,
+    proxy: str,
+    seed: int | None,
+    repeat: int,
+    sets: tuple[str, ...],
+    out: Path,
+    junit: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Run scenarios and judge them.
+
+    Starts the providers, the proxies and the system under test; drives the workload; injects the faults;
+    heals; waits until all is quiet; and judges what happened by the providers' own receipts. Each run leaves
+    a folder under --out with its history and its report. Ctrl-C heals first.
+    """
+    from rich.console import Console
+
+    from harness.cli.repeats import repeats_of, say_repeats
+    from harness.conduct.judge import strongest
+    from harness.report.findings_json import as_list, encode
+    from harness.report.junit import write_junit
+
+    planned = load_and_plan(scenarios, sets, seed)
+    choice = _choose(on, proxy, planned)
+    _check_writable(out)
+    if junit is not None:
+        _check_writable(junit.parent)
+    console = Console(stderr=as_json)
+    runs = _Runs(planned=planned, repeat=repeat, choice=choice, out=out, quiet=quiet, console=console)
+    judgements = _run_all(runs)
+    if junit is not None:
+        console.print(
+            f"JUnit: {write_junit(judgements, junit)}", soft_wrap=True, highlight=False, markup=False
+        )
+    repeats = repeats_of(judgements)
+    say_repeats(repeats, console)
+    if as_json:
+        document = as_list(judgements)
+        document["repeats"] = [vars(each) for each in repeats]
+        click.echo(encode(document), nl=False)
+    return int(strongest(judgement.exit_code for judgement in judgements))
+
+
+@dataclass(frozen=True)
+class _Runs:
+    planned: Sequence[Planned]
+    repeat: int
+    choice: Choice
+    out: Path
+    quiet: bool
+    console: Console
+
+
+def _run_all(runs: _Runs) -> list[Judgement]:
+    """Every scenario, `repeat` times each. An interrupted run is the last one."""
+    from harness.conduct.judge import ExitCode
+
+    if not runs.quiet:
+        runs.console.print(
+            f"{runs.choice.testbed} testbed, {runs.choice.proxy} proxy: {runs.choice.why}",
+            soft_wrap=True,
+            highlight=False,
+            markup=False,
+        )
+    todo = [(each, number) for each in runs.planned for number in range(1, runs.repeat + 1)]
+    judgements: list[Judgement] = []
+    for position, (each, number) in enumerate(todo, start=1):
+        if len(todo) > 1 and not runs.quiet:
+            again = f", {number} of {runs.repeat}" if runs.repeat > 1 else ""
+            runs.console.rule(
+                f"{each.scenario.scenario}{again} (run {position} of {len(todo)})", align="left"
+            )
+        judgement = _run_one(each, runs)
+        judgements.append(judgement)
+        if judgement.exit_code is ExitCode.INTERRUPTED:
+            break
+    return judgements
+
+
+def _run_one(planned: Planned, runs: _Runs) -> Judgement:
+    from harness.conduct.judge import judge
+    from harness.conduct.run import Observer, RunRequest, run
+    from harness.history.journal import Journal
+    from harness.report.findings_json import write_findings
+    from harness.report.html import write_html
+    from harness.report.live import show_live
+    from harness.report.summary import print_summary, verdict_line
+    from harness.scenario.timeline import Timeline
+    from harness.testbed.base import TestbedError
+
+    async def watch(journal: Journal, timeline: Timeline, _: Path) -> None:
+        await show_live(journal, timeline, console=runs.console)
+
+    request = RunRequest(
+        scenario=planned.scenario,
+        timeline=planned.timeline,
+        on=runs.choice.testbed,
+        proxy=runs.choice.proxy,
+        out=runs.out,
+    )
+    observers: list[Observer] = [] if runs.quiet else [watch]
+    try:
+        run_dir = asyncio.run(run(request, observers=observers))
+    except TestbedError as error:
+        raise CommandError(str(error), do="`harness doctor` shows what is here") from error
+    judgement = judge(run_dir)
+    # The verdict first: should a report fail to be written, the person has it all the same.
+    if runs.quiet:
+        runs.console.print(verdict_line(judgement), soft_wrap=True, highlight=False, markup=False)
+    else:
+        print_summary(judgement, runs.console)
+    write_findings(judgement)
+    report = write_html(judgement)
+    if not runs.quiet:
+        runs.console.print(f"report: {_short(report)}", soft_wrap=True, highlight=False, markup=False)
+    return judgement
+
+
+def _choose(on: str, proxy: str, planned: Sequence[Planned]) -> Choice:
+    from harness.testbed.discover import NotAvailable, choose
+
+    try:
+        for each in planned:
+            if each.scenario.requires == "containers":
+                choose(each.scenario.requires, proxy)
+        return choose(on, proxy)
+    except NotAvailable as error:
+        raise CommandError(f"{error}; nothing was started", do=error.do) from error
+
+
+def _check_writable(folder: Path) -> None:
+    """Found out now, not after a minute of running."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CommandError(
+            f"cannot make the folder {folder}: {error.strerror or error}; nothing was started",
+            do="name another one",
+        ) from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise CommandError(f"cannot write to {folder}; nothing was started", do="name another folder")
+
+
+def _short(path: Path) -> Path:
+    """As seen from here, where that is shorter to read and to click."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
