@@ -165,6 +165,14 @@ class TestConnections:
         assert {receipt.connection for receipt in fake.receipts()} == {"backup-api-1"}
         assert len({receipt.attempt for receipt in fake.receipts()}) == 5
 
+    async def test_an_idle_connection_is_kept_longer_than_clients_keep_theirs(
+        self, fake: Fake, client: httpx.AsyncClient
+    ) -> None:
+        await post(client, fake.url(), mail())
+        (connection,) = fake.provider._engine._listeners["backup"][0]._open  # type: ignore[attr-defined]
+        closes_at = connection.timeout_keep_alive_task.when()
+        assert closes_at - asyncio.get_running_loop().time() > 60
+
     async def test_pipelined_requests_are_answered_in_order(self, fake: Fake) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", fake.port)
         subjects = [f"number {number}" for number in range(5)]

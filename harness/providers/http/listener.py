@@ -16,6 +16,9 @@ from harness.providers.asgi import GRACE_S, bind
 from harness.providers.clock import Clock
 from harness.providers.http.connection import ProviderConnection
 
+# nginx's own default. Were it shorter than clients keep idle connections (httpx: 5 s), a request could meet
+# the close of its connection: an attempt of unknown fate that no fault explains.
+KEEP_ALIVE_S = 75
 Loss = Callable[[str, str], None]  # connection, how it ended
 
 
@@ -26,7 +29,12 @@ class HttpListener:
         self._name = name
         self._on_loss = on_loss
         self._config = uvicorn.Config(
-            app, http=ProviderConnection, ws="none", lifespan="off", log_config=None, log_level=None
+            app,
+            http=ProviderConnection,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            timeout_keep_alive=KEEP_ALIVE_S,
         )
         self._state = ServerState()
         self._open: set[ProviderConnection] = set()
