@@ -45,7 +45,7 @@ Examples:
 )
 @click.option("--control-port", type=click.IntRange(0, 65535), default=0, help="Faults, journal and numbers.")
 @click.option("--username", default="mailer@contoso.example", show_default=True, help="Who may log in.")
-@click.option("--secret", default="SG.not-a-secret", show_default=True, help="Password, token or API key.")
+@click.option("--secret", help="Password, access token or API key; a made-up one by default.")
 @click.option(
     "--limit",
     "limits",
@@ -65,7 +65,7 @@ def command(
     rejecting_port: int,
     control_port: int,
     username: str,
-    secret: str,
+    secret: str | None,
     limits: tuple[str, ...],
     folder: Path | None,
 ) -> None:
@@ -80,11 +80,12 @@ def command(
     from harness.providers.wire import Account, ProviderConfig, RouteListener
 
     if name == "mailpit":
-        raise CommandError("Mailpit is no fake: it is started by itself", do="run `mailpit`")
+        raise CommandError("Mailpit is no fake, and needs no harness to be tried", do="run `mailpit`")
     place = folder or Path(tempfile.mkdtemp(prefix=f"harness-{Path(name).name}-"))
     try:
         preset = presets.load(name)
-        _, cert, key = make_ca(place, ())
+        _, cert, key = make_ca(place) if "starttls" in preset.scheme else (None, None, None)
+        secret = secret or ("app-password" if preset.engine == "smtp" else "SG.not-a-secret")
         config = ProviderConfig(
             name=name,
             preset=name,
@@ -101,8 +102,8 @@ def command(
             control_port=control_port,
             journal_path=str(place / "journal.jsonl"),
             pack_path=str(place / "bodies.pack"),
-            tls_cert_path=str(cert),
-            tls_key_path=str(key),
+            tls_cert_path=str(cert) if cert else None,
+            tls_key_path=str(key) if key else None,
         )
         asyncio.run(_serve(config, preset, place))
     except ConfigError as error:

@@ -6,6 +6,8 @@ import json
 
 import click
 
+WIDTH = 76
+
 EPILOG = """\b
 Examples:
   harness providers
@@ -19,7 +21,8 @@ def command(as_json: bool) -> None:
     """List the providers that can be faked.
 
     A preset is one provider's looks and rules: greeting, answers, limits, and the date on which it was last
-    compared with the real one. `refuse` can give any of its named answers.
+    compared with the real one. The fault `refuse` can give any of its named answers, which are listed here
+    cut to the line; --json has them whole.
     """
     from harness.providers.presets import all_presets
 
@@ -46,7 +49,6 @@ def command(as_json: bool) -> None:
         told = ", ".join(f"{name} {'none' if value is None else value}" for name, value in limits.items())
         click.echo(f"  {preset.engine}, {preset.scheme}://…; as of {preset.dated}; limits: {told or 'none'}")
         for name, looks in preset.answers.items():
-            click.echo(f"    refuse with {name}: {looks}")
+            shown = looks if len(looks) <= WIDTH else f"{looks[: WIDTH - 1]}…"
+            click.echo(f"    {name:26} {shown}")
         click.echo()
-    click.secho("mailpit", bold=True, nl=False)
-    click.echo("  Mailpit itself, where it is installed: a real inbox. In scenarios only.")
