@@ -1,75 +1,67 @@
-"""An ASGI application on a listening port of the running loop: uvicorn without its signals, logs and process.
+"""An ASGI application on a listening port of the running loop: uvicorn's protocol without its server.
 
-The control API uses it, and so may an HTTP engine.
+uvicorn's own `Server` takes signals, polls ten times a second and reads the wall clock, which a provider
+may not.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
-import ssl
-from collections.abc import Iterator
+from typing import cast
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
 
 from harness.providers.errors import ConfigError
 
 GRACE_S = 2  # how long a request in progress may hold up close()
 
 
-class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.listening = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.listening.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield  # signals belong to the process, not to a provider
-
-
 class AsgiListener:
-    def __init__(self, server: _Server, task: asyncio.Task[None], port: int) -> None:
-        self.port = port
+    def __init__(self, server: asyncio.Server, state: ServerState) -> None:
+        self.port: int = server.sockets[0].getsockname()[1]
         self._server = server
-        self._task = task
+        self._state = state
 
     async def close(self) -> None:
         """Stop listening; requests in progress get GRACE_S to end."""
-        self._server.should_exit = True
-        await self._task
+        self._server.close()
+        for connection in list(self._state.connections):
+            cast(H11Protocol, connection).shutdown()
+        tasks = set(self._state.tasks)
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=GRACE_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        for connection in list(self._state.connections):
+            cast(H11Protocol, connection).transport.abort()
+        await self._server.wait_closed()
 
 
-async def listen(app: ASGIApp, host: str, port: int, tls: ssl.SSLContext | None = None) -> AsgiListener:
+async def listen(app: ASGIApp, host: str, port: int) -> AsgiListener:
     """Serve `app` in the running loop. Port 0 picks one. Raises ConfigError when the port cannot be had."""
     config = uvicorn.Config(
         app,
-        http="h11",
         ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         date_header=False,
         server_header=False,
-        timeout_graceful_shutdown=GRACE_S,
     )
     config.load()
-    if tls is not None:
-        config.ssl = tls
-    bound = bind(host, port)
-    server = _Server(config)
-    task = asyncio.create_task(server.serve([bound]), name=f"asgi {host}:{bound.getsockname()[1]}")
-    listening = asyncio.create_task(server.listening.wait())
-    await asyncio.wait({task, listening}, return_when=asyncio.FIRST_COMPLETED)
-    if task.done():
-        listening.cancel()
-        await task
-    return AsgiListener(server, task, bound.getsockname()[1])
+    state = ServerState()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(
+        lambda: H11Protocol(config=config, server_state=state, app_state={}, _loop=loop),
+        sock=bind(host, port),
+        backlog=config.backlog,
+    )
+    return AsgiListener(server, state)
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -34,6 +34,10 @@ class RunningProvider:
         self._control = control
         self._owned_pack = context.pack if isinstance(context.pack, FilePack) else None
 
+    @property
+    def engine(self) -> Engine:
+        return self._engine
+
     async def close(self) -> None:
         """End every connection, write what that says, then end the followers and the control API."""
         await self._engine.close()

@@ -77,7 +77,9 @@ class Provider:
 
 
 @asynccontextmanager
-async def provider(preset: str = "smtp", sink: MemorySink | None = None, **config: Any) -> AsyncIterator[Provider]:
+async def provider(
+    preset: str = "smtp", sink: MemorySink | None = None, **config: Any
+) -> AsyncIterator[Provider]:
     loop = asyncio.get_running_loop()
     sink = MemorySink() if sink is None else sink
     config.setdefault("listeners", [RouteListener(route="primary", account=ROUTE)])
