@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable
 from typing import cast
 
 import uvicorn
@@ -17,6 +18,7 @@ from uvicorn.server import ServerState
 
 from harness.providers.errors import ConfigError
 
+BACKLOG = 1024
 GRACE_S = 2  # how long a request in progress may hold up close()
 
 
@@ -56,12 +58,18 @@ async def listen(app: ASGIApp, host: str, port: int) -> AsgiListener:
     config.load()
     state = ServerState()
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(
-        lambda: H11Protocol(config=config, server_state=state, app_state={}, _loop=loop),
-        sock=bind(host, port),
-        backlog=config.backlog,
+    server = await open_server(
+        lambda: H11Protocol(config=config, server_state=state, app_state={}, _loop=loop), host, port
     )
     return AsgiListener(server, state)
+
+
+async def open_server(protocol: Callable[[], asyncio.BaseProtocol], host: str, port: int) -> asyncio.Server:
+    """A server of the running loop, whatever network that loop has; raises ConfigError."""
+    try:
+        return await asyncio.get_running_loop().create_server(protocol, host, port, backlog=BACKLOG)
+    except OSError as error:
+        raise ConfigError(f"cannot listen on {host}:{port}: {error}") from error
 
 
 def bind(host: str, port: int) -> socket.socket:

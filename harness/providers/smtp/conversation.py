@@ -68,11 +68,10 @@ class Conversation:
             "DATA": self._data,
             "BDAT": self._bdat,
             "RSET": self._rset,
-            "NOOP": self._noop,
-            "VRFY": self._vrfy,
-            "HELP": self._help,
             "QUIT": self._quit,
         }
+        texts = self._texts
+        self._fixed = {"NOOP": texts.noop, "VRFY": texts.verify, "HELP": texts.help}
 
     async def run(self) -> None:
         if await self._refused(Stage.CONNECT, self._clock.now_ns(), key=self.id):
@@ -84,7 +83,7 @@ class Conversation:
                 verb, _, argument = line.partition(" ")
                 command = self._commands.get(verb.upper())
                 if command is None:
-                    await self._say(self._texts.unknown_command)
+                    await self._say(self._fixed.get(verb.upper(), self._texts.unknown_command))
                 else:
                     await command(argument.strip())
             except asyncio.LimitOverrunError as overrun:
@@ -401,15 +400,6 @@ class Conversation:
     async def _rset(self, argument: str) -> None:
         self._abandon("RSET")
         await self._say(self._texts.reset)
-
-    async def _noop(self, argument: str) -> None:
-        await self._say(self._texts.noop)
-
-    async def _vrfy(self, argument: str) -> None:
-        await self._say(self._texts.verify)
-
-    async def _help(self, argument: str) -> None:
-        await self._say(self._texts.help)
 
     async def _quit(self, argument: str) -> None:
         self._abandon("QUIT")

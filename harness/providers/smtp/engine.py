@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from harness.providers.asgi import bind
+from harness.providers.asgi import open_server
 from harness.providers.preset import Context
 from harness.providers.smtp.conversation import Conversation
 from harness.providers.smtp.limits import AccountUse, SmtpLimits
@@ -20,7 +20,6 @@ from harness.providers.smtp.voice import seeded_hosts
 from harness.providers.smtp.wire import Wire
 from harness.providers.wire import BoundListener, RouteListener
 
-BACKLOG = 1024
 STOPPING = "provider stopped"
 
 
@@ -101,9 +100,7 @@ class SmtpEngine:
             relay=self._relay,
         )
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(
-            lambda: Wire(service, loop, self._converse), sock=bind(listener.host, port), backlog=BACKLOG
-        )
+        server = await open_server(lambda: Wire(service, loop, self._converse), listener.host, port)
         self._servers.append(server)
         bound: int = server.sockets[0].getsockname()[1]
         return bound

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 
 import pytest
@@ -158,6 +159,19 @@ async def test_a_login_that_goes_nowhere_is_an_attempt_refused() -> None:
 async def test_without_a_login_the_rejecting_twin_takes_no_mail_either() -> None:
     async with provider() as fake, raw(fake.rejecting_port) as client:
         assert (await client.ask(MAIL)).startswith("530")
+
+
+async def test_an_idle_client_is_told_and_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.providers.smtp.wire.IDLE_S", 0.3)
+    async with provider() as fake, raw(fake.port) as client:
+        begun = asyncio.get_running_loop().time()
+        for _ in range(4):
+            await asyncio.sleep(0.1)
+            assert (await client.ask("NOOP")).startswith("250")
+        assert (await client.reply()).startswith("421 4.4.2")
+        assert asyncio.get_running_loop().time() - begun > 0.65
+        (closed,) = await fake.until_records(1)
+        assert closed.reason == "idle"
 
 
 @pytest.mark.parametrize("half", [True, False])
