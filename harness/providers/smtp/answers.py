@@ -2,8 +2,8 @@
 
 A fault acts at one stage. The stage is the fault's own, or that of the named answer, or MAIL FROM; a
 selection that needs to know more than that stage can moves it on: `share` goes by the token, which the
-recipient carries (RCPT TO), and `class` by a header (the end of the body). At the connection nobody has logged in yet, so a
-selection there counts the harness's canary like everybody else.
+recipient carries (RCPT TO), and `class` by a header (the end of the body). At the connection nobody has
+logged in yet, so a selection there counts the harness's canary like everybody else.
 """
 
 from __future__ import annotations
