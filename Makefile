@@ -21,6 +21,7 @@ help:
 	@echo "make clean   remove what make has made"
 
 setup: $(VENV)/.installed
+	@:
 
 $(VENV)/.created:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed; $(PYTHON) is " + sys.version.split()[0] + ". Say: make PYTHON=/path/to/python3.11")'

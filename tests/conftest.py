@@ -3,4 +3,3 @@
 from __future__ import annotations
 
 collect_ignore_glob = ["*.yaml", "*.yml"]
-pytest_plugins = ["pytester"]

@@ -64,6 +64,8 @@ def command(
     RUN is a run's folder, a history.jsonl or history.parquet, a run's name under --out, or `last`. The run's
     own expectations decide, unless --expect or --expect-from gives others.
     """
+    expected = _expectations(expects, expect_from)
+
     from rich.console import Console
 
     from harness.conduct.judge import strongest
@@ -71,7 +73,6 @@ def command(
     from harness.report.junit import write_junit
     from harness.report.summary import print_summary, verdict_line
 
-    expected = _expectations(expects, expect_from)
     console = Console(stderr=as_json)
     judgements = [judge_stored(run, out, expected) for run in runs]
     for judgement in judgements:
@@ -122,6 +123,10 @@ def _expectations(expects: tuple[str, ...], scenario: Path | None) -> list[dict[
 
 
 def _expectation(text: str) -> dict[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise click.UsageError(f"--expect {text}: say CHECK=VALUE, for example mttr=3s.")
+
     from pydantic import ValidationError
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
@@ -129,9 +134,6 @@ def _expectation(text: str) -> dict[str, Any]:
     from harness.checks import CHECKS, parse_params
     from harness.scenario.errors import nearest
 
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise click.UsageError(f"--expect {text}: say CHECK=VALUE, for example mttr=3s.")
     try:
         params = parse_params(name, YAML(typ="safe", pure=True).load(value))
     except KeyError:

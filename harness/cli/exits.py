@@ -41,11 +41,11 @@ class CommandError(click.ClickException):
         super().__init__(what)
         # An int on click's own class, which types it as belonging to the class.
         self.exit_code: int = exit_code  # type: ignore[misc]
-        self._rows = [("where", where), ("meant", meant), ("do", do)]
+        self.rows = [("where", where), ("meant", meant), ("do", do)]
 
     def show(self, file: Any = None) -> None:
         lines = [f"error: {self.message}"]
-        lines += [f"  {label + ':':7}{text}" for label, text in self._rows if text]
+        lines += [f"  {label + ':':7}{text}" for label, text in self.rows if text]
         click.echo("\n".join(lines), file=file or sys.stderr)
 
 

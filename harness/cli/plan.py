@@ -36,12 +36,12 @@ def command(
 
     Times count from the end of the baseline. The same scenario and seed give the same plan, to the byte.
     """
-    from harness.scenario.plan import timeline_json
-
     if lanes + every + as_json > 1:
         raise click.UsageError("Say one of --lanes, --all and --json.")
     (planned,) = load_and_plan([scenario], sets, seed)
     if as_json:
+        from harness.scenario.plan import timeline_json
+
         click.echo(timeline_json(planned.timeline), nl=False)
         return
     if not lanes:

@@ -44,13 +44,14 @@ def command(run: str, sql: str | None, as_csv: bool, as_json: bool, out: Path) -
     views that the checks use. Times are nanoseconds from the run's start. RUN is a run's folder, a history
     file, a name under --out, or `last`.
     """
+    if as_csv and as_json:
+        raise click.UsageError("Say --csv or --json, not both.")
+
     import duckdb
 
     from harness.history.errors import HistoryError
     from harness.history.store import History
 
-    if as_csv and as_json:
-        raise click.UsageError("Say --csv or --json, not both.")
     path = find_run(run, out)
     try:
         history = History.open(path)
