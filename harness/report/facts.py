@@ -1,0 +1,198 @@
+"""What a report tells of a run beside its findings, read once from its history.
+
+A judgement flows in, plain frozen facts flow out: phases, fault windows, instants of incidents, who took which message when,
+the environment. All times are nanoseconds from the end of the baseline. Definitions (copy, overdue, incident) are those of the
+history's views; nothing is defined anew here. A run that ended early has fewer facts, never an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from harness.history import events as ev
+from harness.history.store import History
+
+if TYPE_CHECKING:
+    from harness.conduct.judge import Judgement
+
+
+@dataclass(frozen=True)
+class PhaseSpan:
+    name: str
+    from_ns: int
+    to_ns: int
+
+
+@dataclass(frozen=True)
+class FaultWindow:
+    """A fault as it really was: in force from `active_ns` to `removed_ns`, at one instant where `to_ns` equals `from_ns`."""
+
+    id: str
+    type: str
+    target: str
+    incident: str
+    from_ns: int
+    to_ns: int
+    acted: bool
+    failed: str
+    attributes: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        return f"{self.type} on {self.target}"
+
+
+@dataclass(frozen=True)
+class Instant:
+    """A moment worth a mark on the time axis."""
+
+    at_ns: int
+    name: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Clock:
+    source: str
+    error_ns: int
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    history: History
+    run: str
+    wall_start: str = ""
+    testbed: str = ""
+    proxy: str = ""
+    binaries: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    resolved: dict[str, Any] = field(default_factory=dict)
+    t0_ns: int = 0  # on the run's clock; 0 when the storm was never entered
+    began: bool = False  # the storm was entered
+    from_ns: int = 0
+    to_ns: int = 0
+    events: int = 0
+    phases: list[PhaseSpan] = field(default_factory=list)
+    faults: list[FaultWindow] = field(default_factory=list)
+    instants: list[Instant] = field(default_factory=list)
+    clocks: list[Clock] = field(default_factory=list)
+
+    @property
+    def duration_ns(self) -> int:
+        return self.to_ns - self.from_ns
+
+    def in_force(self, at_ns: int) -> list[FaultWindow]:
+        """Faults in force at a moment, counted from t0."""
+        return [fault for fault in self.faults if fault.from_ns <= at_ns < fault.to_ns]
+
+
+@contextmanager
+def read_facts(judgement: Judgement) -> Iterator[RunFacts]:
+    """The facts of a judged run; its history stays open inside the `with`. Raises HistoryError."""
+    with History.open(judgement.run_dir) as history:
+        yield facts_of(history, judgement.run)
+
+
+def facts_of(history: History, run: str) -> RunFacts:
+    rows = history.con.execute("select count(*), max(t_ns) from events where run = ?", [run]).fetchone()
+    events, last = (int(rows[0]), int(rows[1] or 0)) if rows else (0, 0)
+    started = history.run_started(run)
+    phases = _phases(history, run, last)
+    storm = next((phase.from_ns for phase in phases if phase.name == ev.Phase.STORM), None)
+    t0 = storm or 0
+    return RunFacts(
+        history=history,
+        run=run,
+        wall_start=started.wall_start,
+        testbed=started.testbed,
+        proxy=started.proxy,
+        binaries=started.binaries,
+        versions=started.versions,
+        resolved=started.resolved,
+        t0_ns=t0,
+        began=storm is not None,
+        from_ns=-t0,
+        to_ns=last - t0,
+        events=events,
+        phases=[PhaseSpan(phase.name, phase.from_ns - t0, phase.to_ns - t0) for phase in phases],
+        faults=_faults(history, run, t0, last),
+        instants=_instants(history, run, t0),
+        clocks=_clocks(history, run),
+    )
+
+
+def _phases(history: History, run: str, last_ns: int) -> list[PhaseSpan]:
+    rows = history.con.execute(
+        "select phase, t_ns from events where run = ? and kind = 'phase.entered' order by t_ns, seq", [run]
+    ).fetchall()
+    ends = [int(t) for _, t in rows[1:]] + [last_ns]
+    return [PhaseSpan(str(name), int(t), end) for (name, t), end in zip(rows, ends, strict=True)]
+
+
+def _faults(history: History, run: str, t0: int, last_ns: int) -> list[FaultWindow]:
+    rows = history.con.execute(
+        """
+        select fault, any_value(type), any_value(target), any_value(incident),
+               min(t_ns) filter (kind = 'fault.injecting'),
+               min(t_ns) filter (kind = 'fault.active'),
+               max(t_ns) filter (kind = 'fault.removed'),
+               bool_or(kind = 'fault.acted'),
+               any_value(error) filter (kind = 'fault.failed'),
+               bool_or(kind = 'fault.removing'),
+               any_value(attributes)
+        from events where run = ? and kind like 'fault.%' group by fault order by min(t_ns), fault
+        """,
+        [run],
+    ).fetchall()
+    found = []
+    for (
+        fault,
+        type_,
+        target,
+        incident,
+        injecting,
+        active,
+        removed,
+        acted,
+        error,
+        removing,
+        attributes,
+    ) in rows:
+        begin = injecting if injecting is not None else (active if active is not None else 0)
+        # What was never taken away by the schedule either happened at one instant or outlived the recording.
+        end = removed if removed is not None else (last_ns if removing or not acted else begin)
+        found.append(
+            FaultWindow(
+                id=str(fault),
+                type=str(type_),
+                target=str(target),
+                incident=str(incident),
+                from_ns=int(begin) - t0,
+                to_ns=int(end) - t0,
+                acted=bool(acted),
+                failed=str(error or ""),
+                attributes=as_mapping(attributes),
+            )
+        )
+    return found
+
+
+def _clocks(history: History, run: str) -> list[Clock]:
+    rows = history.con.execute(
+        "select source, max(error_ns) from events where run = ? and kind = 'clock.calibrated' "
+        "group by source order by source",
+        [run],
+    ).fetchall()
+    return [Clock(str(source), int(error)) for source, error in rows]
+
+
+def as_mapping(value: object) -> dict[str, Any]:
+    """A JSON column as a mapping: DuckDB hands it out as text, or as a struct where it inferred one."""
+    if isinstance(value, str):
+        value = msgspec.json.decode(value)
+    return {str(key): item for key, item in value.items()} if isinstance(value, dict) else {}

@@ -1,0 +1,95 @@
+"""findings.json: what was judged, for programs. One run is an object; several are a list with the strongest exit code.
+
+The keys are a contract with whoever reads them in a pipeline: they are only ever added to, and `format` grows when the
+meaning of one changes. Numbers that JSON cannot hold (an infinite MTTR) are written as null, and named in
+`not_finite`.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from harness.checks.finding import Finding
+
+if TYPE_CHECKING:
+    from harness.conduct.judge import Judgement
+
+FORMAT = 1
+FILE_NAME = "findings.json"
+
+# The strongest outcome of several runs is theirs together (70 before 6 before 1 before 5, 4, 3, 0).
+_STRENGTH = (130, 70, 6, 1, 5, 4, 2, 3, 0)
+
+
+def as_document(judgement: Judgement) -> dict[str, Any]:
+    """One run as plain data, ready for JSON."""
+    return {
+        "format": FORMAT,
+        "run": judgement.run,
+        "run_dir": str(judgement.run_dir),
+        "scenario": judgement.scenario,
+        "summary": judgement.summary,
+        "seed": judgement.seed,
+        "outcome": str(judgement.outcome),
+        "detail": judgement.detail,
+        "verdict": judgement.exit_code.name.lower().replace("_", "-"),
+        "exit_code": int(judgement.exit_code),
+        "findings": [_finding(finding) for finding in judgement.findings],
+        "warnings": list(judgement.warnings),
+        "not_proven": list(judgement.not_proven),
+    }
+
+
+def as_list(judgements: Sequence[Judgement]) -> dict[str, Any]:
+    """Several runs, as `report --json` prints them."""
+    codes = {int(judgement.exit_code) for judgement in judgements}
+    return {
+        "format": FORMAT,
+        "exit_code": next((code for code in _STRENGTH if code in codes), 0),
+        "runs": [as_document(judgement) for judgement in judgements],
+    }
+
+
+def encode(document: Mapping[str, Any]) -> str:
+    """Indented JSON with the keys in their given order, a newline at its end."""
+    return msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"
+
+
+def write_findings(judgement: Judgement) -> Path:
+    """Write `findings.json` into the run's folder, whole or not at all, and return its path."""
+    path = judgement.run_dir / FILE_NAME
+    partial = path.with_suffix(".json.partial")
+    partial.write_text(encode(as_document(judgement)), encoding="utf-8")
+    os.replace(partial, path)
+    return path
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    built = {
+        "check": finding.check,
+        "verdict": str(finding.verdict),
+        "decides": finding.decides,
+        "summary": finding.summary,
+        "reason": finding.reason,
+        "counted": finding.counted,
+        "numbers": {name: _finite(value) for name, value in finding.numbers.items()},
+        "not_finite": {
+            name: str(value) for name, value in finding.numbers.items() if _finite(value) is not value
+        },
+        "formula": finding.formula,
+        "error": finding.error,
+        "params": finding.params,
+        "offenders": [msgspec.to_builtins(offender) for offender in finding.offenders],
+        "traceback": finding.traceback,
+    }
+    return built
+
+
+def _finite(value: float | int | str | None) -> float | int | str | None:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

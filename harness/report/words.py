@@ -1,0 +1,151 @@
+"""How reports say things: durations, counts, and the verdict of a run in plain words.
+
+Findings and an exit code flow in, sentences flow out; the terminal, JUnit and HTML reports all speak through this module, so
+that they never disagree. Nothing here looks at a history.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from harness.checks.finding import Finding, Verdict
+
+if TYPE_CHECKING:
+    from harness.conduct.judge import Judgement
+
+NS_PER_MS = 1_000_000
+NS_PER_S = 1_000_000_000
+
+
+class Tone(StrEnum):
+    """How a reader should feel about a thing; each report has its own colours for it."""
+
+    GOOD = "good"
+    BAD = "bad"
+    UNSURE = "unsure"
+    BROKEN = "broken"  # nothing was learnt about the system: the harness or its set-up is at fault
+
+
+@dataclass(frozen=True)
+class OutcomeWords:
+    """What an exit code is called, and what it means for somebody who has never seen one."""
+
+    word: str
+    tone: Tone
+    meaning: str
+
+
+OUTCOMES: dict[str, OutcomeWords] = {
+    "PASS": OutcomeWords("PASS", Tone.GOOD, "Every expectation was met."),
+    "FAIL": OutcomeWords("FAIL", Tone.BAD, "An expectation was broken."),
+    "INVALID": OutcomeWords("INVALID", Tone.BROKEN, "The scenario could not be used; nothing was started."),
+    "INCONCLUSIVE": OutcomeWords(
+        "INCONCLUSIVE", Tone.UNSURE, "Nothing contradicts the expectations, and not enough proves them."
+    ),
+    "BASELINE_UNMET": OutcomeWords(
+        "BASELINE UNMET",
+        Tone.BROKEN,
+        "The system was not healthy before the first fault, so no fault was injected and nothing was judged.",
+    ),
+    "INJECTION_FAILED": OutcomeWords(
+        "INJECTION FAILED", Tone.BROKEN, "A fault could not be put in place, or did not act."
+    ),
+    "HEAL_FAILED": OutcomeWords("HEAL FAILED", Tone.BROKEN, "Something of the run was left behind."),
+    "HARNESS_FAILED": OutcomeWords("HARNESS FAILED", Tone.BROKEN, "The harness itself failed."),
+    "INTERRUPTED": OutcomeWords("INTERRUPTED", Tone.BROKEN, "The run was stopped by hand, and healed."),
+}
+
+VERDICT_TONES = {
+    Verdict.PASS: Tone.GOOD,
+    Verdict.FAIL: Tone.BAD,
+    Verdict.INCONCLUSIVE: Tone.UNSURE,
+}
+
+
+def outcome_words(judgement: Judgement) -> OutcomeWords:
+    return OUTCOMES[judgement.exit_code.name]
+
+
+def seconds(value_s: float) -> str:
+    """A span of time as people say it: `85 ms`, `2.1 s`, `1 min 05 s`, `2 h 07 min`; infinity is `never`."""
+    if math.isinf(value_s):
+        return "never"
+    sign, value_s = ("−" if value_s < 0 else ""), abs(value_s)
+    if value_s == 0:
+        return "0 s"
+    if value_s < 0.0995:
+        return f"{sign}{max(1, round(value_s * 1000))} ms"
+    if value_s < 99.95:
+        return f"{sign}{value_s:.1f} s"
+    if value_s < 3599.5:
+        minutes, rest = divmod(round(value_s), 60)
+        return f"{sign}{minutes} min {rest:02d} s"
+    hours, minutes = divmod(round(value_s / 60), 60)
+    return f"{sign}{hours} h {minutes:02d} min"
+
+
+def span_ns(value_ns: float) -> str:
+    return seconds(value_ns / NS_PER_S)
+
+
+def clock(value_ns: float) -> str:
+    """An instant in the scenario, counted from the end of the baseline: `+12.345 s`, `−3.200 s`."""
+    value_s = value_ns / NS_PER_S
+    return f"{'−' if value_s < 0 else '+'}{abs(value_s):.3f} s"
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """`1 message`, `12,400 messages`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def number(value: float | int | str | None) -> str:
+    """A finding's number for a table: whole numbers grouped, others with as many digits as matter."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, str):
+        return value
+    if math.isinf(value):
+        return "never" if value > 0 else "−∞"
+    if math.isnan(value):
+        return "–"
+    if value == round(value) and abs(value) < 1e15:
+        return f"{round(value):,}"
+    digits = max(0, 3 - math.floor(math.log10(abs(value))) - 1)
+    return f"{value:,.{min(digits, 6)}f}"
+
+
+_UNITS = {"s": "seconds", "ms": "ms", "ns": "ns", "share": "share", "bytes": "bytes"}
+
+
+def measure(name: str, value: float | int | str | None) -> tuple[str, str]:
+    """A finding's number as (label, value): `mttd_s_max`, 2.1 → ("mttd max", "2.1 s")."""
+    words = name.split("_")
+    for unit in ("s", "ms", "ns"):
+        if unit in words[1:] and isinstance(value, (int, float)) and not isinstance(value, bool):
+            rest = [word for word in words if word != unit]
+            scale = {"s": 1.0, "ms": 1e-3, "ns": 1e-9}[unit]
+            return " ".join(rest), seconds(value * scale)
+    if "per_s" in name and isinstance(value, (int, float)):
+        return name.replace("_per_s", "").replace("_", " "), f"{number(value)}/s"
+    if words[-1] == "share" and isinstance(value, (int, float)):
+        return " ".join(words), f"{number(value * 100)} %"
+    return " ".join(words), number(value)
+
+
+def ordered(findings: list[Finding]) -> list[Finding]:
+    """The order in which people want to read: what decides before what is only reported, bad news first."""
+    rank = {Verdict.FAIL: 0, Verdict.INCONCLUSIVE: 1, Verdict.PASS: 2}
+    return sorted(findings, key=lambda finding: (not finding.decides, rank[finding.verdict]))
+
+
+def printable(text: str) -> str:
+    """Text from a system under test or a provider, safe for a terminal: control characters become `·`."""
+    return "".join(char if char.isprintable() or char == "\n" else "·" for char in text)
