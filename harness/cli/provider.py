@@ -84,6 +84,7 @@ def command(
     place = folder or Path(tempfile.mkdtemp(prefix=f"harness-{Path(name).name}-"))
     try:
         preset = presets.load(name)
+        place.mkdir(parents=True, exist_ok=True)
         _, cert, key = make_ca(place) if "starttls" in preset.scheme else (None, None, None)
         secret = secret or ("app-password" if preset.engine == "smtp" else "SG.not-a-secret")
         config = ProviderConfig(

@@ -1,0 +1,230 @@
+"""The documents tell the truth: their commands run, their scenarios load, their tables are complete.
+
+A console block runs line by line in a folder that looks like a clone with one stored run. What takes long is marked
+`covered by: make shows`, and must then be one of those shows, with the same exit code.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from harness.checks import CHECKS
+from harness.cli.app import SECTIONS
+from harness.conduct.judge import ExitCode
+from harness.scenario.faults import KINDS
+from harness.scenario.loader import load_text
+from tests import shows
+from tests.requires import require_tool
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+STARTER = "harness init demo && cd demo && harness run scenario.yaml"
+NOT_RUN = {"changes the shell that runs it"}
+
+_BLOCK = re.compile(
+    r"(?:<!-- (?P<mark>[^>]*?) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+)
+_EXIT = re.compile(r"\s+# exit (\d+)$")
+
+
+@dataclass(frozen=True)
+class Block:
+    document: str
+    language: str
+    mark: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.document}:{self.text.splitlines()[0][:50] if self.text else ''}"
+
+
+@dataclass(frozen=True)
+class Command:
+    """One line of a console block, and the exit code that it is said to have."""
+
+    line: str
+    exit_code: int
+    mark: str
+    document: str
+
+    def __str__(self) -> str:
+        return f"{self.document}: {self.line}"
+
+
+def blocks(language: str) -> list[Block]:
+    return [
+        Block(str(document.relative_to(ROOT)), found["language"], found["mark"] or "", found["text"])
+        for document in DOCUMENTS
+        for found in _BLOCK.finditer(document.read_text(encoding="utf-8"))
+        if found["language"] == language
+    ]
+
+
+def commands() -> list[Command]:
+    found = []
+    for block in blocks("console"):
+        for line in block.text.splitlines():
+            assert line.startswith("$ "), f"{block}: only commands stand in a console block"
+            exit_ = _EXIT.search(line)
+            text = _EXIT.sub("", line.removeprefix("$ "))
+            found.append(Command(text, int(exit_[1]) if exit_ else 0, block.mark, block.document))
+    return found
+
+
+RUN_HERE = [each for each in commands() if not each.mark]
+
+
+@pytest.fixture(scope="session")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the scenarios and systems, and one stored run: that of the starter, made as README says."""
+    folder = tmp_path_factory.mktemp("clone")
+    for name in ("scenarios", "fixtures"):
+        (folder / name).symlink_to(ROOT / name)
+    done = shell(STARTER, folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    shutil.copytree(folder / "demo" / "reports", folder / "reports")
+    return folder
+
+
+def shell(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    env = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    return subprocess.run(
+        ["bash", "-c", line], cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("command", RUN_HERE, ids=str)
+def test_a_command_does_what_the_document_says(command: Command, clone: Path) -> None:
+    if "jq" in command.line:
+        require_tool("jq")
+    if "--proxy toxiproxy" in command.line:
+        require_tool("toxiproxy-server")
+    if command.line == STARTER:
+        return  # the clone's own run
+    done = shell(command.line, clone)
+    assert done.returncode == command.exit_code, done.stdout + done.stderr
+
+
+def test_the_starter_is_in_the_readme() -> None:
+    assert any(each.line == STARTER and each.document == "README.md" for each in RUN_HERE)
+
+
+@pytest.mark.parametrize("command", [each for each in commands() if each.mark], ids=str)
+def test_a_command_that_is_not_run_here_is_a_show_or_says_why(command: Command) -> None:
+    kind, _, reason = command.mark.partition(": ")
+    if kind == "not run":
+        assert reason in NOT_RUN
+        return
+    assert command.mark == "covered by: make shows"
+    program, *arguments = shlex.split(command.line.removeprefix(".venv/bin/"))
+    promised = {(*_as_typed(show), show.exit_code) for show in shows.shows()}
+    assert (program, *arguments, command.exit_code) in promised
+
+
+def _as_typed(show: shows.Show) -> tuple[str, ...]:
+    """A show's command as a document writes it."""
+    words = [word for word in show.command if word not in ("--json", "--no-print-directory", "-m")]
+    words = words[1:] if Path(words[0]).name == "python" else words
+    return (Path(words[0]).name, *words[1:])
+
+
+@pytest.mark.parametrize("block", blocks("yaml"), ids=str)
+def test_a_scenario_or_a_part_of_one_is_valid(block: Block) -> None:
+    yaml = YAML()
+    part = yaml.load(block.text)
+    if block.mark:
+        assert block.mark.startswith("parsed only: ")
+        return
+    text = block.text
+    if "scenario" not in part:
+        whole = yaml.load((ROOT / shows.DEMO).read_text())
+        whole.update(part)
+        stream = StringIO()
+        yaml.dump(whole, stream)
+        text = stream.getvalue()
+    load_text(text, ROOT / "scenarios" / "from-the-document.yaml")
+
+
+@pytest.mark.parametrize("block", blocks("python"), ids=str)
+def test_python_compiles(block: Block) -> None:
+    compile(block.text, block.document, "exec")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_and_pictures_lead_to_something(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", document.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (document.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_make_target_that_is_named_exists(document: Path) -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(
+        r"(?:`|^\$ |^)make ([a-z]+)", document.read_text(encoding="utf-8"), re.MULTILINE
+    ):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def first_column(document: str, heading: str) -> set[str]:
+    """The words in back-quotes of a table's first column; `heading` is that column's."""
+    found: set[str] = set()
+    inside = False
+    for line in (ROOT / document).read_text(encoding="utf-8").splitlines():
+        cell = line.split("|")[1].strip() if line.startswith("|") else None
+        if cell is None:
+            inside = False
+        elif cell == heading:
+            inside = True
+        elif inside:
+            found |= {word.split()[0] for word in re.findall(r"`([^`]+)`", cell)}
+    return found
+
+
+def test_the_command_line_s_page_names_every_command() -> None:
+    assert first_column("docs/cli.md", "command") == {name for each in SECTIONS.values() for name in each}
+
+
+def test_the_faults_page_names_every_fault() -> None:
+    assert first_column("docs/faults.md", "`fault:`") == set(KINDS)
+
+
+def test_the_format_s_page_names_every_check() -> None:
+    assert first_column("docs/scenario-format.md", "check") == set(CHECKS)
+
+
+def test_the_readme_names_every_exit_code() -> None:
+    rows = re.findall(r"^\| (\d+) \|", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert {int(code) for code in rows} == {int(code) for code in ExitCode}
+
+
+def test_the_readme_names_every_scenario() -> None:
+    named = set(re.findall(r"\(scenarios/([\w-]+\.yaml)\)", (ROOT / "README.md").read_text(encoding="utf-8")))
+    assert named == {path.name for path in (ROOT / "scenarios").glob("*.yaml")}
+
+
+def test_the_architecture_says_why_of_every_dependency() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = project["dependencies"] + [
+        each for extra in ("mailpit", "pytest") for each in project["optional-dependencies"][extra]
+    ]
+    names = {re.split(r"[<>=\[ ]", each)[0] for each in wanted}
+    table = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").split("## Why each dependency")[1]
+    assert names <= set(re.findall(r"[\w.-]+", table))
+
+
+def test_the_lock_names_no_index() -> None:
+    assert "://" not in (ROOT / "requirements.lock").read_text()
