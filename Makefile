@@ -58,7 +58,9 @@ bench: setup
 
 # `go install` names a program after its folder: Toxiproxy's are `server` and `cli`.
 tools:
-	@if command -v go >/dev/null; then $(MAKE) --no-print-directory .tools/.toxiproxy-$(TOXIPROXY) .tools/.mailpit-$(MAILPIT); \
+	@if command -v go >/dev/null; then \
+	  $(MAKE) --silent --no-print-directory .tools/.toxiproxy-$(TOXIPROXY) .tools/.mailpit-$(MAILPIT) && \
+	  echo "Toxiproxy $(TOXIPROXY) and Mailpit $(MAILPIT) are in .tools"; \
 	else echo "Go is not here: skipped. Runs use the embedded proxy, and Mailpit's scenarios cannot run."; fi
 
 .tools/.toxiproxy-$(TOXIPROXY):

@@ -1,7 +1,7 @@
 """The documents tell the truth: their commands run, their scenarios load, their tables are complete.
 
-A console block runs line by line in a folder that looks like a clone with one stored run. What takes long is marked
-`covered by: make shows`, and must then be one of those shows, with the same exit code.
+A console block runs line by line in a folder that looks like a clone with one stored run. What takes long is
+marked `covered by: make shows`, and must then be one of those shows, with the same exit code.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ RUN_HERE = [each for each in commands() if not each.mark]
 
 @pytest.fixture(scope="session")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the scenarios and systems, and one stored run: that of the starter, made as README says."""
+    """A folder with the scenarios and systems, and one stored run: the starter's, made as README says."""
     folder = tmp_path_factory.mktemp("clone")
     for name in ("scenarios", "fixtures"):
         (folder / name).symlink_to(ROOT / name)

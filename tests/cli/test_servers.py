@@ -4,59 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-import signal
 import smtplib
 import subprocess
-import sys
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Harness
-
-
-class Foreground:
-    """A command that runs until it is interrupted; `until` reads its output up to a line that says so."""
-
-    def __init__(self, *arguments: str) -> None:
-        command = [sys.executable, "-u", "-c", "from harness.cli import main; main()", *arguments]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-    def until(self, said: str) -> str:
-        assert self.process.stdout is not None
-        seen = ""
-        for line in self.process.stdout:
-            seen += line
-            if said in line:
-                return seen
-        raise AssertionError(f"ended without saying {said!r}:\n{seen}")
-
-    def interrupt(self) -> int:
-        assert self.process.stdout is not None
-        self.process.send_signal(signal.SIGINT)
-        self.process.stdout.read()
-        return self.process.wait(timeout=20)
-
-
-@contextmanager
-def foreground(*arguments: str) -> Iterator[Foreground]:
-    running = Foreground(*arguments)
-    try:
-        yield running
-    finally:
-        running.process.kill()
-        running.process.wait()
-        assert running.process.stdout is not None
-        running.process.stdout.close()
-
-
-def port_after(label: str, text: str) -> int:
-    found = re.search(rf"{label}\s+127\.0\.0\.1:(\d+)", text)
-    assert found is not None, text
-    return int(found[1])
+from tests.cli.foreground import foreground, port_after
 
 
 def test_an_smtp_provider_says_how_to_use_it_and_shows_each_attempt(tmp_path: Path) -> None:
