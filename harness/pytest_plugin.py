@@ -116,7 +116,7 @@ class ScenarioItem(pytest.Item):
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: object = None) -> str:
         """The summary of the run, or what is wrong with the scenario; a traceback only for our own faults."""
         if isinstance(excinfo.value, _Failed):
-            from harness.report.summary import summary_text
+            from harness.report.short import summary_text
 
             return summary_text(excinfo.value.judgement)
         if isinstance(excinfo.value, ScenarioNotRun):
@@ -194,7 +194,8 @@ def _run(node: pytest.Item, path: Path, options: _Options, sets: list[str] | Non
     _refuse_inside_a_loop()
     try:
         scenario = load(path, sets or [])
-        choice = choose(scenario.requires or options.on, options.proxy)
+        fakes = {provider.fake for provider in scenario.providers.values()}
+        choice = choose(scenario.requires or options.on, options.proxy, mailpit="mailpit" in fakes)
         request = RunRequest(
             scenario=scenario,
             timeline=plan(scenario, options.seed),
@@ -232,7 +233,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     runs = config.stash[_RUNS]
     if not runs:
         return
-    from harness.report.summary import verdict_line
+    from harness.report.short import verdict_line
 
     terminalreporter.section("scenario runs")
     for judgement in runs:

@@ -63,8 +63,8 @@ def ending(monkeypatch: pytest.MonkeyPatch, short: pytest.Pytester) -> Ending:
             "harness.report.html.write_html", lambda judgement: judgement.run_dir / "report.html"
         )
         monkeypatch.setattr("harness.report.findings_json.write_findings", lambda judgement: None)
-        monkeypatch.setattr("harness.report.summary.summary_text", lambda judgement: "the summary of the run")
-        monkeypatch.setattr("harness.report.summary.verdict_line", lambda judgement: "starter: the verdict")
+        monkeypatch.setattr("harness.report.short.summary_text", lambda judgement: "the summary of the run")
+        monkeypatch.setattr("harness.report.short.verdict_line", lambda judgement: "starter: the verdict")
         return asked
 
     return end

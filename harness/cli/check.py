@@ -71,7 +71,8 @@ def command(
     from harness.conduct.judge import strongest
     from harness.report.findings_json import as_list, encode
     from harness.report.junit import write_junit
-    from harness.report.summary import print_summary, verdict_line
+    from harness.report.short import verdict_line
+    from harness.report.summary import print_summary
 
     console = Console(stderr=as_json)
     judgements = [judge_stored(run, out, expected) for run in runs]
@@ -81,7 +82,7 @@ def command(
         if quiet:
             console.print(verdict_line(judgement), soft_wrap=True, highlight=False, markup=False)
         else:
-            print_summary(judgement, console)
+            print_summary(judgement, console=console)
     if junit is not None:
         try:
             write_junit(judgements, junit)

@@ -148,7 +148,8 @@ def _run_one(planned: Planned, runs: _Runs) -> Judgement:
     from harness.report.findings_json import write_findings
     from harness.report.html import write_html
     from harness.report.live import show_live
-    from harness.report.summary import print_summary, verdict_line
+    from harness.report.short import verdict_line
+    from harness.report.summary import print_summary
     from harness.scenario.timeline import Timeline
     from harness.testbed.base import TestbedError
 
@@ -168,15 +169,15 @@ def _run_one(planned: Planned, runs: _Runs) -> Judgement:
     except TestbedError as error:
         raise CommandError(str(error), do="`harness doctor` shows what is here") from error
     judgement = judge(run_dir)
-    # The verdict first: should a report fail to be written, the person has it all the same.
-    if runs.quiet:
-        runs.console.print(verdict_line(judgement), soft_wrap=True, highlight=False, markup=False)
-    else:
-        print_summary(judgement, runs.console)
-    write_findings(judgement)
-    report = write_html(judgement)
-    if not runs.quiet:
-        runs.console.print(f"report: {_short(report)}", soft_wrap=True, highlight=False, markup=False)
+    try:
+        write_findings(judgement)
+        write_html(judgement)
+    finally:
+        # Should a report fail to be written, the person has the verdict all the same.
+        if runs.quiet:
+            runs.console.print(verdict_line(judgement), soft_wrap=True, highlight=False, markup=False)
+        else:
+            print_summary(judgement, console=runs.console)
     return judgement
 
 
@@ -185,11 +186,12 @@ def _choose(on: str, proxy: str, planned: Sequence[Planned]) -> Choice:
 
     try:
         for each in planned:
-            if each.scenario.requires == "containers":
-                choose(each.scenario.requires, proxy)
-        return choose(on, proxy)
+            fakes = {provider.fake for provider in each.scenario.providers.values()}
+            choose(each.scenario.requires or on, proxy, mailpit="mailpit" in fakes)
     except NotAvailable as error:
-        raise CommandError(f"{error}; nothing was started", do=error.do) from error
+        what = f"{error}; nothing was started"
+        raise CommandError(what, where=str(each.path), do=error.do) from error
+    return choose(on, proxy)
 
 
 def _check_writable(folder: Path) -> None:
@@ -203,8 +205,3 @@ def _check_writable(folder: Path) -> None:
         ) from error
     if not os.access(folder, os.W_OK | os.X_OK):
         raise CommandError(f"cannot write to {folder}; nothing was started", do="name another folder")
-
-
-def _short(path: Path) -> Path:
-    """As seen from here, where that is shorter to read and to click."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -61,8 +61,8 @@ def find_tool(name: str) -> Path | None:
     return Path(found).absolute() if found else None
 
 
-def choose(on: str = "auto", proxy: str = "auto") -> Choice:
-    """The testbed and proxy for a run; raises NotAvailable when what was asked for is not here."""
+def choose(on: str = "auto", proxy: str = "auto", *, mailpit: bool = False) -> Choice:
+    """The testbed and proxy for a run, which may need Mailpit. Raises NotAvailable where a part is missing."""
     if on == "containers":
         raise NotAvailable(
             "this version has no containers testbed: it runs scenarios on the local one only",
@@ -73,6 +73,12 @@ def choose(on: str = "auto", proxy: str = "auto") -> Choice:
         raise NotAvailable(
             "toxiproxy-server is not here: not in $HARNESS_TOOLS, not in ./.tools, not on PATH",
             "`make tools` builds it where Go is; `--proxy embedded` needs nothing",
+        )
+    if mailpit and find_tool("mailpit") is None:
+        raise NotAvailable(
+            "a provider of this scenario is Mailpit, and mailpit is not here: not in $HARNESS_TOOLS, not in "
+            "./.tools, not on PATH",
+            "`make tools` builds it where Go is; or name another fake",
         )
     if proxy == "embedded":
         return Choice("local", "embedded", "the embedded proxy was asked for")

@@ -76,6 +76,13 @@ def test_containers_are_refused_in_one_sentence(bare: Install) -> None:
         choose(on="containers")
 
 
+def test_a_scenario_that_needs_mailpit_is_refused_without_it(bare: Install) -> None:
+    with pytest.raises(NotAvailable, match="mailpit is not here"):
+        choose(mailpit=True)
+    bare("bin/mailpit", "")
+    assert choose(mailpit=True).testbed == "local"
+
+
 def test_everything_that_was_looked_for_is_listed_whether_here_or_not(bare: Install) -> None:
     bare("bin/toxiproxy-server", "toxiproxy-server version git")
     found = {one.name: one for one in discover()}

@@ -1,4 +1,4 @@
-"""The starter's mailer is small, and right: a clear no moves a message to the backup, an unknown fate holds it."""
+"""The starter's mailer is small, and right: a clear no moves a message on, an unknown fate holds it."""
 
 from __future__ import annotations
 

@@ -1,0 +1,35 @@
+"""A run's summary for places that are no terminal: as one line, and as text.
+
+A judgement flows in, text flows out: for `--quiet`, for a test runner's report.
+"""
+
+from __future__ import annotations
+
+from io import StringIO
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from harness.report.facts import read_facts
+from harness.report.headline import headline_of
+from harness.report.summary import print_summary
+from harness.report.words import outcome_words, printable
+
+if TYPE_CHECKING:
+    from harness.conduct.judge import Judgement
+
+TEXT_WIDTH = 100
+
+
+def verdict_line(judgement: Judgement) -> str:
+    """`PASS  m365-auth-outage: 0 of 325 messages arrived twice; …`"""
+    with read_facts(judgement) as facts:
+        sentence = headline_of(judgement, facts).sentence
+    return f"{outcome_words(judgement).word}  {printable(judgement.scenario)}: {printable(sentence)}"
+
+
+def summary_text(judgement: Judgement) -> str:
+    """What print_summary prints, without colours and with lines of at most TEXT_WIDTH."""
+    text = StringIO()
+    print_summary(judgement, console=Console(file=text, width=TEXT_WIDTH, color_system=None))
+    return text.getvalue().strip("\n")
