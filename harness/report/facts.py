@@ -196,3 +196,13 @@ def as_mapping(value: object) -> dict[str, Any]:
     if isinstance(value, str):
         value = msgspec.json.decode(value)
     return {str(key): item for key, item in value.items()} if isinstance(value, dict) else {}
+
+
+def _instants(history: History, run: str, t0: int) -> list[Instant]:
+    rows = history.con.execute(
+        "select route, rising, hi from signal_edges where run = ? and signal = 'detected' order by hi", [run]
+    ).fetchall()
+    return [
+        Instant(int(hi) - t0, "detected" if rising else "no longer detected", str(route or ""))
+        for route, rising, hi in rows
+    ]

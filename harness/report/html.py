@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -32,7 +33,9 @@ from harness.report.words import (
     ordered,
     outcome_words,
     seconds,
+    shown_path,
     span_ns,
+    unbroken,
 )
 
 if TYPE_CHECKING:
@@ -78,9 +81,10 @@ def render_html(judgement: Judgement) -> str:
                 words=outcome_words(judgement),
                 headline=headline_of(judgement, facts),
                 findings=[_finding(facts, finding) for finding in ordered(judgement.findings)],
-                faults=[fault for fault in facts.faults],
+                faults=facts.faults,
                 shades=_shades(facts, axis),
                 environment=_environment_rows(facts),
+                command=shlex.quote(shown_path(judgement.run_dir)),
                 data=_data(axis, charts),
                 style=_asset("report.css"),
                 script=_asset("report.js"),
@@ -157,7 +161,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(clock=clock, span=span_ns, seconds=seconds)
+    environment.filters.update(clock=clock, span=span_ns, seconds=seconds, unbroken=unbroken)
     environment.globals.update(count=count)
     return environment
 

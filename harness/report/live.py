@@ -8,9 +8,9 @@ cancelling the task leaves the cursor and the last picture in order.
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from pathlib import Path
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 
 from harness.history import events as ev
@@ -25,9 +25,14 @@ PROGRESS_S = 10.0
 
 
 async def show_live(
-    journal: Journal, timeline: Timeline, *, console: Console | None = None, after_seq: int = 0
+    journal: Journal,
+    timeline: Timeline,
+    run_dir: Path | None = None,
+    *,
+    console: Console | None = None,
+    after_seq: int = 0,
 ) -> None:
-    """Follow a run until its journal is closed. Run it as a task; cancelling it is fine at any moment."""
+    """Follow a run until its journal is closed, as an observer of `run`. Cancelling it is fine at any moment."""
     console = console or Console()
     state = live_state(timeline)
     if console.is_terminal and not console.is_dumb_terminal:
@@ -41,21 +46,20 @@ async def _draw(journal: Journal, state: LiveState, console: Console, after_seq:
         async for _, event in journal.subscribe(after_seq):
             state.apply(event)
 
-    def frame() -> object:
+    def frame() -> RenderableType:
         return picture(state, journal.now_ns(), console)
 
     following = asyncio.create_task(follow())
     # No refresh thread: the picture is drawn from the loop, between events, so it never sees half of one.
-    with Live(frame(), console=console, auto_refresh=False, transient=False) as live:  # type: ignore[arg-type]
+    with Live(frame(), console=console, auto_refresh=False, transient=False) as live:
         try:
             while not following.done():
                 await asyncio.wait({following}, timeout=FRAME_S)
-                live.update(frame(), refresh=True)  # type: ignore[arg-type]
+                live.update(frame(), refresh=True)
             following.result()
         finally:
             following.cancel()
-            with suppress(asyncio.CancelledError):
-                await asyncio.gather(following, return_exceptions=True)
+            await asyncio.gather(following, return_exceptions=True)
 
 
 async def _print_lines(journal: Journal, state: LiveState, console: Console, after_seq: int) -> None:

@@ -158,7 +158,7 @@ def _edges(facts: RunFacts, lines: list[StoryLine]) -> list[StoryLine]:
         if fault.to_ns > fault.from_ns and first <= fault.to_ns <= last:
             edges.append(StoryLine(fault.to_ns, "fault", f"{fault.name} ends"))
     edges += [
-        StoryLine(instant.at_ns, "system", instant.detail or instant.name)
+        StoryLine(instant.at_ns, "system", f"{instant.name}: {instant.detail}".rstrip(": "))
         for instant in facts.instants
         if instant.name == "detected" and first <= instant.at_ns <= last
     ]

@@ -7,8 +7,10 @@ that they never disagree. Nothing here looks at a history.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.checks.finding import Finding, Verdict
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
+
+_NUMBER_UNIT = re.compile(r"(\d) (s|ms|min|h|%)\b")
 
 
 class Tone(StrEnum):
@@ -76,8 +80,10 @@ def seconds(value_s: float) -> str:
     sign, value_s = ("−" if value_s < 0 else ""), abs(value_s)
     if value_s == 0:
         return "0 s"
+    if value_s < 0.00995:
+        return f"{sign}{max(0.1, round(value_s * 1000, 1)):.1f} ms"
     if value_s < 0.0995:
-        return f"{sign}{max(1, round(value_s * 1000))} ms"
+        return f"{sign}{round(value_s * 1000)} ms"
     if value_s < 99.95:
         return f"{sign}{value_s:.1f} s"
     if value_s < 3599.5:
@@ -122,9 +128,6 @@ def number(value: float | int | str | None) -> str:
     return f"{value:,.{min(digits, 6)}f}"
 
 
-_UNITS = {"s": "seconds", "ms": "ms", "ns": "ns", "share": "share", "bytes": "bytes"}
-
-
 def measure(name: str, value: float | int | str | None) -> tuple[str, str]:
     """A finding's number as (label, value): `mttd_s_max`, 2.1 → ("mttd max", "2.1 s")."""
     words = name.split("_")
@@ -144,6 +147,19 @@ def ordered(findings: list[Finding]) -> list[Finding]:
     """The order in which people want to read: what decides before what is only reported, bad news first."""
     rank = {Verdict.FAIL: 0, Verdict.INCONCLUSIVE: 1, Verdict.PASS: 2}
     return sorted(findings, key=lambda finding: (not finding.decides, rank[finding.verdict]))
+
+
+def shown_path(path: Path) -> str:
+    """A path as somebody would type it: from here if it lies below here, else whole."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def unbroken(text: str) -> str:
+    """Keeps a number and its unit on one line, where lines are broken by somebody else."""
+    return _NUMBER_UNIT.sub("\\1\u00a0\\2", text)
 
 
 def printable(text: str) -> str:

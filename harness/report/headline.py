@@ -1,0 +1,105 @@
+"""The verdict of a run in one sentence and a handful of numbers, for people who will read nothing else.
+
+A judgement and the run's facts flow in. The sentence says what is known, bad news first: how many arrived twice, how many were
+lost, how soon it was noticed, how late the latest was. What a check could not tell is not claimed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.checks.finding import Finding, Verdict
+from harness.conduct.judge import ExitCode
+from harness.report.facts import RunFacts
+from harness.report.words import VERDICT_TONES, Tone, ordered, outcome_words, span_ns
+
+if TYPE_CHECKING:
+    from harness.conduct.judge import Judgement
+
+# In the order in which people ask; the first words of a check's tile, and the numbers that may fill it.
+_TOLD_WHEN_PASSING = ("duplicates", "delivered", "mttd", "mttr")
+
+
+@dataclass(frozen=True)
+class Tile:
+    label: str
+    value: str
+    tone: Tone | None = None  # None: neither good nor bad
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Headline:
+    sentence: str
+    tiles: list[Tile]
+
+
+@dataclass(frozen=True)
+class Latest:
+    """The latest message that had a time to keep: from when it was scheduled to its first copy."""
+
+    stream: str
+    late_ns: int
+    within_ns: int
+    never: int  # messages with a time to keep that never arrived
+
+
+def headline_of(judgement: Judgement, facts: RunFacts) -> Headline:
+    latest = latest_of(facts)
+    tiles = [tile for tile in (_tile(finding) for finding in judgement.findings) if tile is not None]
+    if latest is not None and judgement.findings:
+        note = f"due within {span_ns(latest.within_ns)}"
+        tiles.append(Tile(f"latest of {latest.stream}", span_ns(latest.late_ns), None, note))
+    return Headline(_sentence(judgement, latest), tiles)
+
+
+def _sentence(judgement: Judgement, latest: Latest | None) -> str:
+    words = outcome_words(judgement)
+    deciding = [finding for finding in ordered(judgement.findings) if finding.decides]
+    match judgement.exit_code:
+        case ExitCode.PASS:
+            parts = [f.summary for name in _TOLD_WHEN_PASSING for f in deciding if f.check == name]
+            parts = parts[:1] + [text for text in parts[1:] if "lost" not in text][:2]
+        case ExitCode.FAIL:
+            parts = [finding.summary for finding in deciding if finding.verdict is Verdict.FAIL]
+        case ExitCode.INCONCLUSIVE:
+            unknown = [finding for finding in deciding if finding.verdict is Verdict.INCONCLUSIVE]
+            return "; ".join(dict.fromkeys(f.reason or f.summary for f in unknown)) or words.meaning
+        case _:
+            return words.meaning
+    if latest is not None and parts:
+        parts.append(f"{latest.stream} {span_ns(latest.late_ns)} late at worst")
+    return "; ".join(part.rstrip(".") for part in parts) or words.meaning
+
+
+def latest_of(facts: RunFacts) -> Latest | None:
+    """None where no message that was taken had a time to keep, or none of them arrived."""
+    row = facts.history.con.execute(
+        """
+        with first_copies as (
+            select token, min(end_ns) as first_ns from events
+            where run = $run and kind = 'receipt' and result in ('accepted', 'ack-lost') group by token
+        )
+        select max_by(m.stream, c.first_ns - m.scheduled_ns), max(c.first_ns - m.scheduled_ns),
+               max_by(m.within_ns, c.first_ns - m.scheduled_ns), count(*) filter (c.first_ns is null)
+        from messages m left join first_copies c using (token)
+        where m.run = $run and not m.baseline and m.within_ns is not null and m.result = 'accepted'
+        """,
+        {"run": facts.run},
+    ).fetchone()
+    if row is None or row[1] is None:
+        return None
+    return Latest(str(row[0]), int(row[1]), int(row[2]), int(row[3]))
+
+
+def _tile(finding: Finding) -> Tile | None:
+    tone = VERDICT_TONES[finding.verdict]
+    numbers = finding.numbers
+    match finding.check:
+        case "duplicates" if "duplicated" in numbers:
+            return Tile("arrived twice", f"{numbers['duplicated']:,}", tone, f"of {finding.counted:,}")
+        case "delivered" if "lost" in numbers:
+            return Tile("lost", f"{numbers['lost']:,}", tone, f"of {finding.counted:,}")
+        case _:
+            return None

@@ -1,0 +1,153 @@
+"""The numbers behind the charts: who took how much when, and how many messages were overdue or waiting.
+
+A run's facts and its findings flow in, charts flow out, at most a few hundred numbers each, gathered by DuckDB. Copies,
+messages and overdue spans are those of the history's views. The baseline is charted where its messages are seen, at
+negative times.
+"""
+
+from __future__ import annotations
+
+from harness.checks.finding import Finding
+from harness.report.axis import Axis
+from harness.report.charts import Chart, Series, levels, stacked
+from harness.report.facts import RunFacts
+from harness.report.words import NS_PER_S
+
+MAX_ROUTES = 5
+
+# Rises and falls of a count: (group, t_ns, +1 or -1), on the run's clock.
+_WAITING = """
+select m.class as grp, m.accepted_ns as up_ns, c.first_ns as down_ns
+from messages m left join (
+    select run, token, min(end_ns) as first_ns from events
+    where kind = 'receipt' and result in ('accepted', 'ack-lost') group by run, token
+) c using (run, token)
+where m.run = $run and m.accepted_ns is not null and not m.baseline
+"""
+
+
+def charts_of(facts: RunFacts, findings: list[Finding], axis: Axis) -> list[Chart]:
+    """The charts that have something to say, in the order of the story: arrived, turned away, overdue, waiting."""
+    if not facts.began:
+        return []
+    routes = _routes(facts)
+    colours = {route: f"r{index % MAX_ROUTES}" for index, route in enumerate(routes)}
+    found = [_arrived(facts, axis, routes, colours), _turned_away(facts, axis, routes, colours)]
+    found += [_overdue(facts, axis), _waiting(facts, axis)]
+    return [chart for chart in found if chart is not None]
+
+
+def _routes(facts: RunFacts) -> list[str]:
+    """Routes in the order of the scenario file, then any others that receipts name."""
+    declared = [str(name) for name in _mapping(facts.resolved.get("routes"))]
+    seen = [
+        str(route)
+        for (route,) in facts.history.con.execute(
+            "select route from events where run = ? and kind = 'receipt' and canary is null "
+            "group by route order by min(t_ns), route",
+            [facts.run],
+        ).fetchall()
+    ]
+    return declared + [route for route in seen if route not in declared]
+
+
+def _arrived(facts: RunFacts, axis: Axis, routes: list[str], colours: dict[str, str]) -> Chart:
+    per_s = axis.rate_bin_ns / NS_PER_S
+    counts = _binned(facts, axis, "result in ('accepted', 'ack-lost')")
+    series = [
+        Series(route, colours[route], [value / per_s for value in counts.get(route, _zeros(axis))])
+        for route in routes
+    ]
+    return stacked("arrived", "Taken by providers", "messages a second, by route", "/s", axis, series)
+
+
+def _turned_away(
+    facts: RunFacts, axis: Axis, routes: list[str], colours: dict[str, str]
+) -> Chart | None:
+    per_s = axis.rate_bin_ns / NS_PER_S
+    counts = _binned(facts, axis, "result not in ('accepted', 'ack-lost')")
+    series = [
+        Series(route, colours[route], [value / per_s for value in counts[route]])
+        for route in routes
+        if route in counts
+    ]
+    if not series:
+        return None
+    return stacked("away", "Turned away", "attempts a second: refused, deferred, cut off", "/s", axis, series)
+
+
+def _overdue(facts: RunFacts, axis: Axis) -> Chart:
+    rows = facts.history.con.execute(
+        "select '', from_ns, until_ns from overdue where run = $run", {"run": facts.run}
+    ).fetchall()
+    values = _heights(facts, axis, rows).get("", _level_zeros(axis))
+    return levels(
+        "overdue", "Overdue", "transactional messages past their time", "", axis, [Series("overdue", "cbad", values)]
+    )
+
+
+def _waiting(facts: RunFacts, axis: Axis) -> Chart:
+    rows = facts.history.con.execute(_WAITING, {"run": facts.run}).fetchall()
+    heights = _heights(facts, axis, rows)
+    names = sorted(heights, key=lambda name: (name != "transactional", name))
+    colours = ["r2", "cquiet", "r3", "r4", "r1"]
+    series = [Series(name, colours[index % 5], heights[name]) for index, name in enumerate(names)]
+    if not series:
+        series = [Series("waiting", "cquiet", _level_zeros(axis))]
+    return levels("waiting", "Backlog", "taken by the system, not yet by a provider", "", axis, series)
+
+
+def _binned(facts: RunFacts, axis: Axis, which: str) -> dict[str, list[float]]:
+    """Receipts per route and rate bin. `which` is a condition of ours, never text from outside."""
+    rows = facts.history.con.execute(
+        f"""
+        select route, (end_ns - $t0 - $begin) // $bin as slot, count(*) from events
+        where run = $run and kind = 'receipt' and canary is null and {which}
+        group by all
+        """,
+        {"run": facts.run, "t0": facts.t0_ns, "begin": axis.from_ns, "bin": axis.rate_bin_ns},
+    ).fetchall()
+    found: dict[str, list[float]] = {}
+    for route, slot, count in rows:
+        values = found.setdefault(str(route), _zeros(axis))
+        values[min(max(int(slot), 0), len(values) - 1)] += count
+    return found
+
+
+def _heights(
+    facts: RunFacts, axis: Axis, spans: list[tuple[str, int, int | None]]
+) -> dict[str, list[float]]:
+    """How many spans of each group are open, the most within each level bin, so that a short peak still shows."""
+    edges: dict[str, list[tuple[int, int]]] = {}
+    for group, up, down in spans:
+        at = edges.setdefault(str(group), [])
+        if down is None or down > up:
+            at.append((int(up) - facts.t0_ns, 1))
+            if down is not None:
+                at.append((int(down) - facts.t0_ns, -1))
+    found = {}
+    for group, at in edges.items():
+        at.sort()
+        values, height, position = _level_zeros(axis), 0, 0
+        for index in range(len(values)):
+            end = axis.from_ns + (index + 1) * axis.level_bin_ns
+            most = height
+            while position < len(at) and at[position][0] < end:
+                height += at[position][1]
+                most = max(most, height)
+                position += 1
+            values[index] = float(most)
+        found[group] = values
+    return found
+
+
+def _zeros(axis: Axis) -> list[float]:
+    return [0.0] * axis.bins(axis.rate_bin_ns)
+
+
+def _level_zeros(axis: Axis) -> list[float]:
+    return [0.0] * axis.bins(axis.level_bin_ns)
+
+
+def _mapping(value: object) -> dict[str, object]:
+    return value if isinstance(value, dict) else {}
