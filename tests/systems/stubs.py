@@ -140,18 +140,19 @@ class SmtpStub(Stub):
         return self.mood in (Mood.BUSY, Mood.NO_TRANSACTIONS)
 
 
+STATUS = {
+    Mood.REFUSES_LOGIN: b"401 Unauthorized",
+    Mood.BUSY: b"503 Service Unavailable",
+    Mood.TOO_FAST: b"429 Too Many Requests",
+    Mood.REJECTS: b"400 Bad Request",
+    Mood.GATEWAY_TIMEOUT: b"504 Gateway Timeout",
+}
+TAKES = (Mood.WELL, Mood.CLOSES_AFTER, Mood.HANGS_AFTER, Mood.GATEWAY_TIMEOUT)
+
+
 class SendGridStub(Stub):
     scheme = "sendgrid+http"
     retry_after_s = 0
-
-    STATUS = {
-        Mood.REFUSES_LOGIN: b"401 Unauthorized",
-        Mood.BUSY: b"503 Service Unavailable",
-        Mood.TOO_FAST: b"429 Too Many Requests",
-        Mood.REJECTS: b"400 Bad Request",
-        Mood.GATEWAY_TIMEOUT: b"504 Gateway Timeout",
-    }
-    TAKES = (Mood.WELL, Mood.CLOSES_AFTER, Mood.HANGS_AFTER, Mood.GATEWAY_TIMEOUT)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.mood is Mood.CLOSES_BEFORE:
@@ -162,14 +163,14 @@ class SendGridStub(Stub):
             if head.startswith("POST"):
                 self.attempts.append(asyncio.get_running_loop().time())
                 body = json.loads(await reader.readexactly(int(lengths[0].split(":")[1])))
-                if self.mood in self.TAKES:
+                if self.mood in TAKES:
                     self._take(body["personalizations"][0]["to"][0]["email"])
                 if self.mood is Mood.CLOSES_AFTER:
                     return
                 if self.mood is Mood.HANGS_AFTER:
                     await self._hang()
-                status = self.STATUS.get(self.mood, b"202 Accepted")
+                status = STATUS.get(self.mood, b"202 Accepted")
             else:
-                status = self.STATUS[self.mood] if self.mood is Mood.REFUSES_LOGIN else b"200 OK"
+                status = STATUS[self.mood] if self.mood is Mood.REFUSES_LOGIN else b"200 OK"
             more = b"Retry-After: %d\r\n" % self.retry_after_s if self.mood is Mood.TOO_FAST else b""
             writer.write(b"HTTP/1.1 " + status + b"\r\n" + more + b"Content-Length: 2\r\n\r\n{}")

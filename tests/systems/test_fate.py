@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from conftest import running, with_routes
 from mailrouter.config import Config
-from stubs import Mood, SendGridStub, SmtpStub, Stub
+
+from tests.systems.running import running, with_routes
+from tests.systems.stubs import Mood, SendGridStub, SmtpStub, Stub
 
 NOT_TAKEN = [
     *(("smtp", mood) for mood in (Mood.CLOSES_BEFORE, Mood.HANGS_BEFORE)),

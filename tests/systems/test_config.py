@@ -1,0 +1,44 @@
+"""The environment: what is understood, and what stops the router before it starts."""
+
+from __future__ import annotations
+
+import pytest
+from mailrouter.config import ConfigError, Throttle, Waves, WhenPrimaryIsDown, from_environment
+from mailrouter.defects import Defect, UnknownDefect
+
+LEAST = {
+    "PRIMARY_URL": "smtp+starttls://us%40er:p%3Aw@127.0.0.1:587",
+    "BACKUP_URL": "sendgrid+http://apikey:SG.k@127.0.0.1:80",
+    "STATE_DIR": "/tmp/state",
+    "PORT": "8025",
+}
+
+
+def test_everything_can_be_given() -> None:
+    config = from_environment(
+        LEAST
+        | {"THROTTLE": "600/min burst 5", "WAVES": "7% every 5m", "MARKETING": "send", "MAX_RETRY": "400ms"}
+        | {"APPROVAL": "required", "DEFECTS": "no-throttle, slow-detect", "SENDERS": "2"}
+    )
+    assert (config.primary.username, config.primary.secret) == ("us@er", "p:w")
+    assert (config.throttle, config.waves) == (Throttle(10.0, 5), Waves(0.07, 300.0))
+    assert (config.marketing, config.max_retry_s, config.approval) == (WhenPrimaryIsDown.SEND, 0.4, True)
+    assert config.defects == {Defect.NO_THROTTLE, Defect.SLOW_DETECT}
+    assert "p:w" not in repr(config)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DETECT_AFTER", "soon"), ("THROTTLE", "fast"), ("WAVES", "120% every 2s"), ("MARKETING", "maybe"),
+        ("APPROVAL", "yes"), ("PRIMARY_URL", "pigeon://x:1"), ("PORT", ""), ("SENDERS", "many"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_named(name: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=name):
+        from_environment(LEAST | {name: value})
+
+
+def test_an_unknown_defect_is_answered_with_the_catalogue() -> None:
+    with pytest.raises((ConfigError, UnknownDefect), match="blind-resend, no-throttle, slow-detect, forgets"):
+        from_environment(LEAST | {"DEFECTS": "no-such"})
