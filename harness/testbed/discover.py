@@ -62,7 +62,7 @@ def find_tool(name: str) -> Path | None:
 
 
 def choose(on: str = "auto", proxy: str = "auto", *, mailpit: bool = False) -> Choice:
-    """The testbed and proxy for a run, which may need Mailpit. Raises NotAvailable where a part is missing."""
+    """The testbed and proxy for a run, which may need Mailpit; raises NotAvailable where one is missing."""
     if on == "containers":
         raise NotAvailable(
             "this version has no containers testbed: it runs scenarios on the local one only",
