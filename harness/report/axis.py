@@ -1,7 +1,8 @@
-"""The time axis that all charts of a report share: its span, its ticks, and the bins that values are gathered in.
+"""The time axis that all charts of a report share: its span, its ticks, and the bins that values are gathered
+in.
 
-Times are nanoseconds from the end of the baseline, so the baseline itself is at negative times. The number of bins is bounded, so a
-page stays small however long the run was.
+Times are nanoseconds from the end of the baseline, so the baseline itself is at negative times. The number
+of bins is bounded, so a page stays small however long the run was.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The charts of the HTML report: binned numbers flow in, small inline SVG comes out.
 
-A chart is drawn in a box of 1000 × 100 units that the page stretches to whatever width it has; words and axis labels are HTML beside it, so they
-keep their size. All charts share one axis, so a moment is at the same place in each. Colours are classes: the style sheet
-knows light, dark and print.
+A chart is drawn in a box of 1000 × 100 units that the page stretches to whatever width it has; words and
+axis labels are HTML beside it, so they keep their size. All charts share one axis, so a moment is at the
+same place in each. Colours are classes: the style sheet knows light, dark and print.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def levels(
     series: list[Series],
     limit: tuple[str, float] | None = None,
 ) -> Chart:
-    """Step lines over a tinted area, stacked where there are several, for what has a height at every instant."""
+    """Step lines over a tinted area, stacked where there are several, for what has a height at any time."""
     count = axis.bins(axis.level_bin_ns)
     base = [0.0] * count
     heights: list[list[float]] = []

@@ -1,8 +1,9 @@
 """What a report tells of a run beside its findings, read once from its history.
 
-A judgement flows in, plain frozen facts flow out: phases, fault windows, instants of incidents, who took which message when,
-the environment. All times are nanoseconds from the end of the baseline. Definitions (copy, overdue, incident) are those of the
-history's views; nothing is defined anew here. A run that ended early has fewer facts, never an error.
+A judgement flows in, plain frozen facts flow out: phases, fault windows, instants of incidents, who took
+which message when, the environment. All times are nanoseconds from the end of the baseline. Definitions
+(copy, overdue, incident) are those of the history's views; nothing is defined anew here. A run that ended
+early has fewer facts, never an error.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class PhaseSpan:
 
 @dataclass(frozen=True)
 class FaultWindow:
-    """A fault as it really was: in force from `active_ns` to `removed_ns`, at one instant where `to_ns` equals `from_ns`."""
+    """A fault as it really was. It happened at one instant where `to_ns` equals `from_ns`."""
 
     id: str
     type: str

@@ -1,14 +1,14 @@
-"""findings.json: what was judged, for programs. One run is an object; several are a list with the strongest exit code.
+"""findings.json: what was judged, for programs. One run is an object; several are a list with the strongest
+exit code.
 
-The keys are a contract with whoever reads them in a pipeline: they are only ever added to, and `format` grows when the
-meaning of one changes. Numbers that JSON cannot hold (an infinite MTTR) are written as null, and named in
-`not_finite`.
+The keys are a contract with whoever reads them in a pipeline: they are only ever added to, and `format`
+grows when the meaning of one changes. Numbers that JSON cannot hold (an infinite MTTR) are written as null,
+and named in `not_finite`.
 """
 
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,15 +16,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from harness.checks.finding import Finding
+from harness.conduct.judge import strongest
 
 if TYPE_CHECKING:
     from harness.conduct.judge import Judgement
 
 FORMAT = 1
 FILE_NAME = "findings.json"
-
-# The strongest outcome of several runs is theirs together (70 before 6 before 1 before 5, 4, 3, 0).
-_STRENGTH = (130, 70, 6, 1, 5, 4, 2, 3, 0)
 
 
 def as_document(judgement: Judgement) -> dict[str, Any]:
@@ -48,10 +46,9 @@ def as_document(judgement: Judgement) -> dict[str, Any]:
 
 def as_list(judgements: Sequence[Judgement]) -> dict[str, Any]:
     """Several runs, as `report --json` prints them."""
-    codes = {int(judgement.exit_code) for judgement in judgements}
     return {
         "format": FORMAT,
-        "exit_code": next((code for code in _STRENGTH if code in codes), 0),
+        "exit_code": int(strongest(judgement.exit_code for judgement in judgements)),
         "runs": [as_document(judgement) for judgement in judgements],
     }
 
@@ -66,12 +63,12 @@ def write_findings(judgement: Judgement) -> Path:
     path = judgement.run_dir / FILE_NAME
     partial = path.with_suffix(".json.partial")
     partial.write_text(encode(as_document(judgement)), encoding="utf-8")
-    os.replace(partial, path)
+    partial.replace(path)
     return path
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
-    built = {
+    return {
         "check": finding.check,
         "verdict": str(finding.verdict),
         "decides": finding.decides,
@@ -88,7 +85,6 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "offenders": [msgspec.to_builtins(offender) for offender in finding.offenders],
         "traceback": finding.traceback,
     }
-    return built
 
 
 def _finite(value: float | int | str | None) -> float | int | str | None:

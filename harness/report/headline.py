@@ -1,7 +1,8 @@
 """The verdict of a run in one sentence and a handful of numbers, for people who will read nothing else.
 
-A judgement and the run's facts flow in. The sentence says what is known, bad news first: how many arrived twice, how many were
-lost, how soon it was noticed, how late the latest was. What a check could not tell is not claimed.
+A judgement and the run's facts flow in. The sentence says what is known, bad news first: how many arrived
+twice, how many were lost, how soon it was noticed, how late the latest was. What a check could not tell is
+not claimed.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""The report of one run as one HTML file that needs nothing else: no server, no network, no script to be read.
+"""The report of one run as one HTML file that needs nothing else: no server, no network, no script.
 
-A judgement flows in, a page flows out. The verdict comes first, in plain words; then what happened, on one time axis with the
-fault windows shaded through every chart; then each finding with its formula and the story of its worst offender; then what
-was not proven. Everything is escaped by the template; only charts, made of numbers, come as markup.
+A judgement flows in, a page flows out. The verdict comes first, in plain words; then what happened, on one
+time axis with the fault windows shaded through every chart; then each finding with its formula and the
+story of its worst offender; then what was not proven. Everything is escaped by the template; only charts,
+made of numbers, come as markup.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shlex
 from dataclasses import dataclass
 from functools import cache
@@ -57,11 +57,11 @@ class FindingView:
 
 
 def write_html(judgement: Judgement) -> Path:
-    """Write `report.html` into the run's folder, whole or not at all, and return its path. Raises HistoryError."""
+    """Write `report.html` into the run's folder, whole or not at all; its path. Raises HistoryError."""
     path = judgement.run_dir / FILE_NAME
     partial = path.with_suffix(".html.partial")
     partial.write_text(render_html(judgement), encoding="utf-8")
-    os.replace(partial, path)
+    partial.replace(path)
     return path
 
 

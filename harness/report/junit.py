@@ -1,9 +1,9 @@
 """JUnit XML for CI servers: a suite per run, a test case per check that decides.
 
-The strictest reader wins, Jenkins' xUnit plugin: properties stand at the suite and nowhere else, a test case has no `file`.
-An inconclusive check is an `<error type="inconclusive">`, never a skip, since a skip is green. Checks that are only
-reported stand in the suite's system-out. Metrics are written as `[[PROPERTY|name=value]]` lines, which test
-management tools pick up from a test case's system-out.
+The strictest reader wins, Jenkins' xUnit plugin: properties stand at the suite and nowhere else, a test
+case has no `file`. An inconclusive check is an `<error type="inconclusive">`, never a skip, since a skip is
+green. Checks that are only reported stand in the suite's system-out. Metrics are written as
+`[[PROPERTY|name=value]]` lines, which test management tools pick up from a test case's system-out.
 """
 
 from __future__ import annotations
@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.checks.finding import Finding, Verdict
+from harness.conduct.judge import ExitCode
 from harness.report.facts import RunFacts, read_facts
 from harness.report.story import Story, story_of, story_text
-from harness.report.words import NS_PER_S, number, ordered, outcome_words
+from harness.report.words import NS_PER_S, ordered, outcome_words
 
 if TYPE_CHECKING:
     from harness.conduct.judge import Judgement
+
+_JUDGED = (ExitCode.PASS, ExitCode.FAIL, ExitCode.INCONCLUSIVE)
 
 # What XML 1.0 cannot hold, not even escaped.
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -35,8 +38,8 @@ def write_junit(judgements: Sequence[Judgement], path: Path) -> Path:
 
 def render_junit(judgements: Sequence[Judgement]) -> bytes:
     root = ET.Element("testsuites", name="harness")
-    for judgement in judgements:
-        root.append(_suite(judgement))
+    for judgement, name in zip(judgements, _names(judgements), strict=True):
+        root.append(_suite(judgement, name))
     for total in ("tests", "failures", "errors"):
         root.set(total, str(sum(int(suite.get(total, "0")) for suite in root)))
     ET.indent(root)
@@ -44,18 +47,29 @@ def render_junit(judgements: Sequence[Judgement]) -> bytes:
     return body + b"\n"
 
 
-def _suite(judgement: Judgement) -> ET.Element:
+def _names(judgements: Sequence[Judgement]) -> list[str]:
+    """A scenario's name; repeats are numbered, since some readers drop the second of two equal names."""
+    seen: dict[str, int] = {}
+    names = []
+    for judgement in judgements:
+        nth = seen[judgement.scenario] = seen.get(judgement.scenario, 0) + 1
+        names.append(_clean(judgement.scenario if nth == 1 else f"{judgement.scenario} #{nth}"))
+    return names
+
+
+def _suite(judgement: Judgement, name: str) -> ET.Element:
     facts, stories = _read(judgement)
     deciding = [finding for finding in ordered(judgement.findings) if finding.decides]
-    # A run without a verdict of its own still needs a case that is red.
-    cases = [_case(judgement, finding, stories) for finding in deciding]
-    if judgement.exit_code.name not in ("PASS", "FAIL", "INCONCLUSIVE") or not cases:
-        cases.insert(0, _run_case(judgement))
-    elif judgement.exit_code.name == "FAIL" and all(f.verdict is not Verdict.FAIL for f in deciding):
-        cases.insert(0, _run_case(judgement))
+    cases = [_case(name, finding, stories) for finding in deciding]
+    # How the run itself ended is a case of its own wherever no check can tell.
+    unexplained = judgement.exit_code is ExitCode.FAIL and all(
+        f.verdict is not Verdict.FAIL for f in deciding
+    )
+    if judgement.exit_code not in _JUDGED or unexplained or not cases:
+        cases.insert(0, _run_case(judgement, name))
     suite = ET.Element(
         "testsuite",
-        name=_clean(judgement.scenario),
+        name=name,
         tests=str(len(cases)),
         failures=str(sum(case.find("failure") is not None for case in cases)),
         errors=str(sum(case.find("error") is not None for case in cases)),
@@ -65,7 +79,7 @@ def _suite(judgement: Judgement) -> ET.Element:
     if facts.wall_start:
         suite.set("timestamp", _clean(facts.wall_start).removesuffix("Z"))
     properties = ET.SubElement(suite, "properties")
-    for name, value in (
+    for key, value in (
         ("run", judgement.run),
         ("run_dir", str(judgement.run_dir)),
         ("seed", str(judgement.seed)),
@@ -73,7 +87,7 @@ def _suite(judgement: Judgement) -> ET.Element:
         ("testbed", facts.testbed),
         ("proxy", facts.proxy),
     ):
-        ET.SubElement(properties, "property", name=name, value=_clean(value))
+        ET.SubElement(properties, "property", name=key, value=_clean(value))
     suite.extend(cases)
     reported = [finding for finding in ordered(judgement.findings) if not finding.decides]
     out = [f"{finding.verdict}: {finding.check}: {finding.summary}" for finding in reported]
@@ -83,8 +97,8 @@ def _suite(judgement: Judgement) -> ET.Element:
     return suite
 
 
-def _case(judgement: Judgement, finding: Finding, stories: dict[str, Story]) -> ET.Element:
-    case = ET.Element("testcase", classname=_class_name(judgement), name=_clean(finding.check), time="0")
+def _case(suite: str, finding: Finding, stories: dict[str, Story]) -> ET.Element:
+    case = ET.Element("testcase", classname=_class_name(suite), name=_clean(finding.check), time="0")
     if finding.verdict is not Verdict.PASS:
         inconclusive = finding.verdict is Verdict.INCONCLUSIVE
         problem = ET.SubElement(
@@ -96,19 +110,19 @@ def _case(judgement: Judgement, finding: Finding, stories: dict[str, Story]) -> 
         problem.text = _clean(_details(finding, stories))
     lines = [finding.summary, *_formula(finding)]
     lines += [
-        f"[[PROPERTY|{name}={number(value).replace(',', '')}]]" for name, value in finding.numbers.items()
+        f"[[PROPERTY|{name}={'' if value is None else value}]]" for name, value in finding.numbers.items()
     ]
     _text(case, "system-out", "\n".join(lines))
     return case
 
 
-def _run_case(judgement: Judgement) -> ET.Element:
+def _run_case(judgement: Judgement, suite: str) -> ET.Element:
     """What happened to the run as a whole, where no check can say it."""
     words = outcome_words(judgement)
-    case = ET.Element("testcase", classname=_class_name(judgement), name="run", time="0")
-    if judgement.exit_code.name == "PASS":
+    case = ET.Element("testcase", classname=_class_name(suite), name="run", time="0")
+    if judgement.exit_code is ExitCode.PASS:
         return case
-    kind = "failure" if judgement.exit_code.name == "FAIL" else "error"
+    kind = "failure" if judgement.exit_code is ExitCode.FAIL else "error"
     problem = ET.SubElement(
         case,
         kind,
@@ -153,9 +167,9 @@ def _read(judgement: Judgement) -> tuple[RunFacts, dict[str, Story]]:
         return facts, {token: story_of(facts, token) for token in sorted(tokens)}
 
 
-def _class_name(judgement: Judgement) -> str:
+def _class_name(suite: str) -> str:
     # Readers split a class name at its dots into packages; a scenario's name has none of that meaning.
-    return _clean(f"harness.{judgement.scenario.replace('.', '_')}")
+    return f"harness.{suite.replace('.', '_')}"
 
 
 def _text(parent: ET.Element, tag: str, text: str) -> None:

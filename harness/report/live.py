@@ -1,8 +1,8 @@
 """The run as it happens, in the terminal. The journal's stream and the plan flow in; nothing flows back.
 
-On a terminal it is one picture of at most 80×24, drawn four times a second. Without one it is a line for each thing
-that matters, and a line of progress every ten seconds. It only ever reads: a slow terminal cannot hold up the run, and
-cancelling the task leaves the cursor and the last picture in order.
+On a terminal it is one picture of at most 80×24, drawn four times a second. Without one it is a line for
+each thing that matters, and a line of progress every ten seconds. It only ever reads: a slow terminal
+cannot hold up the run, and cancelling the task leaves the cursor and the last picture in order.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ async def show_live(
     console: Console | None = None,
     after_seq: int = 0,
 ) -> None:
-    """Follow a run until its journal is closed, as an observer of `run`. Cancelling it is fine at any moment."""
+    """Follow a run until its journal is closed, as an observer of `run`. May be cancelled at any moment."""
     console = console or Console()
     state = live_state(timeline)
     if console.is_terminal and not console.is_dumb_terminal:

@@ -1,7 +1,7 @@
 """One frame of the live view: a `LiveState` flows in, something that rich can print at 80×24 flows out.
 
-Fault lanes share one time axis with a cursor for now; what is planned is thin, what is in force is solid. Where the terminal cannot
-show block characters, plain ones stand in.
+Fault lanes share one time axis with a cursor for now; what is planned is thin, what is in force is solid.
+Where the terminal cannot show block characters, plain ones stand in.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def _title(state: LiveState, width: int, glyphs: Glyphs) -> Text:
 def _progress(state: LiveState, now_ns: int, width: int, glyphs: Glyphs) -> Text:
     done_s, allowed_s = state.phase_progress(now_ns)
     line = Text()
-    line.append(f"{str(state.phase):<9}", style="bold cyan")
+    line.append(f"{state.phase!s:<9}", style="bold cyan")
     if state.finished is not None:
         line.append(str(state.finished) + (f": {printable(state.detail)}" if state.detail else ""))
         line.truncate(width, overflow="ellipsis")

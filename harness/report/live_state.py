@@ -1,7 +1,7 @@
 """What a run looks like at this moment: events are folded into it, one by one, and the live views draw it.
 
-Pure and small: no terminal, no clock of its own. Times are nanoseconds; `t0_ns` is the end of the baseline on the
-run's clock, from which people count.
+Pure and small: no terminal, no clock of its own. Times are nanoseconds; `t0_ns` is the end of the baseline
+on the run's clock, from which people count.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class LiveState:
         return len(self._taken - self._copied)
 
     def since_t0(self, t_ns: int) -> int:
-        """A time on the run's clock as people count it; before the storm, by the plan's own length of baseline."""
+        """A time on the run's clock as people count it; before the storm, by the planned baseline."""
         if self.t0_ns is not None:
             return t_ns - self.t0_ns
         if self.phase is ev.Phase.BASELINE:
@@ -97,7 +97,7 @@ class LiveState:
         return max(0, now_ns - self.phase_from_ns) / 1e9, allowed / 1e9
 
     def left_s(self, now_ns: int) -> float:
-        """Seconds to the end of the storm; the drain ends when the system is quiet, at its deadline at the latest."""
+        """Seconds to the end of the storm, or to the drain's deadline, which quiet comes before."""
         done, allowed = self.phase_progress(now_ns)
         rest = max(0.0, allowed - done)
         return rest + self.storm_ns / 1e9 if self.phase is ev.Phase.BASELINE else rest

@@ -1,8 +1,8 @@
 """The numbers behind the charts: who took how much when, and how many messages were overdue or waiting.
 
-A run's facts and its findings flow in, charts flow out, at most a few hundred numbers each, gathered by DuckDB. Copies,
-messages and overdue spans are those of the history's views. The baseline is charted where its messages are seen, at
-negative times.
+A run's facts and its findings flow in, charts flow out, at most a few hundred numbers each, gathered by
+DuckDB. Copies, messages and overdue spans are those of the history's views. The baseline is charted where
+its messages are seen, at negative times.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ where m.run = $run and m.accepted_ns is not null and not m.baseline
 
 
 def charts_of(facts: RunFacts, findings: list[Finding], axis: Axis) -> list[Chart]:
-    """The charts that have something to say, in the order of the story: arrived, turned away, overdue, waiting."""
+    """The charts that have something to say, in the order of the story."""
     if not facts.began:
         return []
     routes = _routes(facts)
@@ -61,9 +61,7 @@ def _arrived(facts: RunFacts, axis: Axis, routes: list[str], colours: dict[str, 
     return stacked("arrived", "Taken by providers", "messages a second, by route", "/s", axis, series)
 
 
-def _turned_away(
-    facts: RunFacts, axis: Axis, routes: list[str], colours: dict[str, str]
-) -> Chart | None:
+def _turned_away(facts: RunFacts, axis: Axis, routes: list[str], colours: dict[str, str]) -> Chart | None:
     per_s = axis.rate_bin_ns / NS_PER_S
     counts = _binned(facts, axis, "result not in ('accepted', 'ack-lost')")
     series = [
@@ -82,7 +80,12 @@ def _overdue(facts: RunFacts, axis: Axis) -> Chart:
     ).fetchall()
     values = _heights(facts, axis, rows).get("", _level_zeros(axis))
     return levels(
-        "overdue", "Overdue", "transactional messages past their time", "", axis, [Series("overdue", "cbad", values)]
+        "overdue",
+        "Overdue",
+        "transactional messages past their time",
+        "",
+        axis,
+        [Series("overdue", "cbad", values)],
     )
 
 
@@ -114,10 +117,8 @@ def _binned(facts: RunFacts, axis: Axis, which: str) -> dict[str, list[float]]:
     return found
 
 
-def _heights(
-    facts: RunFacts, axis: Axis, spans: list[tuple[str, int, int | None]]
-) -> dict[str, list[float]]:
-    """How many spans of each group are open, the most within each level bin, so that a short peak still shows."""
+def _heights(facts: RunFacts, axis: Axis, spans: list[tuple[str, int, int | None]]) -> dict[str, list[float]]:
+    """How many spans of each group are open: the most within each bin, so that a short peak shows."""
     edges: dict[str, list[tuple[int, int]]] = {}
     for group, up, down in spans:
         at = edges.setdefault(str(group), [])

@@ -1,7 +1,9 @@
-"""The life story of one message: everything the history knows of it, in order, with the faults that were in force.
+"""The life story of one message: everything the history knows of it, in order, with the faults that were in
+force.
 
-A token and a run's facts flow in, lines flow out that each report lays out in its own way. Failures lead with the story of
-their worst offender, because a number convinces nobody who has not seen how it came about.
+A token and a run's facts flow in, lines flow out that each report lays out in its own way. Failures lead
+with the story of their worst offender, because a number convinces nobody who has not seen how it came
+about.
 """
 
 from __future__ import annotations
@@ -37,8 +39,8 @@ class Story:
 
 
 _COLUMNS = (
-    "kind, t_ns, recipient, stream, class, scheduled_ns, offer, within_ns, result, code, text, provider, route, "
-    "state, event, webhook, begin_ns, carriers"
+    "kind, t_ns, recipient, stream, class, scheduled_ns, offer, within_ns, result, code, text, provider, "
+    "route, state, event, webhook, begin_ns, carriers"
 )
 
 

@@ -1,7 +1,9 @@
-"""The last thing that a run prints: the verdict in plain words, then each finding, then how the worst came about.
+"""The last thing that a run prints: the verdict in plain words, then each finding, then how the worst came
+about.
 
-A judgement flows in, lines flow to a rich console. They fit 80 columns, hold without colour (each verdict has a sign and a word) and
-when piped, and no text from a system under test reaches the terminal with its control characters.
+A judgement flows in, lines flow to a rich console. They fit 80 columns, hold without colour (each verdict
+has a sign and a word) and when piped, and no text from a system under test reaches the terminal with its
+control characters.
 """
 
 from __future__ import annotations

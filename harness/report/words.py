@@ -1,7 +1,7 @@
 """How reports say things: durations, counts, and the verdict of a run in plain words.
 
-Findings and an exit code flow in, sentences flow out; the terminal, JUnit and HTML reports all speak through this module, so
-that they never disagree. Nothing here looks at a history.
+Findings and an exit code flow in, sentences flow out; the terminal, JUnit and HTML reports all speak
+through this module, so that they never disagree. Nothing here looks at a history.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.checks.finding import Finding, Verdict
+from harness.conduct.judge import ExitCode
 
 if TYPE_CHECKING:
     from harness.conduct.judge import Judgement
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
 
-_NUMBER_UNIT = re.compile(r"(\d) (s|ms|min|h|%)\b")
+_NUMBER_UNIT = re.compile(r"(\d) (s\b|ms\b|min\b|h\b|%)")
 
 
 class Tone(StrEnum):
@@ -42,24 +43,28 @@ class OutcomeWords:
     meaning: str
 
 
-OUTCOMES: dict[str, OutcomeWords] = {
-    "PASS": OutcomeWords("PASS", Tone.GOOD, "Every expectation was met."),
-    "FAIL": OutcomeWords("FAIL", Tone.BAD, "An expectation was broken."),
-    "INVALID": OutcomeWords("INVALID", Tone.BROKEN, "The scenario could not be used; nothing was started."),
-    "INCONCLUSIVE": OutcomeWords(
+OUTCOMES: dict[ExitCode, OutcomeWords] = {
+    ExitCode.PASS: OutcomeWords("PASS", Tone.GOOD, "Every expectation was met."),
+    ExitCode.FAIL: OutcomeWords("FAIL", Tone.BAD, "An expectation was broken."),
+    ExitCode.INVALID: OutcomeWords(
+        "INVALID", Tone.BROKEN, "The scenario could not be used; nothing was started."
+    ),
+    ExitCode.INCONCLUSIVE: OutcomeWords(
         "INCONCLUSIVE", Tone.UNSURE, "Nothing contradicts the expectations, and not enough proves them."
     ),
-    "BASELINE_UNMET": OutcomeWords(
+    ExitCode.BASELINE_UNMET: OutcomeWords(
         "BASELINE UNMET",
         Tone.BROKEN,
         "The system was not healthy before the first fault, so no fault was injected and nothing was judged.",
     ),
-    "INJECTION_FAILED": OutcomeWords(
+    ExitCode.INJECTION_FAILED: OutcomeWords(
         "INJECTION FAILED", Tone.BROKEN, "A fault could not be put in place, or did not act."
     ),
-    "HEAL_FAILED": OutcomeWords("HEAL FAILED", Tone.BROKEN, "Something of the run was left behind."),
-    "HARNESS_FAILED": OutcomeWords("HARNESS FAILED", Tone.BROKEN, "The harness itself failed."),
-    "INTERRUPTED": OutcomeWords("INTERRUPTED", Tone.BROKEN, "The run was stopped by hand, and healed."),
+    ExitCode.HEAL_FAILED: OutcomeWords("HEAL FAILED", Tone.BROKEN, "Something of the run was left behind."),
+    ExitCode.HARNESS_FAILED: OutcomeWords("HARNESS FAILED", Tone.BROKEN, "The harness itself failed."),
+    ExitCode.INTERRUPTED: OutcomeWords(
+        "INTERRUPTED", Tone.BROKEN, "The run was stopped by hand, and healed."
+    ),
 }
 
 VERDICT_TONES = {
@@ -70,7 +75,7 @@ VERDICT_TONES = {
 
 
 def outcome_words(judgement: Judgement) -> OutcomeWords:
-    return OUTCOMES[judgement.exit_code.name]
+    return OUTCOMES[judgement.exit_code]
 
 
 def seconds(value_s: float) -> str:
@@ -125,19 +130,20 @@ def number(value: float | int | str | None) -> str:
     if value == round(value) and abs(value) < 1e15:
         return f"{round(value):,}"
     digits = max(0, 3 - math.floor(math.log10(abs(value))) - 1)
-    return f"{value:,.{min(digits, 6)}f}"
+    text = f"{value:,.{min(digits, 6)}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def measure(name: str, value: float | int | str | None) -> tuple[str, str]:
     """A finding's number as (label, value): `mttd_s_max`, 2.1 → ("mttd max", "2.1 s")."""
     words = name.split("_")
+    if "per_s" in name and isinstance(value, (int, float)):
+        return name.replace("_per_s", "").replace("_", " "), f"{number(value)}/s"
     for unit in ("s", "ms", "ns"):
         if unit in words[1:] and isinstance(value, (int, float)) and not isinstance(value, bool):
             rest = [word for word in words if word != unit]
             scale = {"s": 1.0, "ms": 1e-3, "ns": 1e-9}[unit]
             return " ".join(rest), seconds(value * scale)
-    if "per_s" in name and isinstance(value, (int, float)):
-        return name.replace("_per_s", "").replace("_", " "), f"{number(value)}/s"
     if words[-1] == "share" and isinstance(value, (int, float)):
         return " ".join(words), f"{number(value * 100)} %"
     return " ".join(words), number(value)

@@ -1,7 +1,8 @@
 """Histories and judgements as a run would leave them, made up by a small model of a mail router.
 
-The model has a primary route that refuses every login for a while, a detection after some seconds, a backup, newsletters
-held until failback and then released in waves. It is as detailed as the reports need, and deterministic.
+The model has a primary route that refuses every login for a while, a detection after some seconds, a
+backup, newsletters held until failback and then released in waves. It is as detailed as the reports need,
+and deterministic.
 """
 
 from __future__ import annotations
@@ -146,9 +147,7 @@ def history(router: Router) -> tuple[list[Any], list[str]]:
     )
     put(ev.PhaseEntered(t_ns=1 * MS, phase=ev.Phase.SETUP))
     for source, error in (("m365", 180_000), ("sendgrid", 95_000)):
-        put(
-            ev.ClockCalibrated(t_ns=900 * MS, source=source, when="start", offset_ns=31_000, error_ns=error)
-        )
+        put(ev.ClockCalibrated(t_ns=900 * MS, source=source, when="start", offset_ns=31_000, error_ns=error))
     put(ev.PhaseEntered(t_ns=SETUP, phase=ev.Phase.BASELINE))
     for index in range(BASELINE * router.rate_per_s // S):
         who, at = token(), SETUP + index * S // router.rate_per_s
@@ -378,7 +377,7 @@ def passing(parent: Path) -> Sample:
 
 
 def failing(parent: Path) -> Sample:
-    """Two of the messages whose acknowledgement was lost were sent again; one was lost; detection took 8 s."""
+    """Six messages whose acknowledgement was lost were sent again; detection took 8 s."""
     router = Router(
         detect_after=8_100 * MS,
         blind_resend=6,

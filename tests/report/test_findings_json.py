@@ -1,0 +1,54 @@
+"""findings.json: keys that stay, numbers that JSON can hold."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from harness.report.findings_json import as_document, as_list, encode, write_findings
+from tests.report import samples
+
+
+def test_the_keys_are_a_contract(sample_of: dict[str, samples.Sample]) -> None:
+    document = as_document(sample_of["failing"].judgement)
+    assert list(document) == [
+        "format",
+        "run",
+        "run_dir",
+        "scenario",
+        "summary",
+        "seed",
+        "outcome",
+        "detail",
+        "verdict",
+        "exit_code",
+        "findings",
+        "warnings",
+        "not_proven",
+    ]
+    assert (document["verdict"], document["exit_code"], document["outcome"]) == ("fail", 1, "completed")
+    first = document["findings"][0]
+    assert (first["check"], first["verdict"], first["decides"]) == ("duplicates", "fail", True)
+    assert first["offenders"][0]["cause"] == "cross-route after a lost acknowledgement"
+
+
+def test_infinity_is_null_and_named(sample_of: dict[str, samples.Sample]) -> None:
+    read = json.loads(encode(as_document(sample_of["hostile"].judgement)))
+    first = read["findings"][0]
+    assert first["numbers"]["ratio"] is None and first["not_finite"] == {"ratio": "inf"}
+
+
+def test_several_runs_have_the_strongest_outcome(sample_of: dict[str, samples.Sample]) -> None:
+    judgements = [sample_of[kind].judgement for kind in ("passing", "inconclusive", "failing")]
+    assert as_list(judgements)["exit_code"] == 1
+    assert as_list(judgements[:2])["exit_code"] == 3
+    assert as_list(judgements[:1])["exit_code"] == 0
+    assert [run["verdict"] for run in as_list(judgements)["runs"]] == ["pass", "inconclusive", "fail"]
+
+
+def test_the_file_is_written_whole(tmp_path: Path) -> None:
+    sample = samples.passing(tmp_path)
+    path = write_findings(sample.judgement)
+    assert path == sample.judgement.run_dir / "findings.json"
+    assert json.loads(path.read_text())["run"] == sample.judgement.run
+    assert not list(path.parent.glob("*.partial"))
