@@ -1,0 +1,110 @@
+"""A scenario file, with its overrides, to a checked `Scenario`; or everything that is wrong with it, at once.
+
+Bytes → text → document (document.py) → overrides → models, references, templates → feasibility. Each step reports
+all it finds; a later one runs only where the earlier ones left something to judge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from harness.scenario import override
+from harness.scenario.document import MOST_BYTES, Document, read_document
+from harness.scenario.errors import Problem, ScenarioError
+from harness.scenario.explain import explain
+from harness.scenario.feasible import infeasible
+from harness.scenario.models import Scenario
+from harness.scenario.references import reference_problems
+from harness.scenario.templates import template_problems
+
+
+def load(path: str | Path, overrides: Sequence[str] = ()) -> Scenario:
+    """Read and check a scenario file. Raises ScenarioError with everything that is wrong."""
+    file = Path(path)
+    return load_text(_read(file), file, overrides)
+
+
+def load_text(text: str, path: str | Path, overrides: Sequence[str] = ()) -> Scenario:
+    """Check a scenario given as text; `path` is where it is, or would be. Raises ScenarioError."""
+    document = read_document(text, str(path))
+    problems = [p for each in overrides if (p := override.apply(document, each)) is not None]
+    if problems:
+        raise ScenarioError(problems)
+    scenario = _validate(document, problems)
+    problems += reference_problems(document)
+    problems += template_problems(document)
+    if scenario is not None and not problems:
+        problems += infeasible(scenario, document)
+    if scenario is None or problems:
+        raise ScenarioError(_without_repeats(problems))
+    scenario._path = Path(path)
+    scenario._source_text = text
+    scenario._overrides = tuple(overrides)
+    return scenario
+
+
+def _validate(document: Document, problems: list[Problem]) -> Scenario | None:
+    try:
+        return Scenario.model_validate(document.data)
+    except ValidationError as error:
+        problems += explain(document, error, Scenario)
+        return None
+
+
+def _without_repeats(problems: list[Problem]) -> list[Problem]:
+    """One problem for one path: the first that was found says it best."""
+    first: dict[tuple[str, str], Problem] = {}
+    for problem in problems:
+        first.setdefault((problem.path, problem.override), problem)
+    return list(first.values())
+
+
+def _read(file: Path) -> str:
+    """The file's text. Raises ScenarioError for whatever is not a readable UTF-8 text file of sane size."""
+    name = str(file)
+    try:
+        if file.is_dir():
+            inside = ", ".join(sorted(each.name for each in file.glob("*.yaml"))[:8])
+            advice = f"It holds {inside}." if inside else ""
+            raise ScenarioError([Problem(file=name, message="this is a folder", advice=advice)])
+        with file.open("rb") as opened:
+            content = opened.read(MOST_BYTES + 1)
+    except FileNotFoundError as error:
+        raise ScenarioError([_missing(file)]) from error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise ScenarioError([Problem(file=name, message=f"cannot be read: {reason}")]) from error
+    if len(content) > MOST_BYTES:
+        message = f"is larger than {MOST_BYTES // 1024} KiB, which no scenario needs"
+        raise ScenarioError([Problem(file=name, message=message)])
+    return _decode(content, name)
+
+
+def _decode(content: bytes, name: str) -> str:
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = content[: error.start]
+        line, column = before.count(b"\n") + 1, error.start - (before.rfind(b"\n") + 1) + 1
+        message = f"is not UTF-8: byte 0x{content[error.start]:02x}"
+        advice = "Save the file as UTF-8."
+        problem = Problem(file=name, line=line, column=column, message=message, advice=advice)
+        raise ScenarioError([problem]) from error
+    return text.replace("\r\n", "\n")
+
+
+def _missing(file: Path) -> Problem:
+    from harness.scenario.errors import nearest
+
+    folder = file.parent
+    there = sorted(each.name for each in folder.glob("*.y*ml")) if folder.is_dir() else []
+    meant = nearest(file.name, there)
+    return Problem(
+        file=str(file),
+        message="there is no such file",
+        meant=str(folder / meant) if meant else "",
+        advice="" if meant else "`harness init DIR` writes a scenario to begin with.",
+    )

@@ -1,0 +1,68 @@
+"""Providers and routes: what each path leads to, and what a provider can do in a drill.
+
+A fake is known by the name of its preset; its limits are checked by the preset's own model. Mailpit is a real
+program and not ours: it has no limits here, and faults inside a provider cannot be put into it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from harness.checks.units import RATE_PATTERN, parse_rate
+from harness.providers import presets
+from harness.providers.preset import Preset
+from harness.scenario.part import Name, Part
+
+MAILPIT = "mailpit"
+FAKES = (*presets.names(), MAILPIT)
+
+if TYPE_CHECKING:
+    Fake = str
+else:
+    Fake = Literal[FAKES]
+
+
+def _limit(value: object) -> object:
+    """A number, or a rate as text; either becomes a number (a rate per second)."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError("a limit is a number, or a rate such as `50/s`")
+    return parse_rate(value) if isinstance(value, str) else value
+
+
+Limit = Annotated[
+    float,
+    BeforeValidator(_limit),
+    Field(ge=0, allow_inf_nan=False),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "minimum": 0},
+                {"type": "string", "pattern": RATE_PATTERN},
+            ],
+            "description": "A number, or a rate with its unit, such as 50/s.",
+        }
+    ),
+]
+
+
+class Provider(Part):
+    """A service that takes responsibility for a message."""
+
+    fake: Fake
+    """Which provider it looks and fails like."""
+    limits: dict[str, Limit] = {}
+    """Where it differs from the provider's own limits."""
+
+
+class Route(Part):
+    """A named path from the system under test, through a proxy, to a provider."""
+
+    provider: Name
+    """The provider it leads to."""
+
+
+def preset_of(fake: str) -> Preset | None:
+    """The preset behind a fake: its limits' model, its named answers, its faults. None for Mailpit."""
+    return None if fake == MAILPIT else presets.load(fake)

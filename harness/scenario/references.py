@@ -1,0 +1,216 @@
+"""What a scenario refers to must exist: routes, providers, streams, classes, and what a provider can do.
+
+Works on the data as written, so that it reports also what a broken neighbour would hide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from pydantic import ValidationError
+
+from harness.checks.units import parse_rate, parse_share
+from harness.providers.errors import FaultRefused
+from harness.providers.wire import ProviderFault
+from harness.scenario.document import Document, Path, lookup
+from harness.scenario.errors import Problem, nearest, shown
+from harness.scenario.explain import explain
+from harness.scenario.faults import KINDS, SYSTEM, ActsIn
+from harness.scenario.providers import FAKES, MAILPIT, preset_of
+from harness.scenario.workload import COMMON_CLASSES
+
+
+def reference_problems(document: Document) -> list[Problem]:
+    """Whatever refers to something that is not there or cannot be done."""
+    return [
+        *_routes(document),
+        *_limits(document),
+        *_streams(document),
+        *_faults(document),
+        *_signals(document),
+        *_expectations(document),
+    ]
+
+
+def _names(document: Document, key: str) -> tuple[str, ...]:
+    found = lookup(document.data, (key,))
+    return tuple(found) if isinstance(found, dict) else ()
+
+
+def _entries(document: Document, key: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    found = lookup(document.data, (key,))
+    for index, entry in enumerate(found if isinstance(found, list) else []):
+        if isinstance(entry, dict):
+            yield index, entry
+
+
+def _unknown(
+    document: Document, path: Path, what: str, name: str, valid: Iterable[str], *, at_key: bool = False
+) -> Problem:
+    choices = tuple(valid)
+    message = f"there is no {what} {shown(name)}"
+    return document.problem(path, message, at_key=at_key, meant=nearest(name, choices), choices=choices)
+
+
+def _routes(document: Document) -> Iterator[Problem]:
+    providers = _names(document, "providers")
+    for route in _names(document, "routes"):
+        if route == SYSTEM:
+            message = f"a route cannot be called `{SYSTEM}`; `on: {SYSTEM}` means the system under test"
+            yield document.problem(("routes", route), message, at_key=True)
+        provider = lookup(document.data, ("routes", route, "provider"))
+        if isinstance(provider, str) and provider not in providers:
+            yield _unknown(document, ("routes", route, "provider"), "provider", provider, providers)
+
+
+def _limits(document: Document) -> Iterator[Problem]:
+    for name in _names(document, "providers"):
+        path: Path = ("providers", name, "limits")
+        fake, limits = lookup(document.data, ("providers", name, "fake")), lookup(document.data, path)
+        if fake not in FAKES or not isinstance(limits, dict) or not limits:
+            continue
+        preset = preset_of(fake)
+        if preset is None:
+            advice = "Leave `limits` out, or use `fake: smtp`."
+            yield document.problem(path, "Mailpit has no limits that can be set", at_key=True, advice=advice)
+            continue
+        try:
+            preset.limits.model_validate({key: _number(value) for key, value in limits.items()})
+        except ValidationError as error:
+            yield from explain(document, error, preset.limits, path)
+
+
+def _number(value: Any) -> Any:
+    """A rate as the number it is; anything else as it is, for the model to judge."""
+    try:
+        return parse_rate(value)
+    except ValueError:
+        return value
+
+
+def _streams(document: Document) -> Iterator[Problem]:
+    first: dict[str, int] = {}
+    for index, stream in _entries(document, "workload"):
+        name, class_ = stream.get("stream"), stream.get("class")
+        if isinstance(name, str):
+            if name in first:
+                message = f"there are two streams called {shown(name)}"
+                yield document.problem(
+                    ("workload", index, "stream"), message, advice="Give each its own name."
+                )
+            first.setdefault(name, index)
+        if isinstance(class_, str) and class_ not in COMMON_CLASSES:
+            meant = nearest(class_, COMMON_CLASSES)
+            if meant and abs(len(meant) - len(class_)) <= 2 and class_[:2].lower() == meant[:2]:
+                message = f"{shown(class_)} looks like a misspelling of a class that means something here"
+                yield document.problem(("workload", index, "class"), message, meant=meant)
+    stream = lookup(document.data, ("baseline", "stream"))
+    if isinstance(stream, str) and stream not in first:
+        yield _unknown(document, ("baseline", "stream"), "stream", stream, first)
+
+
+def _classes(document: Document) -> tuple[str, ...]:
+    found = [stream.get("class") for _, stream in _entries(document, "workload")]
+    return tuple(dict.fromkeys(each for each in found if isinstance(each, str)))
+
+
+def _faults(document: Document) -> Iterator[Problem]:
+    routes, classes = _names(document, "routes"), _classes(document)
+    for index, fault in _entries(document, "faults"):
+        kind, on = fault.get("fault"), fault.get("on")
+        model = KINDS.get(kind) if isinstance(kind, str) else None
+        class_ = fault.get("class")
+        if isinstance(class_, str) and class_ not in classes:
+            yield _unknown(document, ("faults", index, "class"), "class", class_, classes)
+        if not isinstance(on, str):
+            continue
+        if on != SYSTEM and on not in routes:
+            yield _unknown(document, ("faults", index, "on"), "route", on, (*routes, SYSTEM))
+        elif model is not None and (on == SYSTEM) != (model.acts_in is ActsIn.SYSTEM):
+            right = (SYSTEM,) if on != SYSTEM else routes
+            message = f"`{kind}` cannot act on {shown(on)}"
+            yield document.problem(("faults", index, "on"), message, choices=right)
+        elif model is not None and on != SYSTEM:
+            yield from _supported(document, index, fault, on, model.acts_in)
+
+
+def _supported(
+    document: Document, index: int, fault: dict[str, Any], route: str, acts_in: ActsIn
+) -> Iterator[Problem]:
+    """Whether the provider behind a route can play a fault."""
+    provider = lookup(document.data, ("routes", route, "provider"))
+    fake = lookup(document.data, ("providers", provider, "fake")) if isinstance(provider, str) else None
+    if fake not in FAKES or acts_in is ActsIn.PROXY:
+        return
+    kind = fault["fault"]
+    if fake == MAILPIT:
+        works = tuple(name for name, model in KINDS.items() if model.acts_in is ActsIn.PROXY)
+        yield document.problem(
+            ("faults", index, "fault"),
+            f"`{kind}` acts inside a provider, and `{provider}` is Mailpit, a real program that cannot play it",
+            choices=works,
+            advice="Use a fault of the network, or `fake: smtp` in place of Mailpit.",
+        )
+        return
+    if acts_in is ActsIn.PROVIDER:
+        yield from _placeable(document, index, fault, fake)
+
+
+def _placeable(document: Document, index: int, fault: dict[str, Any], fake: str) -> Iterator[Problem]:
+    """Ask the preset itself; only about attributes whose types are right, the others are reported elsewhere."""
+    code, text, named = fault.get("code"), fault.get("text"), fault.get("named")
+    preset = preset_of(fake)
+    if preset is None:
+        return
+    if isinstance(named, str) and named not in preset.answers:
+        answers = tuple(sorted(preset.answers))
+        yield document.problem(
+            ("faults", index, "named"),
+            f"{fake} has no answer called {shown(named)}",
+            meant=nearest(named, answers),
+            choices=answers,
+        )
+        return
+    if fault["fault"] == "refuse" and (code is None) == (named is None):
+        return
+    if not all(isinstance(v, t) or v is None for v, t in ((code, int), (text, str), (named, str))):
+        return
+    try:
+        share = parse_share(fault["share"]) if "share" in fault else 1.0
+    except ValueError:
+        return
+    try:
+        preset.place_fault(
+            ProviderFault(id="f", type=fault["fault"], code=code, text=text, named=named, share=share)
+        )
+    except FaultRefused as refused:
+        key = "code" if code is not None else "fault"
+        yield document.problem(("faults", index, key), str(refused))
+
+
+def _signals(document: Document) -> Iterator[Problem]:
+    routes = _names(document, "routes")
+    signals = lookup(document.data, ("system", "signals"))
+    for name in signals if isinstance(signals, dict) else ():
+        path: Path = ("system", "signals", name, "route")
+        route = lookup(document.data, path)
+        if isinstance(route, str) and route not in routes:
+            yield _unknown(document, path, "route", route, routes)
+
+
+def _expectations(document: Document) -> Iterator[Problem]:
+    routes, classes = _names(document, "routes"), _classes(document)
+    expect = lookup(document.data, ("expect",))
+    if expect == {}:
+        message = "nothing is expected, so nothing could be decided"
+        yield document.problem(
+            ("expect",), message, advice="For example `duplicates: none`, `delivered: all`."
+        )
+    throttle = lookup(document.data, ("expect", "throttle"))
+    for route in throttle if isinstance(throttle, dict) else ():
+        if route not in routes:
+            yield _unknown(document, ("expect", "throttle", route), "route", route, routes, at_key=True)
+    class_ = lookup(document.data, ("expect", "waves", "class"))
+    if isinstance(class_, str) and class_ not in classes:
+        yield _unknown(document, ("expect", "waves", "class"), "class", class_, classes)

@@ -1,0 +1,155 @@
+"""The system under test: how it is started, given mail and asked how it is.
+
+Conduct starts `process`, submits through `submit`, polls `signals` and reads `states`. Values of `process` and `env`
+are templates (templates.py).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+import jmespath
+from jmespath.exceptions import JMESPathError
+from pydantic import AfterValidator, Field, model_validator
+
+from harness.checks.units import NS_PER_MS, Duration
+from harness.scenario.part import Address, EnvText, Length, Name, Part, Text, wrong
+
+ENV_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
+_HTTP = re.compile(r"(GET|POST|PUT|PATCH|DELETE) (/\S*)")
+_SELECTOR = re.compile(
+    r"\s*[A-Za-z_:][A-Za-z0-9_:]*"
+    r'(?:\{\s*(?:[A-Za-z_]\w*\s*=\s*"(?:[^"\\]|\\.)*"\s*,?\s*)*\})?'
+    r"(?:\s*(?:==|!=|>=|<=|>|<)\s*-?\d+(?:\.\d+)?)?\s*"
+)
+
+
+def _jmespath(expression: str) -> str:
+    try:
+        jmespath.compile(expression)
+    except JMESPathError as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"is not a JMESPath expression: {reason}") from error
+    return expression
+
+
+def _path(path: str) -> str:
+    if not path.startswith("/") or any(c.isspace() or ord(c) < 33 for c in path):
+        raise ValueError(f"must be a path on the system's own HTTP port, such as `/status`; got `{path}`")
+    return path
+
+
+def _request(line: str) -> str:
+    if not _HTTP.fullmatch(line):
+        raise ValueError(f"must be a method and a path, such as `POST /messages`; got `{line}`")
+    return line
+
+
+HttpPath = Annotated[str, AfterValidator(_path)]
+Jmespath = Annotated[str, AfterValidator(_jmespath), Field(min_length=1)]
+
+
+class Submit(Part):
+    """How mail is handed to the system, as its callers do."""
+
+    http: Annotated[str, AfterValidator(_request)]
+    """Method and path, such as `POST /messages`."""
+    body: dict[str, Any] | None = None
+    """The JSON body, with templates; by default to, from, subject, text, class, headers."""
+
+    @property
+    def method(self) -> str:
+        return self.http.split(" ", 1)[0]
+
+    @property
+    def path(self) -> str:
+        return self.http.split(" ", 1)[1]
+
+
+class Ready(Part):
+    """When the system is up: this answers 2xx."""
+
+    http: HttpPath
+
+
+class Signal(Part):
+    """Something the system tells the outside, polled."""
+
+    http: HttpPath | None = None
+    """A path that answers JSON; `when` or `value` is JMESPath."""
+    prometheus: HttpPath | None = None
+    """A path that answers Prometheus text; `when` or `value` is a metric selector."""
+    when: Annotated[str, Field(min_length=1)] | None = None
+    """True or false: an edge is an event, such as `routes.primary.state == 'down'`."""
+    value: Annotated[str, Field(min_length=1)] | None = None
+    """A number or text, such as `queue.pending`."""
+    route: Name | None = None
+    """The route it speaks of; `detected` speaks of the first route unless it says."""
+    every: Annotated[Duration, AfterValidator(lambda ns: _poll(ns))] = 100 * NS_PER_MS
+    """How often it is read."""
+
+    @model_validator(mode="after")
+    def _one_source_one_question(self) -> Signal:
+        if (self.http is None) == (self.prometheus is None):
+            raise wrong("a signal is read from `http` or from `prometheus`, one of them")
+        if (self.when is None) == (self.value is None):
+            raise wrong("a signal has `when` (true or false) or `value` (a number or text), one of them")
+        key = "when" if self.when is not None else "value"
+        if self.http is not None:
+            try:
+                _jmespath(self.expression)
+            except ValueError as error:
+                raise wrong(f"`{self.expression}` {error}", key=key) from error
+        elif not _SELECTOR.fullmatch(self.expression):
+            raise wrong(
+                f"`{self.expression}` is not a metric selector",
+                key=key,
+                advice='Write for example `queue_pending`, or `route_up{route="primary"} == 0`.',
+            )
+        return self
+
+    @property
+    def path(self) -> str:
+        return self.http or self.prometheus or ""
+
+    @property
+    def expression(self) -> str:
+        return self.when or self.value or ""
+
+
+class States(Part):
+    """Where the system tells the state of its messages."""
+
+    http: HttpPath
+    items: Jmespath
+    """JMESPath to a list of {token or recipient, state}."""
+
+
+class System(Part):
+    """The system under test."""
+
+    process: Annotated[tuple[Text, ...], Field(min_length=1)]
+    """The command; `python` is the interpreter that runs the harness."""
+    path: Text | None = None
+    """Put on PYTHONPATH; relative to the scenario file."""
+    env: dict[Annotated[str, Field(pattern=ENV_NAME)], EnvText] = {}
+    """Its environment, with templates such as `{{ routes.primary.url }}`."""
+    submit: Submit
+    """How mail is handed in."""
+    ready: Ready | None = None
+    """When it is up; by default, when its port takes a connection."""
+    longest_retry: Length
+    """The longest the system waits before it tries again: twice this in silence is quiescence."""
+    signals: dict[Name, Signal] = {}
+    """What it tells: detected, acknowledged, queue_depth, …"""
+    states: States | None = None
+    """Where it tells which messages it holds back."""
+    canaries: tuple[Address, ...] = ("probe@canary.example",)
+    """Recipients of the system's own probes; they count for nothing."""
+
+
+def _poll(ns: int) -> int:
+    if not 10 * NS_PER_MS <= ns <= 60_000 * NS_PER_MS:
+        raise ValueError("must be between 10ms and 60s")
+    return ns

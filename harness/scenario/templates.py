@@ -1,0 +1,210 @@
+"""Templates in the system's command, environment and body: `{{ routes.primary.url }}`.
+
+`template_problems` checks them at load against the names that will exist; `render_env`, `render_process` and
+`render_body` fill them in when the addresses are known. A template may name variables and use a few filters,
+nothing else: it cannot loop, compute or call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, nodes
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from harness.scenario.document import Document, Path, lookup
+from harness.scenario.errors import Problem, nearest, shown
+from harness.scenario.models import Scenario
+
+ROUTE_VARIABLES = ("url", "scheme", "host", "port", "username", "password", "api_key", "base_url")
+SYSTEM_VARIABLES = ("port", "state_dir")
+TOP_VARIABLES = ("routes", "system", "ca_file", "python", "run_dir", "scenario_dir")
+MESSAGE_VARIABLES = ("token", "to", "from", "subject", "text", "class", "stream", "headers", "expires_in_ms")
+FILTERS = ("default", "int", "lower", "replace", "tojson", "trim", "upper", "urlencode")
+_ALLOWED = (
+    nodes.Template,
+    nodes.Output,
+    nodes.TemplateData,
+    nodes.Name,
+    nodes.Getattr,
+    nodes.Getitem,
+    nodes.Const,
+    nodes.Filter,
+)
+
+
+class _Environment(ImmutableSandboxedEnvironment):
+    """A dotted name is a key first: a route called `items` is that route, not a method of dict."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        if isinstance(obj, Mapping):
+            return obj[attribute] if attribute in obj else self.undefined(obj=obj, name=attribute)
+        return super().getattr(obj, attribute)
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """What is wrong with one template."""
+
+    message: str
+    meant: str = ""
+    choices: tuple[str, ...] = ()
+    advice: str = ""
+
+
+@cache
+def _environment() -> _Environment:
+    environment = _Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
+    environment.filters = {name: environment.filters[name] for name in FILTERS}
+    return environment
+
+
+def template_problems(document: Document) -> list[Problem]:
+    """Whatever is wrong with the templates of a document, each with its place."""
+    routes = lookup(document.data, ("routes",))
+    names = tuple(str(name) for name in routes) if isinstance(routes, dict) else ()
+    context = _dummy(names)
+    problems = []
+    for path, text in _texts(document.data):
+        known = {"message": dict.fromkeys(MESSAGE_VARIABLES, "x")} if "body" in path else context
+        wrong = check(text, known)
+        if wrong is not None:
+            problems.append(
+                document.problem(
+                    path, wrong.message, meant=wrong.meant, choices=wrong.choices, advice=wrong.advice
+                )
+            )
+    return problems
+
+
+def check(text: str, context: Mapping[str, Any]) -> Wrong | None:
+    """What is wrong with one template, given the names that will exist."""
+    try:
+        tree = _environment().parse(text)
+    except TemplateSyntaxError as error:
+        advice = "Write for example `{{ routes.primary.url }}`."
+        return Wrong(f"{shown(text)} is not a template: {error.message}", advice=advice)
+    except RecursionError:
+        return Wrong(f"{shown(text)} is nested too deep for a template")
+    for node in _walk(tree):
+        if isinstance(node, nodes.Filter) and node.name not in FILTERS:
+            return Wrong(f"unknown filter {shown(node.name)}", nearest(node.name, FILTERS), FILTERS)
+        if not isinstance(node, _ALLOWED):
+            what = type(node).__name__.lower()
+            return Wrong(f"a template here only fills in values, and `{what}` is more than that")
+    for node in _walk(tree):
+        if isinstance(node, nodes.Name | nodes.Getattr | nodes.Getitem):
+            wrong = _resolve(node, context)
+            if isinstance(wrong, Wrong):
+                return wrong
+    try:
+        _environment().from_string(text).render(context)
+    except (TemplateError, TypeError, ValueError, LookupError) as error:
+        return Wrong(f"{shown(text)} cannot be filled in: {error}")
+    return None
+
+
+def render_env(scenario: Scenario, context: Mapping[str, Any]) -> dict[str, str]:
+    """The system's environment with its templates filled in. `context` holds TOP_VARIABLES."""
+    return {name: _render(value, context) for name, value in scenario.system.env.items()}
+
+
+def render_process(scenario: Scenario, context: Mapping[str, Any]) -> list[str]:
+    """The system's command; the word `python` is the interpreter that runs the harness."""
+    return [
+        str(context["python"]) if word == "python" else _render(word, context)
+        for word in scenario.system.process
+    ]
+
+
+def render_body(template: Any, message: Mapping[str, Any]) -> Any:
+    """A submission's body. A value that is one whole `{{ … }}` keeps its type: headers stay a mapping.
+
+    `message` holds MESSAGE_VARIABLES.
+    """
+    if isinstance(template, dict):
+        return {key: render_body(value, message) for key, value in template.items()}
+    if isinstance(template, list | tuple):
+        return [render_body(value, message) for value in template]
+    if not isinstance(template, str):
+        return template
+    tree = _environment().parse(template)
+    output = tree.body[0].nodes if len(tree.body) == 1 and isinstance(tree.body[0], nodes.Output) else []
+    if len(output) == 1 and isinstance(output[0], nodes.Getattr):
+        expression = template.strip().removeprefix("{{").removesuffix("}}").strip(" -+")
+        return _environment().compile_expression(expression, undefined_to_none=False)(message=message)
+    return _render(template, {"message": message})
+
+
+def _render(text: str, context: Mapping[str, Any]) -> str:
+    return _environment().from_string(text).render(context)
+
+
+def _texts(data: Any) -> Iterator[tuple[Path, str]]:
+    process = lookup(data, ("system", "process"))
+    for index, word in enumerate(process if isinstance(process, list) else []):
+        if isinstance(word, str):
+            yield ("system", "process", index), word
+    env = lookup(data, ("system", "env"))
+    for name, value in (env if isinstance(env, dict) else {}).items():
+        if isinstance(value, str):
+            yield ("system", "env", name), value
+    yield from _texts_in(lookup(data, ("system", "submit", "body")), ("system", "submit", "body"))
+
+
+def _texts_in(data: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    if isinstance(data, str):
+        yield path, data
+    elif isinstance(data, dict):
+        for key, value in data.items():
+            yield from _texts_in(value, (*path, key))
+    elif isinstance(data, list):
+        for index, value in enumerate(data):
+            yield from _texts_in(value, (*path, index))
+
+
+def _dummy(routes: tuple[str, ...]) -> dict[str, Any]:
+    context: dict[str, Any] = dict.fromkeys(TOP_VARIABLES, "x")
+    context["routes"] = {name: dict.fromkeys(ROUTE_VARIABLES, "1") for name in routes}
+    context["system"] = dict.fromkeys(SYSTEM_VARIABLES, "1")
+    return context
+
+
+def _walk(node: nodes.Node) -> Iterator[nodes.Node]:
+    yield node
+    for child in node.iter_child_nodes():
+        yield from _walk(child)
+
+
+def _resolve(node: nodes.Node, context: Mapping[str, Any]) -> Any:
+    """The value of a variable, or Wrong with the name that does not exist."""
+    if isinstance(node, nodes.Name):
+        return context[node.name] if node.name in context else _unknown(node.name, "", context)
+    if isinstance(node, nodes.Getattr | nodes.Getitem):
+        key = node.attr if isinstance(node, nodes.Getattr) else getattr(node.arg, "value", None)
+        parent = _resolve(node.node, context)
+        if isinstance(parent, Wrong):
+            return parent
+        if not isinstance(parent, Mapping):
+            return Wrong(f"`{_dotted(node.node)}` is a text, which has no `{key}` in it")
+        return parent[key] if key in parent else _unknown(str(key), _dotted(node.node) + ".", parent)
+    return None
+
+
+def _unknown(name: str, before: str, valid: Mapping[str, Any]) -> Wrong:
+    meant = nearest(name, valid)
+    message = f"there is no variable {shown(before + name)}"
+    return Wrong(message, before + meant if meant else "", tuple(before + str(each) for each in valid))
+
+
+def _dotted(node: nodes.Node) -> str:
+    if isinstance(node, nodes.Name):
+        return node.name
+    if isinstance(node, nodes.Getattr):
+        return f"{_dotted(node.node)}.{node.attr}"
+    if isinstance(node, nodes.Getitem):
+        return f"{_dotted(node.node)}.{getattr(node.arg, 'value', '…')}"
+    return "…"
