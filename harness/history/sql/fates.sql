@@ -1,0 +1,117 @@
+-- What became of each message, and when it was overdue.
+
+-- The last thing the SUT said of a message, and since when it has been saying so.
+create table states as
+with said as (
+    select run, token, lower(recipient) as rkey, state, t_ns,
+           last_value(state) over told as final_state,
+           max(t_ns) over told as final_ns
+    from events where kind = 'system.state'
+    window told as (partition by run, token, lower(recipient) order by t_ns, seq
+                    rows between unbounded preceding and unbounded following)
+), changed as (
+    select *, max(case when state <> final_state then t_ns end) over (partition by run, token, rkey) as other_ns
+    from said
+)
+select run, token, rkey, any_value(final_state) as state,
+       coalesce(min(t_ns) filter (state = final_state and t_ns > other_ns),
+                min(t_ns) filter (state = final_state and other_ns is null), any_value(final_ns)) as since_ns
+from changed group by run, token, rkey;
+
+create view kills as select run, t_ns from process_changes where change in ('killed', 'exited');
+
+-- Messages whose fate the SUT cannot know: only these may it hold back.
+create table unknown_fates as
+with last_words as (
+    select k.run, k.t_ns, e.token, lower(e.recipient) as rkey, arg_max(e.state, e.seq) as state
+    from kills k join events e on e.run = k.run and e.kind = 'system.state' and e.t_ns <= k.t_ns
+    group by all
+)
+select run, token, rkey, min(why) as why from (
+    select run, token, rkey, 'acknowledgement lost' as why from lost_acks
+    union all
+    select run, token, rkey, 'body aborted' from receipts where result = 'aborted' and canary is null
+    union all
+    select r.run, r.token, r.rkey, 'in flight at a kill'
+    from receipts r join kills k on k.run = r.run
+    where r.canary is null and r.begin_ns - r.error_ns <= k.t_ns and k.t_ns <= r.end_ns + r.error_ns
+    union all
+    select run, token, rkey, 'in flight at a kill' from last_words where state = 'sending'
+) where token is not null group by run, token, rkey;
+
+-- One row per message with everything that decides its fate. Times are null where it did not happen.
+create table fates as
+with arrived as (
+    select run, token, rkey, count(*) as copies, min(end_ns) as copy_ns, arg_min(route, (end_ns, seq)) as route,
+           max(end_ns) as last_copy_ns, max(error_ns) as error_ns, bool_or(observed_after) as observed_after
+    from copies where known group by run, token, rkey
+), undone as (
+    select run, token, rkey, bool_or(event = 'bounced') as bounced, bool_or(event = 'dropped') as dropped
+    from _undone group by run, token, rkey
+), bounced as (
+    select distinct run, token, lower(recipient) as rkey
+    from events where kind = 'provider.event' and event = 'bounced'
+), tried as (
+    select run, token, rkey, count(*) as attempts from receipts where known and canary is null
+    group by run, token, rkey
+)
+select m.*, coalesce(a.copies, 0) as copies, a.copy_ns, a.last_copy_ns, a.route as copy_route,
+       coalesce(a.error_ns, 0) as error_ns, coalesce(a.observed_after, false) as observed_after,
+       coalesce(t.attempts, 0) as attempts,
+       coalesce(u.bounced, b.token is not null) as bounced, coalesce(u.dropped, false) as dropped,
+       s.state, s.since_ns as state_since_ns, f.why as unknown_fate,
+       case when s.state = 'held' and f.why is not null then s.since_ns end as held_ns
+from messages m
+left join arrived a using (run, token, rkey)
+left join tried t using (run, token, rkey)
+left join undone u using (run, token, rkey)
+left join bounced b on b.run = m.run and b.token = m.token and (b.rkey is null or b.rkey = m.rkey)
+left join states s on s.run = m.run and s.token = m.token and (s.rkey is null or s.rkey = m.rkey)
+left join unknown_fates f on f.run = m.run and f.token = m.token and f.rkey = m.rkey;
+
+-- Transactional messages past their time, [from_ns, until_ns); until_ns is null where nothing ever ended it.
+create table overdue as
+with due as (
+    select f.run, f.token, f.recipient, f.rkey, f.stream, f.scheduled_ns, f.scheduled_ns + f.within_ns as from_ns,
+           least(f.copy_ns, f.held_ns, f.expires_ns) as until_ns, f.error_ns, r.watch_end_ns
+    from fates f join runs r using (run)
+    where f.class = 'transactional' and f.within_ns is not null and not f.baseline
+)
+select * exclude (watch_end_ns) from due
+where from_ns < watch_end_ns and (until_ns is null or until_ns > from_ns);
+
+-- How many are overdue at once: `n` holds from t_ns to the next step. What ends at an instant no longer counts at it.
+create table overdue_steps as
+select run, t_ns, cast(sum(step) over (partition by run order by t_ns rows unbounded preceding) as bigint) as n
+from (
+    select run, t_ns, sum(step) as step from (
+        select run, from_ns as t_ns, 1 as step from overdue
+        union all
+        select run, until_ns, -1 from overdue where until_ns is not null
+    ) group by run, t_ns
+);
+
+-- Maximal stretches with at least so many overdue; until_ns is null where it never ended.
+create macro impacts(min_overdue) as table
+with steps as (
+    select run, t_ns, n >= min_overdue as hit,
+           lag(n >= min_overdue, 1, false) over (partition by run order by t_ns) as was
+    from overdue_steps
+)
+select run, t_ns as from_ns, lead(t_ns) over (partition by run order by t_ns) as until_ns
+from steps where hit <> was
+qualify hit;
+
+-- Whether nothing moves any more at the end of the record. `quiet` is null where the SUT's longest retry is not known.
+create view quiescence as
+select r.run, r.watch_end_ns - greatest(m.last_ns, coalesce(t.last_ns, 0)) as quiet_ns,
+       2 * r.longest_retry_ns as needed_ns, q.depth as queue_depth,
+       r.watch_end_ns - greatest(m.last_ns, coalesce(t.last_ns, 0)) >= 2 * r.longest_retry_ns
+           and coalesce(q.depth, 0) = 0 as quiet
+from runs r
+join (select run, max(first_offer_ns) as last_ns from messages group by run) m on m.run = r.run
+left join (select run, max(end_ns) as last_ns from receipts where canary is null group by run) t on t.run = r.run
+left join (
+    select run, arg_max(number, (t_ns, seq)) as depth from readings
+    where signal = 'queue_depth' and number is not null group by run
+) q on q.run = r.run;

@@ -1,0 +1,91 @@
+-- Faults, incidents, and how the system's own life and signals went.
+
+-- One row a fault that was in place. It came on in (on_lo, on_hi] and went off in (off_lo, off_hi]. What nobody
+-- removed lasts until the system is back (a kill) or to the end of the record.
+create table faults as
+with told as (
+    select run, fault, any_value(incident) as incident, any_value(type) as type, any_value(target) as target,
+           any_value(attributes) as attributes,
+           min(t_ns) filter (kind = 'fault.injecting') as injecting_ns,
+           min(t_ns) filter (kind = 'fault.active') as active_ns,
+           min(t_ns) filter (kind = 'fault.removing') as removing_ns,
+           min(t_ns) filter (kind = 'fault.removed') as removed_ns
+    from events
+    where kind in ('fault.injecting', 'fault.active', 'fault.acted', 'fault.removing', 'fault.removed')
+    group by run, fault
+), back as (
+    select t.run, t.fault, min(e.t_ns) as back_ns
+    from told t join events e
+      on e.run = t.run and e.kind = 'system.process' and e.change = 'started' and e.t_ns >= t.injecting_ns
+    where t.target = 'system' group by t.run, t.fault
+)
+select t.run, t.fault, coalesce(nullif(t.incident, ''), t.fault) as incident, t.type, t.target, t.attributes,
+       coalesce(t.injecting_ns, t.active_ns) as on_lo, t.active_ns as on_hi,
+       coalesce(b.back_ns, t.removing_ns, r.watch_end_ns) as off_lo,
+       coalesce(b.back_ns, t.removed_ns, r.watch_end_ns) as off_hi
+from told t join runs r using (run) left join back b using (run, fault)
+where t.active_ns is not null;
+
+-- The most a fault held an attempt on a route back, and so the most by which it can crowd attempts together.
+create view route_delays as
+select run, target as route,
+       max(case when type = 'latency'
+           then cast(1e6 * (coalesce(cast(attributes ->> '$.latency' as double), 0)
+                            + coalesce(cast(attributes ->> '$.jitter' as double), 0)) as bigint)
+           else 0 end) as delay_ns
+from faults where target <> 'system' group by run, target;
+
+-- Faults that share a label are one incident. `routes` are all the routes it broke, lead_routes those it began with:
+-- leaving these is what counts as switching. next_on_lo is when the next incident begins, null for the last.
+create table incidents as
+with grouped as (
+    select run, incident,
+           row_number() over (partition by run order by min(on_lo), incident) as number,
+           min(on_lo) as on_lo, min(on_hi) as on_hi, max(off_lo) as off_lo, max(off_hi) as off_hi,
+           coalesce(list(distinct target order by target) filter (target <> 'system'), []) as routes,
+           lead(min(on_lo)) over (partition by run order by min(on_lo), incident) as next_on_lo
+    from faults group by run, incident
+), began as (
+    select g.run, g.incident, list(distinct f.target order by f.target) as lead_routes
+    from grouped g join faults f on f.run = g.run and f.incident = g.incident
+    where f.target <> 'system' and f.on_lo <= g.on_hi group by g.run, g.incident
+)
+select g.*, coalesce(l.lead_routes, g.routes) as lead_routes
+from grouped g left join began l using (run, incident);
+
+-- The last moment at which detecting an incident still counts as detecting it: off plus 5 s of grace.
+create view detection_windows as
+select run, incident, on_lo, least(off_hi + 5_000_000_000, next_on_lo) as until_ns from incidents;
+
+create view process_changes as
+select run, seq, t_ns, change from events where kind = 'system.process';
+
+-- Readings as truth values. An answer that made no sense has none.
+create table readings as
+select run, seq, t_ns, signal, route, previous_read_ns, error,
+       case json_type(value)
+            when 'BOOLEAN' then cast(value as boolean)
+            when 'VARCHAR' then lower(value ->> '$') not in ('', 'false', 'no', 'off', '0')
+            when 'NULL' then null
+            else cast(value as double) <> 0 end as truth,
+       case when json_type(value) in ('BIGINT', 'UBIGINT', 'DOUBLE') then cast(value as double) end as number
+from events where kind = 'signal';
+
+-- Where a signal changed, in (lo, hi]. lo is the last moment at which the old truth was still read: answers
+-- without sense in between widen the interval.
+create table signal_edges as
+with grouped as (
+    select *, count(truth) over (partition by run, signal, route order by t_ns, seq
+                                 rows between unbounded preceding and 1 preceding) as stretch
+    from readings
+), truths as (
+    select run, signal, route, stretch, max(t_ns) filter (truth is not null) as hi,
+           min(coalesce(previous_read_ns, 0)) as lo, any_value(truth) as truth,
+           any_value(seq) filter (truth is not null) as seq
+    from grouped group by run, signal, route, stretch having count(truth) > 0
+), turned as (
+    select *, lag(truth) over told as was, lag(hi) over told as was_read_ns
+    from truths window told as (partition by run, signal, route order by stretch)
+)
+select run, signal, route, truth as rising, greatest(lo, was_read_ns) as lo, hi
+from turned where was is not null and truth <> was;

@@ -1,0 +1,154 @@
+-- When each incident was met: switches, releases, detection, restoration, exposure.
+
+-- So many transactional copies in a row on other routes would come about by chance less than once in a thousand,
+-- at the shares the baseline had.
+create view _switch_lengths as
+select i.run, i.incident,
+       1 + cast(floor(ln(0.001) / ln((coalesce(b.others, 0) + 1) / (coalesce(b.total, 0) + 2)) + 1e-9) as bigint) as k
+from incidents i
+left join (
+    select i.run, i.incident, sum(b.copies) as total,
+           coalesce(sum(b.copies) filter (not list_contains(i.lead_routes, b.route)), 0) as others
+    from incidents i join baseline_shares b on b.run = i.run group by i.run, i.incident
+) b on b.run = i.run and b.incident = i.incident
+where len(i.routes) > 0;
+
+create table switches as
+with seen as (
+    select i.run, i.incident, c.end_ns, c.seq, c.error_ns, not list_contains(i.lead_routes, c.route) as other
+    from incidents i join copies c on c.run = i.run
+    where c.class = 'transactional' and not c.baseline and len(i.routes) > 0
+      and c.end_ns >= i.on_lo and (i.next_on_lo is null or c.end_ns < i.next_on_lo)
+), stretches as (
+    select *, count(*) filter (not other) over (partition by run, incident order by end_ns, seq
+                                                rows unbounded preceding) as stretch
+    from seen
+), lengths as (
+    select run, incident, min(end_ns) as switched_ns, max(error_ns) as error_ns, count(*) as length
+    from stretches where other group by run, incident, stretch
+)
+select run, incident, min(switched_ns) as switched_ns, arg_min(error_ns, switched_ns) as error_ns, any_value(k) as k
+from lengths join _switch_lengths using (run, incident) where length >= k group by run, incident;
+
+-- First transactional copy on a faulted route after the fault was off, where the SUT had left the route.
+create table failbacks as
+select i.run, i.incident, min(c.end_ns) as failed_back_ns
+from incidents i join switches s on s.run = i.run and s.incident = i.incident
+join copies c on c.run = i.run and c.class = 'transactional' and not c.baseline
+    and c.end_ns >= i.off_lo and c.end_ns > s.switched_ns and list_contains(i.lead_routes, c.route)
+    and (i.next_on_lo is null or c.end_ns < i.next_on_lo)
+group by i.run, i.incident;
+
+-- First false-to-true edge of a signal that names a faulted route (or none), between injecting and off + grace.
+create view _noticed as
+select i.run, i.incident, e.signal, min(e.lo) as lo, min(e.hi) as hi
+from incidents i join detection_windows w using (run, incident)
+join signal_edges e on e.run = i.run and e.rising and e.signal in ('detected', 'acknowledged')
+    and (e.route is null or list_contains(i.lead_routes, e.route))
+    and e.hi >= i.on_lo and e.hi <= w.until_ns
+group by i.run, i.incident, e.signal;
+
+-- One row per incident, times as intervals (lo, hi]. Null: it did not happen. impact_ns is null where nothing was
+-- overdue; restored_ns is then null too, as it is where the impact never ended.
+create macro instants(min_overdue) as table
+with attributed as (
+    select i.run, i.incident, min(p.from_ns) as impact_ns, bool_or(p.until_ns is null) as endless,
+           case when not bool_or(p.until_ns is null) then max(p.until_ns) end as restored_ns
+    from incidents i join impacts(min_overdue) p
+      on p.run = i.run and p.from_ns >= i.on_lo and (i.next_on_lo is null or p.from_ns < i.next_on_lo)
+    group by i.run, i.incident
+), drained as (
+    select i.run, i.incident, bool_or(p.until_ns is null) as endless,
+           case when not bool_or(p.until_ns is null) then max(p.until_ns) end as drained_ns
+    from incidents i join impacts(1) p
+      on p.run = i.run and p.from_ns >= i.on_lo and (i.next_on_lo is null or p.from_ns < i.next_on_lo)
+    group by i.run, i.incident
+)
+select i.run, i.incident, i.number, i.routes, i.on_lo, i.on_hi, i.off_lo, i.off_hi,
+       a.impact_ns, coalesce(a.endless, false) as endless, a.restored_ns,
+       d.incident is not null as any_overdue, coalesce(d.endless, false) as never_drained, d.drained_ns,
+       n.lo as detected_lo, n.hi as detected_hi, k.lo as acknowledged_lo, k.hi as acknowledged_hi,
+       s.switched_ns - s.error_ns as switched_lo, s.switched_ns + s.error_ns as switched_hi, f.failed_back_ns
+from incidents i
+left join attributed a on a.run = i.run and a.incident = i.incident
+left join drained d on d.run = i.run and d.incident = i.incident
+left join _noticed n on n.run = i.run and n.incident = i.incident and n.signal = 'detected'
+left join _noticed k on k.run = i.run and k.incident = i.incident and k.signal = 'acknowledged'
+left join switches s on s.run = i.run and s.incident = i.incident
+left join failbacks f on f.run = i.run and f.incident = i.incident;
+
+-- What lets a backlog go: a switch, a fault's end, an operator's (or the scenario's) word.
+create table releases as
+with told as (
+    select run, 'switch' as release, switched_ns as t_ns from switches
+    union all
+    select run, 'fault off', off_lo from incidents i join runs r using (run) where off_lo < r.watch_end_ns
+    union all
+    select run, action, t_ns from events
+    where kind = 'operator' and action in ('resume', 'approve', 'switch')
+    union all
+    select run, 'resume', hi from signal_edges where signal = 'paused' and not rising
+)
+select run, row_number() over (partition by run order by t_ns, release) as number, release, t_ns from told;
+
+-- One row per fault: what shows that the SUT met it. `in_play` messages were there to be sent while it lasted.
+create table exposures as
+with play as (
+    select f.run, f.fault, count(*) as in_play,
+           count(*) filter (m.scheduled_ns >= f.on_lo) as scheduled
+    from faults f join fates m on m.run = f.run
+    where not m.baseline and m.scheduled_ns <= f.off_lo and (m.copy_ns is null or m.copy_ns >= f.on_hi)
+      and (m.result <> 'refused' or m.scheduled_ns >= f.on_lo) and not m.bounced
+    group by f.run, f.fault
+), met as (
+    -- Where the fault answers in the provider's place, or cuts, an ordinary acceptance shows nothing; where it only
+    -- delays, every attempt went through it.
+    select f.run, f.fault, count(*) as attempts
+    from faults f join receipts r on r.run = f.run and r.route = f.target
+    where r.canary is null and not r.baseline and r.begin_ns - r.error_ns <= f.off_hi
+      and r.end_ns + r.error_ns >= f.on_lo
+      and (r.result <> 'accepted' or r.fault is not null
+           or f.type not in ('outage', 'blackhole', 'reset', 'auth-failure', 'refuse', 'ack-loss'))
+    group by f.run, f.fault
+), cut as (
+    select f.run, f.fault, count(*) as cut
+    from faults f join lost_acks a on a.run = f.run and a.route = f.target and a.end_ns between f.on_lo and f.off_hi
+    where not a.certain group by f.run, f.fault
+), avoided as (
+    select f.run, f.fault, bool_or(e.hi is not null) as detected
+    from faults f join signal_edges e
+      on e.run = f.run and e.signal = 'detected' and e.rising and e.route = f.target
+     and e.hi >= f.on_lo and e.lo <= f.off_hi
+    group by f.run, f.fault
+), late as (
+    select f.run, f.fault, count(*) as overdue
+    from faults f join overdue o
+      on o.run = f.run and o.scheduled_ns between f.on_lo and f.off_hi
+    group by f.run, f.fault
+), waited as (
+    -- The route fell silent while messages waited, and took them when it was back.
+    select f.run, f.fault, count(*) as waited
+    from faults f join fates m on m.run = f.run and m.copy_route = f.target
+    where not m.baseline and m.scheduled_ns <= f.off_lo - 1_000_000_000 and m.copy_ns >= f.off_lo
+      and m.scheduled_ns >= f.on_lo
+      and f.type in ('outage', 'blackhole', 'reset', 'auth-failure')
+      and not exists (select 1 from copies c where c.run = f.run and c.route = f.target
+                      and c.end_ns > f.on_hi and c.end_ns < f.off_lo)
+    group by f.run, f.fault
+)
+select f.run, f.fault, f.incident, f.type, f.target, coalesce(p.in_play, 0) as in_play,
+       coalesce(m.attempts, 0) + coalesce(c.cut, 0) as attempts, coalesce(a.detected, false) as detected,
+       s.incident is not null as switched, coalesce(l.overdue, 0) as overdue, coalesce(w.waited, 0) as waited,
+       coalesce(p.in_play, 0) > 0 and (
+           f.target = 'system' or coalesce(m.attempts, 0) + coalesce(c.cut, 0) > 0 or coalesce(a.detected, false)
+           or s.incident is not null or coalesce(l.overdue, 0) > 0 or coalesce(w.waited, 0) > 0) as exposed
+from faults f
+left join play p on p.run = f.run and p.fault = f.fault
+left join met m on m.run = f.run and m.fault = f.fault
+left join cut c on c.run = f.run and c.fault = f.fault
+left join avoided a on a.run = f.run and a.fault = f.fault
+left join incidents i on i.run = f.run and i.incident = f.incident
+left join switches s on s.run = f.run and s.incident = f.incident and list_contains(i.lead_routes, f.target)
+     and s.switched_ns <= f.off_hi + 5_000_000_000
+left join late l on l.run = f.run and l.fault = f.fault
+left join waited w on w.run = f.run and w.fault = f.fault;
