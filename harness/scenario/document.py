@@ -1,8 +1,8 @@
 """YAML text to plain data that remembers where each piece came from.
 
-`read_document` guards against hostile or careless files (size, depth, alias bombs, duplicate keys, tags, more than
-one document) and raises ScenarioError with places. Everything after it works on `Document`: plain dicts, lists and
-scalars, and a place for each path.
+`read_document` guards against hostile or careless files (size, depth, alias bombs, duplicate keys, tags, a
+second document) and raises ScenarioError with places. Everything after it works on `Document`: plain dicts,
+lists and scalars, and a place for each path.
 """
 
 from __future__ import annotations
@@ -85,12 +85,10 @@ class Document:
 def lookup(data: Any, path: Sequence[str | int]) -> Any:
     """The value at a path, or None where there is none."""
     for step in path:
-        if isinstance(data, dict) and step in data:
-            data = data[step]
-        elif isinstance(data, list) and isinstance(step, int) and 0 <= step < len(data):
-            data = data[step]
-        else:
+        in_list = isinstance(data, list) and isinstance(step, int) and 0 <= step < len(data)
+        if not in_list and not (isinstance(data, dict) and step in data):
             return None
+        data = data[step]
     return data
 
 

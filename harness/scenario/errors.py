@@ -3,8 +3,8 @@
 Exception
 └── ScenarioError   the scenario cannot be used (exit 2); holds all problems that were found at once
 
-A problem points into the scenario file (line and column, with the source line and a caret), or, where the value
-came from the command line, at the text of a `--set`.
+A problem points into the scenario file (line and column, with the source line and a caret), or, where the
+value came from the command line, at the text of a `--set`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Pydantic's errors as problems: with place, words for people, the nearest valid spelling and the choices.
 
-The choices at an unknown key come from the model that refused it, found by walking the types along the error's
-path; so they hold for the checks' own parameter models too.
+The choices at an unknown key come from the model that refused it, found by walking the types along the path of
+the error; so they hold for the checks' own parameter models too.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def _example(key: str) -> str:
         "process": "The command, such as `process: [python, -m, mailrouter]`.",
         "submit": 'How mail is handed in, such as `submit: {http: "POST /messages"}`.',
         "longest_retry": "The longest the system waits before it tries again, such as `longest_retry: 2s`.",
-        "workload": "For example `workload: [{stream: receipts, class: transactional, rate: 5/s, for: 45s, within: 1s}]`.",
+        "workload": "For example `workload: [{stream: news, class: marketing, rate: 5/s, for: 45s}]`.",
         "drain": "For example `drain: {deadline: 60s}`.",
         "expect": "What must hold, for example `expect: {duplicates: none, delivered: all}`.",
         "for": "How long it lasts, such as `for: 10s`.",

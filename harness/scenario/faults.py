@@ -1,6 +1,6 @@
 """Faults: one model for each kind, with its attributes and their ranges, and where it acts.
 
-Toxiproxy takes misspelt or out-of-range attributes as zero, so everything is checked here, before anything starts.
+Toxiproxy takes misspelt or out-of-range attributes as zero, so everything is checked here, before it starts.
 `attributes()` is what goes into the timeline: plain numbers, times in whole milliseconds.
 """
 

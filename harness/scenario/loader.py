@@ -1,7 +1,7 @@
 """A scenario file, with its overrides, to a checked `Scenario`; or everything that is wrong with it, at once.
 
-Bytes → text → document (document.py) → overrides → models, references, templates → feasibility. Each step reports
-all it finds; a later one runs only where the earlier ones left something to judge.
+Bytes → text → document (document.py) → overrides → models, references, templates → feasibility. Each step
+reports all it finds; a later one runs only where the earlier ones left something to judge.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from harness.scenario import override
 from harness.scenario.document import MOST_BYTES, Document, read_document
-from harness.scenario.errors import Problem, ScenarioError
+from harness.scenario.errors import Problem, ScenarioError, nearest
 from harness.scenario.explain import explain
 from harness.scenario.feasible import infeasible
 from harness.scenario.models import Scenario
@@ -97,8 +97,6 @@ def _decode(content: bytes, name: str) -> str:
 
 
 def _missing(file: Path) -> Problem:
-    from harness.scenario.errors import nearest
-
     folder = file.parent
     there = sorted(each.name for each in folder.glob("*.y*ml")) if folder.is_dir() else []
     meant = nearest(file.name, there)

@@ -16,7 +16,7 @@ from harness.providers.preset import Preset
 from harness.scenario.part import Name, Part
 
 MAILPIT = "mailpit"
-FAKES = (*presets.names(), MAILPIT)
+FAKES = tuple(sorted({*presets.names(), MAILPIT}))
 
 if TYPE_CHECKING:
     Fake = str
@@ -32,7 +32,7 @@ def _limit(value: object) -> object:
 
 
 Limit = Annotated[
-    float,
+    int | float,
     BeforeValidator(_limit),
     Field(ge=0, allow_inf_nan=False),
     WithJsonSchema(
@@ -52,7 +52,7 @@ class Provider(Part):
 
     fake: Fake
     """Which provider it looks and fails like."""
-    limits: dict[str, Limit] = {}
+    limits: dict[str, Limit] = Field(default_factory=dict)
     """Where it differs from the provider's own limits."""
 
 

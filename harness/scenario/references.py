@@ -75,18 +75,17 @@ def _limits(document: Document) -> Iterator[Problem]:
             advice = "Leave `limits` out, or use `fake: smtp`."
             yield document.problem(path, "Mailpit has no limits that can be set", at_key=True, advice=advice)
             continue
+        numbers = {}
+        for key, value in limits.items():
+            try:
+                # Only a rate has a unit: `messages_per_minute: 1200/min` would silently become 20.
+                numbers[key] = parse_rate(value) if key == "rate" else value
+            except ValueError as error:
+                yield document.problem((*path, key), str(error))
         try:
-            preset.limits.model_validate({key: _number(value) for key, value in limits.items()})
+            preset.limits.model_validate(numbers)
         except ValidationError as error:
             yield from explain(document, error, preset.limits, path)
-
-
-def _number(value: Any) -> Any:
-    """A rate as the number it is; anything else as it is, for the model to judge."""
-    try:
-        return parse_rate(value)
-    except ValueError:
-        return value
 
 
 def _streams(document: Document) -> Iterator[Problem]:
@@ -148,7 +147,7 @@ def _supported(
         works = tuple(name for name, model in KINDS.items() if model.acts_in is ActsIn.PROXY)
         yield document.problem(
             ("faults", index, "fault"),
-            f"`{kind}` acts inside a provider, and `{provider}` is Mailpit, a real program that cannot play it",
+            f"`{kind}` acts inside a provider, and `{provider}` is Mailpit, which cannot play it",
             choices=works,
             advice="Use a fault of the network, or `fake: smtp` in place of Mailpit.",
         )
@@ -158,7 +157,7 @@ def _supported(
 
 
 def _placeable(document: Document, index: int, fault: dict[str, Any], fake: str) -> Iterator[Problem]:
-    """Ask the preset itself; only about attributes whose types are right, the others are reported elsewhere."""
+    """Ask the preset itself, if the types of the attributes are right; else they are reported elsewhere."""
     code, text, named = fault.get("code"), fault.get("text"), fault.get("named")
     preset = preset_of(fake)
     if preset is None:

@@ -1,7 +1,7 @@
 """The system under test: how it is started, given mail and asked how it is.
 
-Conduct starts `process`, submits through `submit`, polls `signals` and reads `states`. Values of `process` and `env`
-are templates (templates.py).
+The testbed starts `process`, submits through `submit`, polls `signals` and reads `states`. Values of
+`process`, `env` and `submit.body` are templates (templates.py).
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ class System(Part):
     """The command; `python` is the interpreter that runs the harness."""
     path: Text | None = None
     """Put on PYTHONPATH; relative to the scenario file."""
-    env: dict[Annotated[str, Field(pattern=ENV_NAME)], EnvText] = {}
+    env: dict[Annotated[str, Field(pattern=ENV_NAME)], EnvText] = Field(default_factory=dict)
     """Its environment, with templates such as `{{ routes.primary.url }}`."""
     submit: Submit
     """How mail is handed in."""
@@ -141,7 +141,7 @@ class System(Part):
     """When it is up; by default, when its port takes a connection."""
     longest_retry: Length
     """The longest the system waits before it tries again: twice this in silence is quiescence."""
-    signals: dict[Name, Signal] = {}
+    signals: dict[Name, Signal] = Field(default_factory=dict)
     """What it tells: detected, acknowledged, queue_depth, …"""
     states: States | None = None
     """Where it tells which messages it holds back."""

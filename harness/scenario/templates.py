@@ -7,6 +7,7 @@ nothing else: it cannot loop, compute or call.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -23,7 +24,9 @@ ROUTE_VARIABLES = ("url", "scheme", "host", "port", "username", "password", "api
 SYSTEM_VARIABLES = ("port", "state_dir")
 TOP_VARIABLES = ("routes", "system", "ca_file", "python", "run_dir", "scenario_dir")
 MESSAGE_VARIABLES = ("token", "to", "from", "subject", "text", "class", "stream", "headers", "expires_in_ms")
+_BODY: Path = ("system", "submit", "body")
 FILTERS = ("default", "int", "lower", "replace", "tojson", "trim", "upper", "urlencode")
+_WHOLE = re.compile(r"\s*\{\{\s*(\w+)\s*\}\}\s*")
 _ALLOWED = (
     nodes.Template,
     nodes.Output,
@@ -69,7 +72,7 @@ def template_problems(document: Document) -> list[Problem]:
     context = _dummy(names)
     problems = []
     for path, text in _texts(document.data):
-        known = {"message": dict.fromkeys(MESSAGE_VARIABLES, "x")} if "body" in path else context
+        known = dict.fromkeys(MESSAGE_VARIABLES, "x") if path[:3] == _BODY else context
         wrong = check(text, known)
         if wrong is not None:
             problems.append(
@@ -131,12 +134,10 @@ def render_body(template: Any, message: Mapping[str, Any]) -> Any:
         return [render_body(value, message) for value in template]
     if not isinstance(template, str):
         return template
-    tree = _environment().parse(template)
-    output = tree.body[0].nodes if len(tree.body) == 1 and isinstance(tree.body[0], nodes.Output) else []
-    if len(output) == 1 and isinstance(output[0], nodes.Getattr):
-        expression = template.strip().removeprefix("{{").removesuffix("}}").strip(" -+")
-        return _environment().compile_expression(expression, undefined_to_none=False)(message=message)
-    return _render(template, {"message": message})
+    whole = _WHOLE.fullmatch(template)
+    if whole is not None and whole[1] in MESSAGE_VARIABLES:
+        return message[whole[1]]
+    return _render(template, message)
 
 
 def _render(text: str, context: Mapping[str, Any]) -> str:
@@ -152,7 +153,7 @@ def _texts(data: Any) -> Iterator[tuple[Path, str]]:
     for name, value in (env if isinstance(env, dict) else {}).items():
         if isinstance(value, str):
             yield ("system", "env", name), value
-    yield from _texts_in(lookup(data, ("system", "submit", "body")), ("system", "submit", "body"))
+    yield from _texts_in(lookup(data, _BODY), _BODY)
 
 
 def _texts_in(data: Any, path: Path) -> Iterator[tuple[Path, str]]:

@@ -1,7 +1,7 @@
 """The plan of a run: every message, fault, operator action and marker at an absolute time.
 
-A timeline is what `plan(scenario, seed)` makes, what conduct follows, and what `harness plan` prints. Times are
-nanoseconds from the end of the baseline; the baseline's own messages come before it, at negative times.
+A timeline is what `plan(scenario, seed)` makes, what conduct follows, and what `harness plan` prints. Times
+are nanoseconds from the end of the baseline; the baseline's own messages come before it, at negative times.
 It is plain data: the same scenario and seed give the same bytes.
 """
 
