@@ -40,6 +40,7 @@ class Chart:
     top: str  # the value at the chart's upper edge
     label: str  # for those who do not see it
     limits: list[tuple[str, float]] = field(default_factory=list)  # name, percent from the top
+    marks: list[tuple[float, float, str]] = field(default_factory=list)  # left and width in percent, name
 
 
 def stacked(key: str, title: str, note: str, unit: str, axis: Axis, series: list[Series]) -> Chart:

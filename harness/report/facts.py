@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from harness.conduct.judge import Judgement
 
 
+MIN_OVERDUE = 2  # so many overdue at once are an impact, unless a check was told otherwise
+
+
 @dataclass(frozen=True)
 class PhaseSpan:
     name: str
@@ -121,7 +124,7 @@ def facts_of(history: History, run: str) -> RunFacts:
         to_ns=last - t0,
         events=events,
         phases=[PhaseSpan(phase.name, phase.from_ns - t0, phase.to_ns - t0) for phase in phases],
-        faults=_faults(history, run, t0, last),
+        faults=_faults(history, run, t0),
         instants=_instants(history, run, t0),
         clocks=_clocks(history, run),
     )
@@ -135,59 +138,43 @@ def _phases(history: History, run: str, last_ns: int) -> list[PhaseSpan]:
     return [PhaseSpan(str(name), int(t), end) for (name, t), end in zip(rows, ends, strict=True)]
 
 
-def _faults(history: History, run: str, t0: int, last_ns: int) -> list[FaultWindow]:
+def _faults(history: History, run: str, t0: int) -> list[FaultWindow]:
+    """Every fault that anybody tried to put in place; one that never came on has no width."""
     rows = history.con.execute(
         """
-        select fault, any_value(type), any_value(target), any_value(incident),
-               min(t_ns) filter (kind = 'fault.injecting'),
-               min(t_ns) filter (kind = 'fault.active'),
-               max(t_ns) filter (kind = 'fault.removed'),
-               bool_or(kind = 'fault.acted'),
-               any_value(error) filter (kind = 'fault.failed'),
-               bool_or(kind = 'fault.removing'),
-               any_value(attributes)
-        from events where run = ? and kind like 'fault.%' group by fault order by min(t_ns), fault
-        """,
-        [run],
-    ).fetchall()
-    found = []
-    for (
-        fault,
-        type_,
-        target,
-        incident,
-        injecting,
-        active,
-        removed,
-        acted,
-        error,
-        removing,
-        attributes,
-    ) in rows:
-        begin = injecting if injecting is not None else (active if active is not None else 0)
-        # What was never taken away by the schedule either happened at one instant or outlived the recording.
-        end = removed if removed is not None else (last_ns if removing or not acted else begin)
-        found.append(
-            FaultWindow(
-                id=str(fault),
-                type=str(type_),
-                target=str(target),
-                incident=str(incident),
-                from_ns=int(begin) - t0,
-                to_ns=int(end) - t0,
-                acted=bool(acted),
-                failed=str(error or ""),
-                attributes=as_mapping(attributes),
-            )
+        with told as (
+            select fault, any_value(type) as type, any_value(target) as target, min(t_ns) as first_ns,
+                   any_value(incident) as incident, any_value(attributes) as attributes,
+                   bool_or(kind = 'fault.acted') as acted,
+                   any_value(stage || ': ' || error) filter (kind = 'fault.failed') as failed
+            from events where run = $run and kind like 'fault.%' group by fault
         )
-    return found
+        select t.fault, t.type, t.target, t.incident, t.attributes, t.acted, t.failed,
+               coalesce(f.on_lo, t.first_ns), coalesce(f.off_hi, t.first_ns)
+        from told t left join faults f on f.run = $run and f.fault = t.fault
+        order by t.first_ns, t.fault
+        """,
+        {"run": run},
+    ).fetchall()
+    return [
+        FaultWindow(
+            id=str(fault),
+            type=str(type_),
+            target=str(target),
+            incident=str(incident or fault),
+            from_ns=int(begin) - t0,
+            to_ns=int(end) - t0,
+            acted=bool(acted),
+            failed=str(failed or ""),
+            attributes=as_mapping(attributes),
+        )
+        for fault, type_, target, incident, attributes, acted, failed, begin, end in rows
+    ]
 
 
 def _clocks(history: History, run: str) -> list[Clock]:
     rows = history.con.execute(
-        "select source, max(error_ns) from events where run = ? and kind = 'clock.calibrated' "
-        "group by source order by source",
-        [run],
+        "select source, error_ns from clock where run = ? order by source", [run]
     ).fetchall()
     return [Clock(str(source), int(error)) for source, error in rows]
 
@@ -199,11 +186,31 @@ def as_mapping(value: object) -> dict[str, Any]:
     return {str(key): item for key, item in value.items()} if isinstance(value, dict) else {}
 
 
+# The moments of an incident, by their column in the view of that name. Where a moment is an interval, its end
+# is shown: then at the latest it was so.
+_MOMENTS = (
+    ("impact_ns", "first impact"),
+    ("detected_hi", "detected"),
+    ("acknowledged_hi", "acknowledged"),
+    ("switched_hi", "switched"),
+    ("restored_ns", "restored"),
+    ("drained_ns", "drained"),
+    ("failed_back_ns", "failed back"),
+)
+
+
 def _instants(history: History, run: str, t0: int) -> list[Instant]:
+    columns = ", ".join(column for column, _ in _MOMENTS)
     rows = history.con.execute(
-        "select route, rising, hi from signal_edges where run = ? and signal = 'detected' order by hi", [run]
+        f"select incident, {columns} from instants(?) where run = ? order by number", [MIN_OVERDUE, run]
     ).fetchall()
-    return [
-        Instant(int(hi) - t0, "detected" if rising else "no longer detected", str(route or ""))
-        for route, rising, hi in rows
-    ]
+    found = []
+    for incident, *moments in rows:
+        detail = f"incident {incident}" if len(rows) > 1 else ""
+        named = zip(moments, _MOMENTS, strict=True)
+        merged: dict[int, list[str]] = {}
+        for at_ns, (_, name) in named:
+            if at_ns is not None:
+                merged.setdefault(int(at_ns), []).append(name)
+        found += [Instant(at - t0, ", ".join(names), detail) for at, names in merged.items()]
+    return sorted(found, key=lambda instant: instant.at_ns)

@@ -78,16 +78,13 @@ def latest_of(facts: RunFacts) -> Latest | None:
     """None where no message that was taken had a time to keep, or none of them arrived."""
     row = facts.history.con.execute(
         """
-        with first_copies as (
-            select token, min(end_ns) as first_ns from events
-            where run = $run and kind = 'receipt' and result in ('accepted', 'ack-lost') group by token
-        )
-        select max_by(m.stream, c.first_ns - m.scheduled_ns), max(c.first_ns - m.scheduled_ns),
-               max_by(m.within_ns, c.first_ns - m.scheduled_ns), count(*) filter (c.first_ns is null)
-        from messages m left join first_copies c using (token)
-        where m.run = $run and not m.baseline and m.within_ns is not null and m.result = 'accepted'
+        select max_by(stream, copy_ns - scheduled_ns), max(copy_ns - scheduled_ns),
+               max_by(within_ns, copy_ns - scheduled_ns), count(*) filter (copy_ns is null)
+        from fates
+        where run = ? and class = 'transactional' and within_ns is not null and not baseline
+          and result = 'accepted'
         """,
-        {"run": facts.run},
+        [facts.run],
     ).fetchone()
     if row is None or row[1] is None:
         return None

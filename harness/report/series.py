@@ -14,16 +14,7 @@ from harness.report.facts import RunFacts
 from harness.report.words import NS_PER_S
 
 MAX_ROUTES = 5
-
-# Rises and falls of a count: (group, t_ns, +1 or -1), on the run's clock.
-_WAITING = """
-select m.class as grp, m.accepted_ns as up_ns, c.first_ns as down_ns
-from messages m left join (
-    select run, token, min(end_ns) as first_ns from events
-    where kind = 'receipt' and result in ('accepted', 'ack-lost') group by run, token
-) c using (run, token)
-where m.run = $run and m.accepted_ns is not null and not m.baseline
-"""
+_NOT_TAKEN = "receipts where result not in ('accepted', 'ack-lost') and canary is null and"
 
 
 def charts_of(facts: RunFacts, findings: list[Finding], axis: Axis) -> list[Chart]:
@@ -43,8 +34,8 @@ def _routes(facts: RunFacts) -> list[str]:
     seen = [
         str(route)
         for (route,) in facts.history.con.execute(
-            "select route from events where run = ? and kind = 'receipt' and canary is null "
-            "group by route order by min(t_ns), route",
+            "select route from receipts where run = ? and canary is null "
+            "group by route order by min(begin_ns), route",
             [facts.run],
         ).fetchall()
     ]
@@ -53,7 +44,7 @@ def _routes(facts: RunFacts) -> list[str]:
 
 def _arrived(facts: RunFacts, axis: Axis, routes: list[str], colours: dict[str, str]) -> Chart:
     per_s = axis.rate_bin_ns / NS_PER_S
-    counts = _binned(facts, axis, "result in ('accepted', 'ack-lost')")
+    counts = _binned(facts, axis, "copies where")
     series = [
         Series(route, colours[route], [value / per_s for value in counts.get(route, _zeros(axis))])
         for route in routes
@@ -63,7 +54,7 @@ def _arrived(facts: RunFacts, axis: Axis, routes: list[str], colours: dict[str, 
 
 def _turned_away(facts: RunFacts, axis: Axis, routes: list[str], colours: dict[str, str]) -> Chart | None:
     per_s = axis.rate_bin_ns / NS_PER_S
-    counts = _binned(facts, axis, "result not in ('accepted', 'ack-lost')")
+    counts = _binned(facts, axis, _NOT_TAKEN)
     series = [
         Series(route, colours[route], [value / per_s for value in counts[route]])
         for route in routes
@@ -90,7 +81,11 @@ def _overdue(facts: RunFacts, axis: Axis) -> Chart:
 
 
 def _waiting(facts: RunFacts, axis: Axis) -> Chart:
-    rows = facts.history.con.execute(_WAITING, {"run": facts.run}).fetchall()
+    rows = facts.history.con.execute(
+        "select class, accepted_ns, copy_ns from fates "
+        "where run = ? and accepted_ns is not null and not baseline and not bounced",
+        [facts.run],
+    ).fetchall()
     heights = _heights(facts, axis, rows)
     names = sorted(heights, key=lambda name: (name != "transactional", name))
     colours = ["r2", "cquiet", "r3", "r4", "r1"]
@@ -101,11 +96,10 @@ def _waiting(facts: RunFacts, axis: Axis) -> Chart:
 
 
 def _binned(facts: RunFacts, axis: Axis, which: str) -> dict[str, list[float]]:
-    """Receipts per route and rate bin. `which` is a condition of ours, never text from outside."""
+    """Receipts per route and rate bin. `which` is a view and a condition of ours, never text from outside."""
     rows = facts.history.con.execute(
         f"""
-        select route, (end_ns - $t0 - $begin) // $bin as slot, count(*) from events
-        where run = $run and kind = 'receipt' and canary is null and {which}
+        select route, (end_ns - $t0 - $begin) // $bin as slot, count(*) from {which} run = $run
         group by all
         """,
         {"run": facts.run, "t0": facts.t0_ns, "begin": axis.from_ns, "bin": axis.rate_bin_ns},

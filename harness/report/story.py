@@ -11,11 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from harness.history import events as ev
+from harness.history.events import ReceiptResult, Submitted
+from harness.history.story import StoryLine as Told
 from harness.report.facts import RunFacts
 from harness.report.words import Tone, clock, printable, seconds
 
 MAX_LINES = 40
+_HANDOFFS = (ReceiptResult.ACCEPTED, ReceiptResult.ACK_LOST)
 
 
 @dataclass(frozen=True)
@@ -38,40 +40,25 @@ class Story:
     left_out: int = 0
 
 
-_COLUMNS = (
-    "kind, t_ns, recipient, stream, class, scheduled_ns, offer, within_ns, result, code, text, provider, "
-    "route, state, event, webhook, begin_ns, carriers"
-)
-
-
 def story_of(facts: RunFacts, token: str) -> Story:
     """The story of `token`; empty lines when the history does not know it."""
-    rows = facts.history.con.execute(
-        f"select {_COLUMNS} from events where run = ? and token = ? order by t_ns, seq",
-        [facts.run, token],
-    ).fetchall()
-    names = [name.strip() for name in _COLUMNS.split(",")]
-    events = [dict(zip(names, row, strict=True)) for row in rows]
+    told = facts.history.events_of(token, facts.run)
     lines: list[StoryLine] = []
     copies = 0
-    for event in events:
-        if event["kind"] == ev.Receipt.__struct_config__.tag and event["result"] in ("accepted", "ack-lost"):
-            copies += 1
-        line = _line(facts, event, copies)
+    for each in told:
+        copies += each.kind == "receipt" and each.event.get("result") in _HANDOFFS
+        line = _line(facts, each, copies)
         if line is not None:
             lines.append(line)
-    lines += _edges(facts, lines)
-    lines.sort(key=lambda line: line.at_ns)
-    first = next((event for event in events if event["kind"] == "message.submitting"), None)
-    any_recipient = next((str(event["recipient"]) for event in events if event["recipient"]), "")
-    left_out = max(0, len(lines) - MAX_LINES)
+    first = next((each.event for each in told if each.kind == "message.submitting"), {})
+    recipient = next((each.event["recipient"] for each in told if "recipient" in each.event), "")
     return Story(
         token=token,
-        recipient=str(first["recipient"]) if first else any_recipient,
-        stream=str(first["stream"] or "") if first else "",
-        class_=str(first["class"] or "") if first else "",
+        recipient=str(recipient),
+        stream=str(first.get("stream", "")),
+        class_=str(first.get("class", "")),
         lines=lines[:MAX_LINES],
-        left_out=left_out,
+        left_out=max(0, len(lines) - MAX_LINES),
     )
 
 
@@ -88,15 +75,11 @@ def story_text(story: Story) -> list[str]:
     return lines
 
 
-def _line(facts: RunFacts, event: dict[str, Any], copies: int) -> StoryLine | None:
-    at = int(event["t_ns"]) - facts.t0_ns
-    match event["kind"]:
+def _line(facts: RunFacts, told: Told, copies: int) -> StoryLine | None:
+    event, at = told.event, told.t_ns - facts.t0_ns
+    match told.kind:
         case "message.submitting":
-            due = int(event["scheduled_ns"]) - facts.t0_ns
-            if (event["offer"] or 1) > 1:
-                return StoryLine(at, "driver", f"offers it again (offer {event['offer']})")
-            within = f", due within {seconds(event['within_ns'] / 1e9)}" if event["within_ns"] else ""
-            return StoryLine(at, "driver", f"offers it, scheduled for {clock(due)}{within}")
+            return _offer(facts, at, event)
         case "message.submitted":
             return _answer(at, event)
         case "receipt":
@@ -104,18 +87,33 @@ def _line(facts: RunFacts, event: dict[str, Any], copies: int) -> StoryLine | No
         case "system.state":
             return StoryLine(at, "system", f"says: {event['state']}")
         case "provider.event":
-            hook = f", webhook {event['webhook']}" if event["webhook"] not in (None, "none") else ""
-            return StoryLine(at, str(event["provider"]), f"{event['event']}{hook}")
+            hook = event.get("webhook", "none")
+            told_of = "" if hook == "none" else f", webhook {hook}"
+            return StoryLine(at, str(event["provider"]), f"{event['event']}{told_of}")
+        case "fault.active":
+            return StoryLine(at, "fault", f"{event['type']} on {event['target']} begins")
+        case "fault.removed":
+            return StoryLine(at, "fault", f"{event['type']} on {event['target']} ends")
+        case "signal" | "system.process" | "operator":
+            return StoryLine(at, str(told.about), told.text)
         case _:
-            return None
+            return None  # the steps of putting a fault in place and taking it away
+
+
+def _offer(facts: RunFacts, at: int, event: dict[str, Any]) -> StoryLine:
+    if event.get("offer", 1) > 1:
+        return StoryLine(at, "driver", f"offers it again (offer {event['offer']})")
+    due = clock(int(event["scheduled_ns"]) - facts.t0_ns)
+    within = f", due within {seconds(event['within_ns'] / 1e9)}" if "within_ns" in event else ""
+    return StoryLine(at, "driver", f"offers it, scheduled for {due}{within}")
 
 
 def _answer(at: int, event: dict[str, Any]) -> StoryLine:
-    code = f" ({event['code']})" if event["code"] is not None else ""
+    code = f" ({event['code']})" if "code" in event else ""
     match event["result"]:
-        case "accepted":
+        case Submitted.ACCEPTED:
             return StoryLine(at, "system", f"takes it{code}")
-        case "refused":
+        case Submitted.REFUSED:
             return StoryLine(at, "system", f"refuses it{code}", tone=Tone.BAD)
         case _:
             return StoryLine(at, "system", f"gives no clear answer{code}; it may have it", tone=Tone.UNSURE)
@@ -123,45 +121,21 @@ def _answer(at: int, event: dict[str, Any]) -> StoryLine:
 
 def _receipt(facts: RunFacts, at: int, event: dict[str, Any], copies: int) -> StoryLine:
     route = str(event["route"])
-    faults = tuple(
-        fault.name
-        for fault in facts.in_force(int(event["begin_ns"] or event["t_ns"]) - facts.t0_ns)
-        if fault.target in (route, "system")
-    )
-    said = " ".join(str(part) for part in (event["code"], event["text"]) if part not in (None, ""))
+    begin = int(event.get("begin_ns", at + facts.t0_ns)) - facts.t0_ns
+    faults = tuple(fault.name for fault in facts.in_force(begin) if fault.target in (route, "system"))
+    said = " ".join(str(event[name]) for name in ("code", "text") if event.get(name))
     said = f" ({said})" if said else ""
-    nth = f"copy {copies}" if copies > 1 else "the first copy"
+    nth, again = (f"copy {copies}", True) if copies > 1 else ("the first copy", False)
     match event["result"]:
-        case "accepted":
-            text, tone = f"takes {nth}{said}", Tone.BAD if copies > 1 else Tone.GOOD
-        case "ack-lost":
-            text, tone = (
-                f"takes {nth}; the acknowledgement is lost{said}",
-                Tone.BAD if copies > 1 else Tone.UNSURE,
-            )
-        case "deferred":
+        case ReceiptResult.ACCEPTED:
+            text, tone = f"takes {nth}{said}", Tone.BAD if again else Tone.GOOD
+        case ReceiptResult.ACK_LOST:
+            text = f"takes {nth}; the acknowledgement is lost{said}"
+            tone = Tone.BAD if again else Tone.UNSURE
+        case ReceiptResult.DEFERRED:
             text, tone = f"turns it away for now{said}", Tone.UNSURE
-        case "refused":
+        case ReceiptResult.REFUSED:
             text, tone = f"refuses it for good{said}", Tone.BAD
         case _:
             text, tone = f"the attempt is cut off before the end{said}", Tone.UNSURE
     return StoryLine(at, str(event["provider"]), text, route, tone, faults)
-
-
-def _edges(facts: RunFacts, lines: list[StoryLine]) -> list[StoryLine]:
-    """The beginnings and ends of faults, and the detections, between the message's first and last line."""
-    if not lines:
-        return []
-    first, last = min(line.at_ns for line in lines), max(line.at_ns for line in lines)
-    edges = []
-    for fault in facts.faults:
-        if first <= fault.from_ns <= last:
-            edges.append(StoryLine(fault.from_ns, "fault", f"{fault.name} begins"))
-        if fault.to_ns > fault.from_ns and first <= fault.to_ns <= last:
-            edges.append(StoryLine(fault.to_ns, "fault", f"{fault.name} ends"))
-    edges += [
-        StoryLine(instant.at_ns, "system", f"{instant.name}: {instant.detail}".rstrip(": "))
-        for instant in facts.instants
-        if instant.name == "detected" and first <= instant.at_ns <= last
-    ]
-    return edges
