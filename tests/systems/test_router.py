@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import math
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from mailrouter.clock import Clock
 from mailrouter.config import Config, Throttle, Waves, WhenPrimaryIsDown
 from mailrouter.defects import Defect
+from mailrouter.fate import Outcome, Result
+from mailrouter.log import Log
+from mailrouter.message import Message
+from mailrouter.outbox import Outbox
+from mailrouter.router import RouteName
+from mailrouter.serve import assemble
 
-from tests.systems.running import Client, running
+from tests.systems.running import Client, running, submission
 from tests.systems.stubs import Mood, SendGridStub, SmtpStub
 
 WIDE = Throttle(1000.0, 200)
@@ -115,6 +123,23 @@ async def test_a_dead_primary_is_noticed_without_traffic_lost_and_given_back(
     assert api.copies()["c.later@customer.example"] == 1
     assert smtp.copies()["c.after@customer.example"] == 1
     assert max((smtp.copies() + api.copies()).values()) == 1
+
+
+async def test_an_attempt_that_fails_after_the_switch_is_not_made_to_wait(config: Config) -> None:
+    clock = Clock(epoch_s=0.0)
+    config.state_dir.mkdir()
+    outbox = Outbox(config.state_dir / "outbox.sqlite", clock)
+    router = assemble(config, clock, outbox, Log(clock, io.StringIO()))
+    outbox.accept(Message.submitted("c.one", submission("c.one")), None)
+    for switched in (False, True):
+        due = outbox.next_due(bulk=False)
+        assert due is not None
+        attempt = outbox.claim(due, RouteName.PRIMARY)
+        refused = Result(Outcome.TROUBLE, 535)
+        router.settle(due, router.lanes[RouteName.PRIMARY], attempt, refused, switched=switched)
+        due_in_s = outbox.next_due_in_s(bulk=False)
+        assert due_in_s is not None and (due_in_s <= 0) is switched
+        outbox.hurry()
 
 
 async def fail_over(client: Client, smtp: SmtpStub) -> None:
