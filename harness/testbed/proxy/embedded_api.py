@@ -17,7 +17,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from harness.testbed.proxy.embedded_address import AddressError
-from harness.testbed.proxy.embedded_json import BodyError, Decoded, GoType, decode, parse, to_float32
+from harness.testbed.proxy.embedded_json import (
+    BodyError,
+    Decoded,
+    GoType,
+    decode,
+    mistyped,
+    parse,
+    to_float32,
+)
 from harness.testbed.proxy.embedded_proxies import EmbeddedProxy, ListenError, ProxyCollection, ProxyInput
 from harness.testbed.proxy.embedded_toxics import TOXIC_TYPES, LiveToxic
 
@@ -265,7 +273,7 @@ def _populate_input(body: bytes) -> list[ProxyInput]:
         if entries is None:
             entries = []
         if not isinstance(entries, list):
-            raise BodyError("json: cannot unmarshal into Go value of type []toxiproxy.Proxy")
+            raise mistyped(entries, "[]toxiproxy.Proxy")
         decoded = [decode(entry, _PROXY_FIELDS, "toxiproxy.Proxy") for entry in entries]
     except BodyError as error:
         raise _bad_body(error) from error

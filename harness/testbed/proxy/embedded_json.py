@@ -62,7 +62,7 @@ def decode(value: Any, types: Mapping[str, GoType], go_type: str) -> Decoded:
     if value is None:
         return decoded
     if not isinstance(value, dict):
-        raise BodyError(f"json: cannot unmarshal {_json_name(value)} into Go value of type {go_type}")
+        raise mistyped(value, go_type)
     names = {name.lower(): name for name in types}
     for key, item in value.items():
         name = names.get(key.lower())
@@ -76,6 +76,11 @@ def decode(value: Any, types: Mapping[str, GoType], go_type: str) -> Decoded:
                 f"{go_type.rpartition('.')[2]}.{name} of type {types[name]}"
             )
     return decoded
+
+
+def mistyped(value: Any, go_type: str) -> BodyError:
+    """The refusal of a whole value of the wrong type."""
+    return BodyError(f"json: cannot unmarshal {_json_name(value)} into Go value of type {go_type}")
 
 
 def to_float32(number: float) -> float:

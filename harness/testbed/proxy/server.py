@@ -1,8 +1,8 @@
 """One proxy server process for one endpoint: Toxiproxy, or the embedded server as a process of its own.
 
 One process per endpoint, so that two endpoints may use the same port number on different addresses, and
-killing one that hangs spares the others. A started server has no proxy; `apply` makes the one it is there for,
-and `restart` kills whatever is left of the old process and brings the proxy back on the same port.
+killing one that hangs spares the others. A started server has no proxy; `apply` makes the one it is there
+for, and `restart` kills whatever is left of the old process and brings the proxy back on the same port.
 """
 
 from __future__ import annotations
