@@ -10,27 +10,38 @@ import pytest
 
 from harness.checks.finding import Finding, Verdict
 from harness.conduct import judge as judging
+from harness.conduct import run as conducting
 from harness.conduct.judge import ExitCode, Judgement
 from harness.history.events import Outcome
+from harness.report import findings_json, html, short
+from harness.scenario.loader import load
 
 STARTER = Path(__file__).resolve().parent.parent / "harness" / "cli" / "starter"
 
 Ending = Callable[[ExitCode], list[str]]
 
 
+@pytest.fixture(autouse=True)
+def quiet(pytester: pytest.Pytester) -> None:
+    """Another plugin of this machine wants to be told its default."""
+    pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
+
+
 @pytest.fixture
-def short(pytester: pytest.Pytester) -> pytest.Pytester:
+def starter(pytester: pytest.Pytester) -> pytest.Pytester:
     """A folder with the starter scenario, shortened, and its system."""
     text = (STARTER / "scenario.yaml").read_text()
     text = text.replace("baseline: {for: 3s}", "baseline: {for: 2s}").replace("for: 12s", "for: 5s")
     text = text.replace("at: 3s, for: 5s", "at: 1s, for: 2s")
-    pytester.makefile(".yaml", short=text)
+    load(
+        pytester.makefile(".yaml", short=text)
+    )  # what follows is about the plugin, not about a typing mistake
     pytester.makepyfile(mailer=(STARTER / "mailer.py").read_text())
     return pytester
 
 
 @pytest.fixture
-def ending(monkeypatch: pytest.MonkeyPatch, short: pytest.Pytester) -> Ending:
+def ending(monkeypatch: pytest.MonkeyPatch, starter: pytest.Pytester) -> Ending:
     """Runs that are not run but end as told; the list fills with what was asked for."""
 
     def end(code: ExitCode) -> list[str]:
@@ -38,7 +49,7 @@ def ending(monkeypatch: pytest.MonkeyPatch, short: pytest.Pytester) -> Ending:
 
         async def run(request: object, *, observers: object = ()) -> Path:
             asked.append(repr(request))
-            folder = short.path / "reports" / "runs" / "20260101T000000Z-starter"
+            folder = starter.path / "reports" / "runs" / "20260101T000000Z-starter"
             folder.mkdir(parents=True, exist_ok=True)
             return folder
 
@@ -57,23 +68,21 @@ def ending(monkeypatch: pytest.MonkeyPatch, short: pytest.Pytester) -> Ending:
                 exit_code=code,
             )
 
-        monkeypatch.setattr("harness.conduct.run.run", run)
+        monkeypatch.setattr(conducting, "run", run)
         monkeypatch.setattr(judging, "judge", judged)
-        monkeypatch.setattr(
-            "harness.report.html.write_html", lambda judgement: judgement.run_dir / "report.html"
-        )
-        monkeypatch.setattr("harness.report.findings_json.write_findings", lambda judgement: None)
-        monkeypatch.setattr("harness.report.short.summary_text", lambda judgement: "the summary of the run")
-        monkeypatch.setattr("harness.report.short.verdict_line", lambda judgement: "starter: the verdict")
+        monkeypatch.setattr(html, "write_html", lambda judgement: judgement.run_dir / "report.html")
+        monkeypatch.setattr(findings_json, "write_findings", lambda judgement: None)
+        monkeypatch.setattr(short, "summary_text", lambda judgement: "the summary of the run")
+        monkeypatch.setattr(short, "verdict_line", lambda judgement: "starter: the verdict")
         return asked
 
     return end
 
 
-def test_scenario_files_are_collected_and_other_yaml_is_not(short: pytest.Pytester) -> None:
-    short.makefile(".yml", compose="services: {}\n")
-    short.makefile(".yaml", other="scenario: of another kind altogether\n")
-    result = short.runpytest("--collect-only", "-q")
+def test_scenario_files_are_collected_and_other_yaml_is_not(starter: pytest.Pytester) -> None:
+    starter.makefile(".yml", compose="services: {}\n")
+    starter.makefile(".yaml", other="scenario: of another kind altogether\n")
+    result = starter.runpytest("--collect-only", "-q")
     result.stdout.fnmatch_lines(["short.yaml::short", "1 test collected*"])
 
 
@@ -87,9 +96,9 @@ def test_a_scenario_with_a_mistake_is_collected_and_fails_with_what_is_wrong(
     result.stdout.no_fnmatch_line("*Traceback*")
 
 
-def test_a_pass_is_a_pass_and_tells_where_the_report_is(short: pytest.Pytester, ending: Ending) -> None:
+def test_a_pass_is_a_pass_and_tells_where_the_report_is(starter: pytest.Pytester, ending: Ending) -> None:
     ending(ExitCode.PASS)
-    result = short.runpytest("short.yaml")
+    result = starter.runpytest("short.yaml")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["*scenario runs*", "starter: the verdict", "*report.html"])
 
@@ -99,24 +108,24 @@ def test_a_pass_is_a_pass_and_tells_where_the_report_is(short: pytest.Pytester, 
     [code for code in ExitCode if code not in (ExitCode.PASS, ExitCode.INTERRUPTED)],
 )
 def test_anything_but_a_pass_fails_inconclusive_among_it(
-    short: pytest.Pytester, ending: Ending, code: ExitCode
+    starter: pytest.Pytester, ending: Ending, code: ExitCode
 ) -> None:
     ending(code)
-    result = short.runpytest("short.yaml")
+    result = starter.runpytest("short.yaml")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["the summary of the run", "run folder: *20260101T000000Z-starter"])
     result.stdout.no_fnmatch_line("*Traceback*")
 
 
-def test_an_interrupted_run_ends_the_session(short: pytest.Pytester, ending: Ending) -> None:
+def test_an_interrupted_run_ends_the_session(starter: pytest.Pytester, ending: Ending) -> None:
     ending(ExitCode.INTERRUPTED)
-    result = short.runpytest("short.yaml", no_reraise_ctrlc=True)
+    result = starter.runpytest("short.yaml", no_reraise_ctrlc=True)
     assert result.ret == pytest.ExitCode.INTERRUPTED
 
 
-def test_the_options_pass_through(short: pytest.Pytester, ending: Ending) -> None:
+def test_the_options_pass_through(starter: pytest.Pytester, ending: Ending) -> None:
     asked = ending(ExitCode.PASS)
-    short.runpytest(
+    starter.runpytest(
         "short.yaml", "--on", "local", "--proxy", "embedded", "--seed", "41", "--harness-out", "here"
     )
     (request,) = asked
@@ -126,35 +135,38 @@ def test_the_options_pass_through(short: pytest.Pytester, ending: Ending) -> Non
     assert "PosixPath('here')" in request
 
 
-def test_options_that_cannot_be_met_fail_with_what_to_do(short: pytest.Pytester, ending: Ending) -> None:
+def test_options_that_cannot_be_met_fail_with_what_to_do(starter: pytest.Pytester, ending: Ending) -> None:
     ending(ExitCode.PASS)
-    result = short.runpytest("short.yaml", "--on", "containers")
+    result = starter.runpytest("short.yaml", "--on", "containers")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["this version has no containers testbed*"])
 
 
-def test_a_seed_that_is_no_number_is_a_usage_error(short: pytest.Pytester, ending: Ending) -> None:
+def test_a_seed_that_is_no_number_is_a_usage_error(starter: pytest.Pytester, ending: Ending) -> None:
     ending(ExitCode.PASS)
-    result = short.runpytest("short.yaml", "--seed", "seven")
+    result = starter.runpytest("short.yaml", "--seed", "seven")
     assert result.ret != 0
     result.stdout.no_fnmatch_line("*Traceback*")
 
 
 def test_a_plugin_that_has_taken_an_option_leaves_the_long_name(
-    short: pytest.Pytester, ending: Ending
+    starter: pytest.Pytester, ending: Ending
 ) -> None:
     asked = ending(ExitCode.PASS)
-    short.makepyfile(
+    starter.makepyfile(
         taken="def pytest_addoption(parser):\n    parser.addoption('--seed', dest='theirs', default='none')\n"
     )
-    result = short.runpytest("-p", "taken", "short.yaml", "--harness-seed", "5")
+    starter.syspathinsert()
+    result = starter.runpytest("-p", "taken", "short.yaml", "--harness-seed", "5")
     result.assert_outcomes(passed=1)
     assert "seed=5" in asked[0]
 
 
-def test_the_fixture_gives_the_judgement_and_takes_overrides(short: pytest.Pytester, ending: Ending) -> None:
+def test_the_fixture_gives_the_judgement_and_takes_overrides(
+    starter: pytest.Pytester, ending: Ending
+) -> None:
     asked = ending(ExitCode.INCONCLUSIVE)
-    short.makepyfile(
+    starter.makepyfile(
         test_it="""
         def test_it(run_scenario):
             changes = {"workload.receipts.for": "7s", "faults.0.at": "2s"}
@@ -162,16 +174,16 @@ def test_the_fixture_gives_the_judgement_and_takes_overrides(short: pytest.Pytes
             assert judgement.exit_code == 3
         """
     )
-    short.runpytest("test_it.py").assert_outcomes(passed=1)
+    starter.runpytest("test_it.py").assert_outcomes(passed=1)
     assert "seed=9" in asked[0]
     assert "storm_ns=7000000000" in asked[0]
 
 
 def test_the_fixture_says_so_when_it_is_called_from_an_async_test(
-    short: pytest.Pytester, ending: Ending
+    starter: pytest.Pytester, ending: Ending
 ) -> None:
     ending(ExitCode.PASS)
-    short.makepyfile(
+    starter.makepyfile(
         test_it="""
         import asyncio
 
@@ -181,16 +193,16 @@ def test_the_fixture_says_so_when_it_is_called_from_an_async_test(
             asyncio.run(inside())
         """
     )
-    result = short.runpytest("test_it.py")
+    result = starter.runpytest("test_it.py")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*call it from a plain test, not an async one*"])
 
 
 @pytest.mark.e2e
-def test_a_scenario_really_runs_and_passes(short: pytest.Pytester) -> None:
-    result = short.runpytest_subprocess("short.yaml", "--proxy", "embedded", "-p", "no:cacheprovider")
+def test_a_scenario_really_runs_and_passes(starter: pytest.Pytester) -> None:
+    result = starter.runpytest_subprocess("short.yaml", "--proxy", "embedded", "-p", "no:cacheprovider")
     result.assert_outcomes(passed=1)
-    (folder,) = (short.path / "reports" / "runs").iterdir()
+    (folder,) = (starter.path / "reports" / "runs").iterdir()
     assert (folder / "report.html").is_file()
     assert (folder / "findings.json").is_file()
 
