@@ -57,7 +57,7 @@ class Instant:
 
     at_ns: int
     name: str
-    detail: str = ""
+    incident: str = ""  # empty where there is only one
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from markupsafe import Markup
 from harness.checks.finding import Finding, Verdict
 from harness.report.axis import Axis, make_axis, ticks
 from harness.report.charts import Chart
-from harness.report.facts import FaultWindow, RunFacts, read_facts
+from harness.report.facts import FaultWindow, Instant, RunFacts, read_facts
 from harness.report.headline import Headline, headline_of
 from harness.report.series import charts_of
 from harness.report.story import Story, story_of
@@ -30,8 +30,10 @@ from harness.report.words import (
     clock,
     count,
     measure,
+    number,
     ordered,
     outcome_words,
+    printable,
     seconds,
     shown_path,
     span_ns,
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 FILE_NAME = "report.html"
 ASSETS = Path(__file__).parent / "assets"
 STORIES_PER_FINDING = 3
+PIN_PERCENT = 5.5  # how wide a pin is on a narrow page
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,13 @@ class FindingView:
     params: str
     stories: dict[str, Story]
     open: bool
+
+
+@dataclass(frozen=True)
+class Pin:
+    instant: Instant
+    percent: float
+    row: int
 
 
 def write_html(judgement: Judgement) -> Path:
@@ -83,6 +93,7 @@ def render_html(judgement: Judgement) -> str:
                 findings=[_finding(facts, finding) for finding in ordered(judgement.findings)],
                 faults=facts.faults,
                 shades=_shades(facts, axis),
+                pins=_pins(facts, axis),
                 environment=_environment_rows(facts),
                 command=shlex.quote(shown_path(judgement.run_dir)),
                 data=_data(axis, charts),
@@ -114,6 +125,18 @@ def _shades(facts: RunFacts, axis: Axis) -> list[tuple[float, float, FaultWindow
         (axis.percent(fault.from_ns), axis.percent(fault.to_ns) - axis.percent(fault.from_ns), fault)
         for fault in facts.faults
     ]
+
+
+def _pins(facts: RunFacts, axis: Axis) -> list[Pin]:
+    """Moments, each in the first row where it does not cover the one before it."""
+    ends: list[float] = []
+    pins = []
+    for instant in facts.instants:
+        at = axis.percent(instant.at_ns)
+        row = next((index for index, end in enumerate(ends) if at >= end), len(ends))
+        ends[row : row + 1] = [at + PIN_PERCENT]
+        pins.append(Pin(instant, at, row))
+    return pins
 
 
 def _environment_rows(facts: RunFacts) -> list[tuple[str, list[str]]]:
@@ -152,16 +175,22 @@ def _data(axis: Axis, charts: list[Chart]) -> Markup:
     return Markup(text.replace("<", "\\u003c"))
 
 
+def _finalize(value: object) -> object:
+    """Control characters from the outside are shown as what they are: nothing to read."""
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(ASSETS),
         autoescape=True,
+        finalize=_finalize,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(clock=clock, span=span_ns, seconds=seconds, unbroken=unbroken)
+    environment.filters.update(clock=clock, span=span_ns, seconds=seconds, number=number, unbroken=unbroken)
     environment.globals.update(count=count)
     return environment
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from harness.checks.finding import Finding
 from harness.report.axis import Axis
 from harness.report.charts import Chart, Series, levels, stacked
-from harness.report.facts import RunFacts
-from harness.report.words import NS_PER_S
+from harness.report.facts import MIN_OVERDUE, RunFacts
+from harness.report.words import NS_PER_S, clock, seconds
 
 MAX_ROUTES = 5
 _NOT_TAKEN = "receipts where result not in ('accepted', 'ack-lost') and canary is null and"
@@ -24,7 +24,7 @@ def charts_of(facts: RunFacts, findings: list[Finding], axis: Axis) -> list[Char
     routes = _routes(facts)
     colours = {route: f"r{index % MAX_ROUTES}" for index, route in enumerate(routes)}
     found = [_arrived(facts, axis, routes, colours), _turned_away(facts, axis, routes, colours)]
-    found += [_overdue(facts, axis), _waiting(facts, axis)]
+    found += [_overdue(facts, axis), _waiting(facts, axis), _waves(facts, axis, findings)]
     return [chart for chart in found if chart is not None]
 
 
@@ -67,17 +67,21 @@ def _turned_away(facts: RunFacts, axis: Axis, routes: list[str], colours: dict[s
 
 def _overdue(facts: RunFacts, axis: Axis) -> Chart:
     rows = facts.history.con.execute(
-        "select '', from_ns, until_ns from overdue where run = $run", {"run": facts.run}
+        "select '', from_ns, until_ns from overdue where run = ?", [facts.run]
     ).fetchall()
     values = _heights(facts, axis, rows).get("", _level_zeros(axis))
-    return levels(
-        "overdue",
-        "Overdue",
-        "transactional messages past their time",
-        "",
-        axis,
-        [Series("overdue", "cbad", values)],
-    )
+    series = [Series("overdue", "cbad", values)]
+    chart = levels("overdue", "Overdue", "transactional messages past their time", "", axis, series)
+    impacts = facts.history.con.execute(
+        "select from_ns, until_ns from impacts(?) where run = ? order by from_ns", [MIN_OVERDUE, facts.run]
+    ).fetchall()
+    for from_ns, until_ns in impacts:
+        begin = int(from_ns) - facts.t0_ns
+        end = facts.to_ns if until_ns is None else int(until_ns) - facts.t0_ns
+        left = axis.percent(begin)
+        name = f"impact, {clock(begin)} to {clock(end) if until_ns is not None else 'the end'}"
+        chart.marks.append((left, axis.percent(end) - left, name))
+    return chart
 
 
 def _waiting(facts: RunFacts, axis: Axis) -> Chart:
@@ -93,6 +97,39 @@ def _waiting(facts: RunFacts, axis: Axis) -> Chart:
     if not series:
         series = [Series("waiting", "cquiet", _level_zeros(axis))]
     return levels("waiting", "Backlog", "taken by the system, not yet by a provider", "", axis, series)
+
+
+# First copies after the release that had the most waiting, as the check of waves counts them.
+_LARGEST_RELEASE = """
+with backlog as (
+    select r.number, r.t_ns, f.token, f.rkey
+    from releases r join fates f on f.run = r.run
+    where r.run = $run and not f.baseline and f.result = 'accepted' and ($class is null or f.class = $class)
+      and f.scheduled_ns <= r.t_ns - 1_000_000_000 and (f.copy_ns is null or f.copy_ns >= r.t_ns)
+), largest as (
+    select number from backlog group by number order by count(*) desc, number limit 1
+)
+select min(c.end_ns) from backlog b join largest using (number)
+join copies c on c.run = $run and c.token = b.token and c.rkey = b.rkey and c.end_ns >= b.t_ns
+group by b.token, b.rkey
+"""
+
+
+def _waves(facts: RunFacts, axis: Axis, findings: list[Finding]) -> Chart | None:
+    """How many of the backlog left within one window, beside how many may; None where nobody asked."""
+    finding = next((finding for finding in findings if finding.check == "waves"), None)
+    window_s = finding.numbers.get("window_s") if finding else None
+    allowed = finding.numbers.get("allowed") if finding else None
+    if finding is None or not isinstance(window_s, (int, float)) or not isinstance(allowed, int):
+        return None
+    of_class = finding.params.get("class")
+    rows = facts.history.con.execute(_LARGEST_RELEASE, {"run": facts.run, "class": of_class}).fetchall()
+    window_ns = round(window_s * NS_PER_S)
+    heights = _heights(facts, axis, [("", int(at), int(at) + window_ns) for (at,) in rows])
+    name = str(of_class or "all classes")
+    series = [Series(name, "r0", heights.get("", _level_zeros(axis)))]
+    note = f"of the backlog, left within {seconds(window_s)}"
+    return levels("waves", "Waves", note, "", axis, series, (f"allowed {allowed:,}", allowed))
 
 
 def _binned(facts: RunFacts, axis: Axis, which: str) -> dict[str, list[float]]:

@@ -170,4 +170,4 @@ def unbroken(text: str) -> str:
 
 def printable(text: str) -> str:
     """Text from a system under test or a provider, safe for a terminal: control characters become `·`."""
-    return "".join(char if char.isprintable() or char == "\n" else "·" for char in text)
+    return "".join(char if char.isprintable() or char in "\n\t\u00a0" else "·" for char in text)
