@@ -22,9 +22,10 @@ Ending = Callable[[ExitCode], list[str]]
 
 
 @pytest.fixture(autouse=True)
-def quiet(pytester: pytest.Pytester) -> None:
-    """Another plugin of this machine wants to be told its default."""
-    pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
+def alone(pytester: pytest.Pytester) -> None:
+    """Without the other plugins of this machine, which have their own warnings and take their own time."""
+    others = ("asyncio", "anyio", "hypothesispytest", "timeout")
+    pytester.makeini(f"[pytest]\naddopts = {' '.join(f'-p no:{name}' for name in others)}\n")
 
 
 @pytest.fixture
