@@ -1,0 +1,66 @@
+"""Runs the checks over one run: those expected decide, the rest are reported.
+
+Expectations flow in as written, findings flow out, the deciding ones first, in the order of the scenario. A
+check that crashes is inconclusive and shows its traceback: a defect of ours must never look like a verdict
+on the system.
+"""
+
+from __future__ import annotations
+
+import traceback
+from typing import Any
+
+import msgspec
+from pydantic import BaseModel
+
+from harness.checks import CHECKS, Check
+from harness.checks.finding import Finding, Verdict
+from harness.history.store import History
+
+
+def evaluate(history: History, run: str, expectations: list[dict[str, Any]] | None = None) -> list[Finding]:
+    """`expectations`: `[{"check": name, "params": as written}]`; None takes what the run recorded."""
+    if expectations is None:
+        expectations = history.run_started(run).expect
+    findings = [_one(history, run, str(each["check"]), each.get("params"), True) for each in expectations]
+    expected = {finding.check for finding in findings}
+    findings += [
+        _one(history, run, check.name, {}, False)
+        for check in CHECKS.values()
+        if check.by_default and check.name not in expected
+    ]
+    return findings
+
+
+def _one(history: History, run: str, name: str, raw: object, decides: bool) -> Finding:
+    check: Check | None = CHECKS.get(name)
+    if check is None:
+        return Finding(
+            check=name,
+            verdict=Verdict.INCONCLUSIVE,
+            summary=f"this version has no check named {name}",
+            reason=f"there is no check named {name}; there are {', '.join(CHECKS)}",
+            decides=decides,
+        )
+    shown: dict[str, Any] = {}
+    try:
+        params = check.params.model_validate({} if raw is None else raw)
+        shown = shown_params(params)
+        finding = check.evaluate(history, run, params)
+    except Exception as error:  # noqa: BLE001 - the boundary: whatever a check raises becomes a finding
+        return Finding(
+            check=name,
+            verdict=Verdict.INCONCLUSIVE,
+            summary=f"the check {name} crashed",
+            reason=f"the check itself failed: {type(error).__name__}: {error}",
+            params=shown,
+            decides=decides,
+            traceback=traceback.format_exc(),
+        )
+    return msgspec.structs.replace(finding, decides=decides, params=shown)
+
+
+def shown_params(params: BaseModel) -> dict[str, Any]:
+    """As a scenario would write them out in full; `parse_params` reads them back."""
+    shown = params.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return shown if isinstance(shown, dict) else {"value": shown}

@@ -1,0 +1,87 @@
+"""What a verdict stands on: was the system exposed, is the record whole, are the times exact?
+
+A pass needs all the grounds a check depends on; a contradiction stands without them. Every check ends in
+`conclude`, so that "nothing looked at is never a pass" is said in one place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.checks.finding import Verdict
+from harness.history.store import History
+
+NS_PER_S = 1e9
+
+
+@dataclass(frozen=True)
+class Grounds:
+    """One run's. Reasons are sentences for people."""
+
+    unexposed: tuple[str, ...]  # incidents that the system never met
+    missing_receipts: int
+    gaps: tuple[str, ...]  # sources with numbers missing
+    read_back_routes: frozenset[str]  # routes whose receipts were read back, without exact times
+    finished: bool
+    error_ns: int
+
+    def exposure_reason(self) -> str:
+        return f"the system never met {_listed(self.unexposed)}" if self.unexposed else ""
+
+    def gap_reason(self) -> str:
+        if not self.gaps:
+            return ""
+        return f"{self.missing_receipts} records of {_listed(self.gaps)} are missing"
+
+
+def grounds(history: History, run: str) -> Grounds:
+    con = history.con
+    unexposed = con.execute(
+        "select incident, string_agg(distinct type || ' on ' || target, ', ') from exposures where run = ? "
+        "group by incident having not bool_or(exposed) order by incident",
+        [run],
+    ).fetchall()
+    gaps = con.execute("select source, missing from gaps where run = ? order by source", [run]).fetchall()
+    read_back = con.execute(
+        "select distinct route from receipts where run = ? and observed_after", [run]
+    ).fetchall()
+    about = con.execute("select finished, error_ns from runs where run = ?", [run]).fetchone()
+    finished, error_ns = about if about is not None else (False, 0)
+    return Grounds(
+        unexposed=tuple(f"incident {incident} ({what})" for incident, what in unexposed),
+        missing_receipts=sum(missing for _, missing in gaps),
+        gaps=tuple(str(source) for source, _ in gaps),
+        read_back_routes=frozenset(str(route) for (route,) in read_back),
+        finished=bool(finished),
+        error_ns=int(error_ns),
+    )
+
+
+def conclude(*, failed: bool, counted: int, nothing: str, doubts: list[str]) -> tuple[Verdict, str]:
+    """The verdict and, if inconclusive, why: a contradiction first, then nothing looked at, then doubts."""
+    if failed:
+        return Verdict.FAIL, ""
+    if counted == 0:
+        return Verdict.INCONCLUSIVE, nothing
+    found = [doubt for doubt in doubts if doubt]
+    return (Verdict.INCONCLUSIVE, "; ".join(found)) if found else (Verdict.PASS, "")
+
+
+def count_of(number: int, singular: str, plural: str | None = None) -> str:
+    """`1 message`, `1,250 messages`."""
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
+
+
+def seconds(ns: float) -> float:
+    """For `numbers`: seconds, to the microsecond."""
+    return round(ns / NS_PER_S, 6)
+
+
+def clock_error(error_ns: int) -> str:
+    return (
+        f"clock error {error_ns / 1e6:.3g} ms" if error_ns else "clocks were not calibrated or agree exactly"
+    )
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else "".join(names)

@@ -1,0 +1,44 @@
+"""What all parameter models share: strict, frozen, with a short-hand for the usual case (`duplicates: none`).
+
+The short-hand is part of the type: it is accepted wherever the model is, and its JSON schema says so.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+
+class CheckParams(BaseModel):
+    """`WORDS`: what a short-hand word stands for. `TEXT`: the field that other plain text fills."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    WORDS: ClassVar[dict[str, dict[str, Any]]] = {}
+    TEXT: ClassVar[str | None] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _expand(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        if value.strip() in cls.WORDS:
+            return cls.WORDS[value.strip()]
+        if cls.TEXT is not None:
+            return {cls.TEXT: value}
+        known = " or ".join(f"`{word}`" for word in cls.WORDS)
+        raise ValueError(f"expected {known} or a mapping of {', '.join(cls.model_fields)}; got `{value}`")
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        full = handler.resolve_ref_schema(handler(core_schema))
+        short: list[JsonSchemaValue] = [{"const": word} for word in cls.WORDS]
+        if cls.TEXT is not None:
+            field = full["properties"][cls.TEXT]
+            short += field.get("anyOf", [field])[:1]
+        return {"anyOf": [*short, full]} if short else full

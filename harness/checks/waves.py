@@ -1,0 +1,136 @@
+"""Waves: a backlog is let go in portions, not all at once.
+
+A release is a switch, a fault's end, a resume or an approval. Its backlog B is what the system had
+accepted, scheduled at least 1 s before the release and without a copy then. No window of `every` − max(5 %,
+100 ms + delay spread) may hold the first copies after the release of more than ⌈share·B⌉ of them; the
+margin keeps a router that is exact to its own clock from failing by a hair. Windows are half-open and begin
+at a copy, which finds the fullest one.
+
+It proves how the backlog reached the providers, whatever the reason for the pace. It cannot tell waves from
+a system that is merely slow. Inconclusive: no release at all, times that were read back, records missing,
+or a fault that was never met. No backlog at any release is a pass: there was nothing to let go, and it says
+so.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field
+
+from harness.checks.finding import MAX_OFFENDERS, Finding, Offender
+from harness.checks.grounds import clock_error, conclude, grounds, seconds
+from harness.checks.params import CheckParams
+from harness.checks.units import Duration, Share
+from harness.history.store import History
+
+LEAD_NS = 1_000_000_000
+
+
+class Params(CheckParams):
+    """`waves: {class: marketing, share: 10%, every: 2s}`; all classes if none is named."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    share: Annotated[Share, Field(gt=0)]
+    """Of the backlog, at once."""
+    every: Annotated[Duration, Field(gt=0)]
+    """How far apart."""
+    class_: str | None = Field(default=None, alias="class")
+    """Whose backlog; all classes together by default."""
+
+
+# One row per release with a backlog: how large it was, and the fullest window. `run` null asks for all runs.
+WAVES = """
+with spread as (
+    select run, max(delay_ns) as delay_ns from route_delays group by run
+), backlog as (
+    select r.run, r.number, r.release, r.t_ns, f.token, f.rkey
+    from releases r join fates f on f.run = r.run
+    where not f.baseline and f.result = 'accepted' and ($class is null or f.class = $class)
+      and f.scheduled_ns <= r.t_ns - $lead and (f.copy_ns is null or f.copy_ns >= r.t_ns)
+      and ($run is null or r.run = $run)
+), firsts as (
+    select b.run, b.number, min(c.end_ns) as copy_ns from backlog b join copies c on c.run = b.run and
+    c.token = b.token and c.rkey = b.rkey and c.end_ns >= b.t_ns group by b.run, b.number, b.token, b.rkey
+), windows as (
+    select w.run, w.number, w.copy_ns, w.until_ns, count(*) as held
+    from (select distinct f.run, f.number, f.copy_ns,
+                 f.copy_ns + $every - greatest(cast(ceil(0.05 * $every) as bigint),
+                                               100000000 + coalesce(s.delay_ns, 0)) as until_ns
+          from firsts f left join spread s using (run)) w
+    join firsts f on f.run = w.run and f.number = w.number and f.copy_ns >= w.copy_ns and f.copy_ns <
+    w.until_ns group by all
+), fullest as (
+    select run, number, max(held) as largest, arg_min(copy_ns, (-held, copy_ns)) as largest_ns
+    from windows group by run, number
+), sizes as (
+    select run, number, any_value(release) as release, any_value(t_ns) as t_ns, count(*) as backlog
+    from backlog group by run, number
+)
+select s.run, s.number, s.release, s.t_ns, s.backlog, coalesce(f.largest, 0) as largest, f.largest_ns,
+       cast(ceil($share * s.backlog - 1e-9) as bigint) as allowed
+from sizes s left join fullest f using (run, number)
+order by s.run, s.number
+"""
+
+
+def evaluate(history: History, run: str, params: Params) -> Finding:
+    con = history.con
+    ground = grounds(history, run)
+    spread = con.execute("select max(delay_ns) from route_delays where run = ?", [run]).fetchone()
+    spread_ns = int(spread[0] or 0) if spread else 0
+    margin_ns = max(-(-params.every // 20), 100_000_000 + spread_ns)
+    releases = con.execute("select count(*) from releases where run = ?", [run]).fetchone()
+    released = int(releases[0]) if releases else 0
+    rows = con.execute(
+        WAVES,
+        {"run": run, "class": params.class_, "share": params.share, "every": params.every, "lead": LEAD_NS},
+    ).fetchall()
+    broken = [row for row in rows if row[5] > row[7]]
+    doubts = [ground.exposure_reason(), ground.gap_reason()]
+    if rows and ground.read_back_routes:
+        routes = ", ".join(sorted(ground.read_back_routes))
+        doubts.append(f"receipts of {routes} were read back, without exact times")
+    if rows and margin_ns >= params.every:
+        doubts.append("the injected delay is as long as `every`, so no window is left to look at")
+    verdict, reason = conclude(
+        failed=bool(broken) and not ground.read_back_routes,
+        counted=released,
+        nothing="there was no release: no switch, no fault's end, no resume, no approval",
+        doubts=doubts,
+    )
+    worst = max(rows, key=lambda row: (row[5] - row[7], row[4]), default=None)
+    kind = f"{params.class_} messages" if params.class_ else "messages"
+    return Finding(
+        check="waves",
+        verdict=verdict,
+        summary=_summary(worst, kind, params),
+        numbers={
+            "releases": released,
+            "backlog": 0 if worst is None else worst[4],
+            "largest_wave": 0 if worst is None else worst[5],
+            "allowed": None if worst is None else worst[7],
+            "window_s": seconds(max(0, params.every - margin_ns)),
+        },
+        formula="copies in [t, t + every − max(5 %, 100 ms + spread)) ≤ ⌈share · B⌉, for every release",
+        error=f"margin {seconds(margin_ns):.3f} s; {clock_error(ground.error_ns)}",
+        counted=sum(row[4] for row in rows),
+        offenders=[_offender(row) for row in sorted(broken, key=lambda row: row[7] - row[5])][:MAX_OFFENDERS],
+        reason=reason,
+    )
+
+
+def _summary(worst: tuple[Any, ...] | None, kind: str, params: Params) -> str:
+    if worst is None:
+        return f"not needed: no {kind} were waiting at any release"
+    return f"at most {worst[5]:,} of {worst[4]:,} waiting {kind} left in any {seconds(params.every):g} s"
+
+
+def _offender(row: tuple[Any, ...]) -> Offender:
+    _, number, release, t_ns, backlog, largest, largest_ns, allowed = row
+    return Offender(
+        subject=f"release {number} ({release})",
+        why=f"{largest} of {backlog} at once, {(largest_ns - t_ns) / 1e9:.3f} s after it; {allowed} allowed",
+        cause="too many at once",
+    )
