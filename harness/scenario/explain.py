@@ -1,7 +1,7 @@
 """Pydantic's errors as problems: with place, words for people, the nearest valid spelling and the choices.
 
-The choices at an unknown key come from the model that refused it, found by walking the types along the path of
-the error; so they hold for the checks' own parameter models too.
+The choices at an unknown key come from the model that refused it, found by walking the types along the path
+of the error; so they hold for the checks' own parameter models too.
 """
 
 from __future__ import annotations

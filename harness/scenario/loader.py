@@ -12,13 +12,13 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from harness.scenario import override
-from harness.scenario.document import MOST_BYTES, Document, read_document
+from harness.scenario.document import MOST_BYTES, Document, lookup, read_document
 from harness.scenario.errors import Problem, ScenarioError, nearest
 from harness.scenario.explain import explain
 from harness.scenario.feasible import infeasible
 from harness.scenario.models import Scenario
 from harness.scenario.references import reference_problems
-from harness.scenario.templates import template_problems
+from harness.scenario.templates import SUBMIT_BODY, template_problems
 
 
 def load(path: str | Path, overrides: Sequence[str] = ()) -> Scenario:
@@ -33,6 +33,7 @@ def load_text(text: str, path: str | Path, overrides: Sequence[str] = ()) -> Sce
     problems = [p for each in overrides if (p := override.apply(document, each)) is not None]
     if problems:
         raise ScenarioError(problems)
+    problems += _empty_values(document)
     scenario = _validate(document, problems)
     problems += reference_problems(document)
     problems += template_problems(document)
@@ -52,6 +53,22 @@ def _validate(document: Document, problems: list[Problem]) -> Scenario | None:
     except ValidationError as error:
         problems += explain(document, error, Scenario)
         return None
+
+
+def _empty_values(document: Document) -> list[Problem]:
+    """`within:` with nothing behind it is a slip; taken as left out, an expectation would vanish unseen."""
+    advice = "Give it a value, or leave the key out."
+    return [
+        document.problem(path, "is empty", advice=advice)
+        for path in document.places
+        if path and path[:3] != SUBMIT_BODY and _is_empty(document, path)
+    ]
+
+
+def _is_empty(document: Document, path: tuple[str | int, ...]) -> bool:
+    parent = lookup(document.data, path[:-1])
+    there = path[-1] in parent if isinstance(parent, dict) else isinstance(parent, list)
+    return there and lookup(document.data, path) is None
 
 
 def _without_repeats(problems: list[Problem]) -> list[Problem]:

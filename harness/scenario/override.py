@@ -1,8 +1,8 @@
 """`--set path=value`: one change to a scenario, as if it stood in the file.
 
 A path addresses streams, providers and routes by name and other lists by index: `workload.receipts.for=5s`,
-`faults.0.at=1s`, `system.env.DEFECTS=blind-resend`. The value is YAML. What is wrong with it is reported with
-the text of the `--set`, not with a place in the file.
+`faults.0.at=1s`, `system.env.DEFECTS=blind-resend`. The value is YAML; `null` takes a key away
+(`expect.mttr=null`). What is wrong is reported with the text of the `--set`, not with a place in the file.
 """
 
 from __future__ import annotations
@@ -48,6 +48,9 @@ def _assign(document: Document, override: str, steps: list[str], value: Any) -> 
             target = target[index]
         elif isinstance(target, dict):
             path = (*path, step)
+            if last and value is None:
+                target.pop(step, None)
+                return None
             if last:
                 target[step] = value
             elif target.get(step) is None:

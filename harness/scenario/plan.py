@@ -1,7 +1,8 @@
 """Scenario and seed to a timeline: every message, fault and marker at an absolute time.
 
-Pure: the same scenario and seed give the same bytes, on every machine and in every process. Random choices come
-from generators seeded by (seed, scenario, stream), so that a change to one stream leaves the others as they were.
+Pure: the same scenario and seed give the same bytes, on every machine and in every process. Random choices
+come from generators seeded by (seed, scenario, stream), so that a change to one stream leaves the others as
+they were.
 """
 
 from __future__ import annotations

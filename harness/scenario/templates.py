@@ -24,7 +24,7 @@ ROUTE_VARIABLES = ("url", "scheme", "host", "port", "username", "password", "api
 SYSTEM_VARIABLES = ("port", "state_dir")
 TOP_VARIABLES = ("routes", "system", "ca_file", "python", "run_dir", "scenario_dir")
 MESSAGE_VARIABLES = ("token", "to", "from", "subject", "text", "class", "stream", "headers", "expires_in_ms")
-_BODY: Path = ("system", "submit", "body")
+SUBMIT_BODY: Path = ("system", "submit", "body")
 FILTERS = ("default", "int", "lower", "replace", "tojson", "trim", "upper", "urlencode")
 _WHOLE = re.compile(r"\s*\{\{\s*(\w+)\s*\}\}\s*")
 _ALLOWED = (
@@ -72,7 +72,7 @@ def template_problems(document: Document) -> list[Problem]:
     context = _dummy(names)
     problems = []
     for path, text in _texts(document.data):
-        known = dict.fromkeys(MESSAGE_VARIABLES, "x") if path[:3] == _BODY else context
+        known = dict.fromkeys(MESSAGE_VARIABLES, "x") if path[:3] == SUBMIT_BODY else context
         wrong = check(text, known)
         if wrong is not None:
             problems.append(
@@ -153,7 +153,7 @@ def _texts(data: Any) -> Iterator[tuple[Path, str]]:
     for name, value in (env if isinstance(env, dict) else {}).items():
         if isinstance(value, str):
             yield ("system", "env", name), value
-    yield from _texts_in(lookup(data, _BODY), _BODY)
+    yield from _texts_in(lookup(data, SUBMIT_BODY), SUBMIT_BODY)
 
 
 def _texts_in(data: Any, path: Path) -> Iterator[tuple[Path, str]]:
