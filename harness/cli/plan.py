@@ -107,7 +107,8 @@ def rows(planned: Planned, every: bool) -> list[tuple[str, str, str, str]]:
             what = f"fault {entry.type}"
             details = f"on {entry.target}" + (f": {attributes}" if attributes else "")
             found.append((entry.at_ns, (_at(entry.at_ns), until, what, details)))
-    return [row for _, row in sorted(found, key=lambda pair: pair[0])]
+    # At one time the marker comes first: what follows is inside the phase that it begins.
+    return [row for _, row in sorted(found, key=lambda pair: (pair[0], not pair[1][2].startswith("—")))]
 
 
 def _lanes(planned: Planned) -> None:
