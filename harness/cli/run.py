@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli import options
-from harness.cli.exits import CommandError
+from harness.cli.exits import INTERNAL, CommandError
 from harness.cli.scenarios import Planned, load_and_plan
 
 if TYPE_CHECKING:
@@ -144,6 +144,7 @@ def _run_all(runs: _Runs) -> list[Judgement]:
 def _run_one(planned: Planned, runs: _Runs) -> Judgement:
     from harness.conduct.judge import judge
     from harness.conduct.run import Observer, RunRequest, run
+    from harness.history.errors import HistoryError
     from harness.history.journal import Journal
     from harness.report.findings_json import write_findings
     from harness.report.html import write_html
@@ -168,7 +169,18 @@ def _run_one(planned: Planned, runs: _Runs) -> Judgement:
         run_dir = asyncio.run(run(request, observers=observers))
     except TestbedError as error:
         raise CommandError(str(error), do="`harness doctor` shows what is here") from error
-    judgement = judge(run_dir)
+    except OSError as error:
+        raise CommandError(
+            f"the run could not be recorded: {error}",
+            do="see that there is room, and the right to write, where --out leads; `harness heal` looks for remains",
+            exit_code=INTERNAL,
+        ) from error
+    try:
+        judgement = judge(run_dir)
+    except HistoryError as error:
+        raise CommandError(
+            f"the history cannot be read: {error}", where=str(run_dir), exit_code=INTERNAL
+        ) from error
     try:
         write_findings(judgement)
         write_html(judgement)
