@@ -172,7 +172,7 @@ def _run_one(planned: Planned, runs: _Runs) -> Judgement:
     except OSError as error:
         raise CommandError(
             f"the run could not be recorded: {error}",
-            do="see that there is room, and the right to write, where --out leads; `harness heal` looks for remains",
+            do="make room, or name another --out; `harness heal` removes what was left",
             exit_code=INTERNAL,
         ) from error
     try:
