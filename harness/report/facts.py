@@ -17,6 +17,7 @@ import msgspec
 
 from harness.history import events as ev
 from harness.history.store import History
+from harness.report.words import clock
 
 if TYPE_CHECKING:
     from harness.conduct.judge import Judgement
@@ -208,9 +209,10 @@ def _instants(history: History, run: str, t0: int) -> list[Instant]:
     for incident, *moments in rows:
         detail = f"incident {incident}" if len(rows) > 1 else ""
         named = zip(moments, _MOMENTS, strict=True)
-        merged: dict[int, list[str]] = {}
+        # Moments that read the same to the millisecond are one.
+        merged: dict[str, tuple[int, list[str]]] = {}
         for at_ns, (_, name) in named:
             if at_ns is not None:
-                merged.setdefault(int(at_ns), []).append(name)
-        found += [Instant(at - t0, ", ".join(names), detail) for at, names in merged.items()]
+                merged.setdefault(clock(int(at_ns) - t0), (int(at_ns), []))[1].append(name)
+        found += [Instant(at - t0, ", ".join(names), detail) for at, names in merged.values()]
     return sorted(found, key=lambda instant: instant.at_ns)

@@ -18,8 +18,8 @@ from harness.report.words import VERDICT_TONES, Tone, ordered, outcome_words, sp
 if TYPE_CHECKING:
     from harness.conduct.judge import Judgement
 
-# In the order in which people ask; the first words of a check's tile, and the numbers that may fill it.
-_TOLD_WHEN_PASSING = ("duplicates", "delivered", "mttd", "mttr")
+# What a pass is about, in the order in which people ask; the rest is among the findings.
+_TOLD_WHEN_PASSING = ("duplicates", "mttd")
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,6 @@ def _sentence(judgement: Judgement, latest: Latest | None) -> str:
     match judgement.exit_code:
         case ExitCode.PASS:
             parts = [f.summary for name in _TOLD_WHEN_PASSING for f in deciding if f.check == name]
-            parts = parts[:1] + [text for text in parts[1:] if "lost" not in text][:2]
         case ExitCode.FAIL:
             parts = [finding.summary for finding in deciding if finding.verdict is Verdict.FAIL]
         case ExitCode.INCONCLUSIVE:
