@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 import uvicorn
 
+from harness.testbed.proxy.embedded_address import Address, AddressError, bound_socket
 from harness.testbed.proxy.embedded_api import create_app
 from harness.testbed.proxy.embedded_proxies import ProxyCollection
 
@@ -46,8 +46,10 @@ async def serve_embedded(
 
     Raises OSError if the API's address cannot be had.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.create_server((host, port), family=family, backlog=128)
+    try:
+        sock = bound_socket(await Address(host, port).resolved())
+    except AddressError as error:
+        raise OSError(str(error)) from error
     collection = ProxyCollection(seed, dial_timeout_s)
     config = uvicorn.Config(
         create_app(collection),

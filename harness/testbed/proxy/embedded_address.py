@@ -27,13 +27,7 @@ class Address:
         """Read `text`; an empty one means any port on all addresses. Raises AddressError."""
         if not text:
             return cls("", 0)
-        host, colon, port = text.rpartition(":")
-        if not colon or text.endswith("]"):
-            raise AddressError(f"address {text}: missing port in address")
-        if host.startswith("[") and host.endswith("]"):
-            host = host[1:-1]
-        elif ":" in host:
-            raise AddressError(f"address {text}: too many colons in address")
+        host, port = _split(text)
         if not port:
             return cls(host, 0)
         if not (port.isascii() and port.isdigit()):
@@ -53,6 +47,45 @@ class Address:
             raise AddressError(f"lookup {self.host}: no such host") from error
         found.sort(key=lambda entry: entry[0] != socket.AF_INET)
         return Address(str(found[0][4][0]), self.port)
+
+
+def _split(text: str) -> tuple[str, str]:
+    if text.startswith("[") and ":" in text:
+        host, bracket, rest = text[1:].partition("]")
+        if not bracket:
+            raise AddressError(f"address {text}: missing ']' in address")
+        if not rest.startswith(":"):
+            raise AddressError(f"address {text}: missing port in address")
+        if ":" in rest[1:]:
+            raise AddressError(f"address {text}: too many colons in address")
+        return host, rest[1:]
+    host, colon, port = text.rpartition(":")
+    if not colon:
+        raise AddressError(f"address {text}: missing port in address")
+    if ":" in host:
+        raise AddressError(f"address {text}: too many colons in address")
+    return host, port
+
+
+def bound_socket(address: Address) -> socket.socket:
+    """A listening socket; without a host it takes IPv6 and IPv4. Raises OSError.
+
+    The protocol is named: asyncio turns off Nagle's delay only for sockets whose protocol it knows, and the
+    connections that are accepted inherit what the listening socket knows.
+    """
+    both = not address.host and socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if both or ":" in address.host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if both else 1)
+        sock.bind((address.host, address.port))
+        sock.setblocking(False)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 def _is_ip(host: str) -> bool:

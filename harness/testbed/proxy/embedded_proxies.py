@@ -10,11 +10,10 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import socket
 from dataclasses import dataclass
 from typing import Any
 
-from harness.testbed.proxy.embedded_address import Address, AddressError
+from harness.testbed.proxy.embedded_address import Address, AddressError, bound_socket
 from harness.testbed.proxy.embedded_connection import Connection
 from harness.testbed.proxy.embedded_draws import Draws
 from harness.testbed.proxy.embedded_toxics import LiveToxic
@@ -102,7 +101,7 @@ class EmbeddedProxy:
                     self._accept, address.host, address.port, backlog=_BACKLOG
                 )
             else:
-                sock = _on_all_addresses(address.port)
+                sock = bound_socket(address)
                 server = await asyncio.start_server(self._accept, sock=sock, backlog=_BACKLOG)
         except OSError as error:
             raise ListenError(f"listen tcp {address}: bind: {_reason(error)}") from error
@@ -207,14 +206,8 @@ class ProxyCollection:
         return EmbeddedProxy(wanted.name, wanted.listen, wanted.upstream, self._draws, self._dial_timeout_s)
 
 
-def _on_all_addresses(port: int) -> socket.socket:
-    if socket.has_dualstack_ipv6():
-        return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
-    return socket.create_server(("", port))
-
-
 def _reason(error: OSError) -> str:
-    # asyncio and create_server word their errors each in their own way; the number says it plainly.
+    # asyncio and the kernel word their errors each in their own way; the number says it plainly.
     if error.errno == errno.EADDRINUSE:
         return "address already in use"
     return os.strerror(error.errno).lower() if error.errno else str(error)
