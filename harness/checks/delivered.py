@@ -37,8 +37,7 @@ class Params(CheckParams):
 # One row per message with its fate. `run` null asks for all runs at once.
 FATES = """
 select f.run, f.token, f.recipient, f.rkey, f.stream, f.class, f.copy_ns, f.expires_ns, f.state,
-f.unknown_fate,
-       f.attempts, f.dropped, f.accepted_ns,
+       f.unknown_fate, f.attempts, f.dropped, f.accepted_ns,
        case
            when f.copy_ns - f.error_ns > f.expires_ns then 'stale'
            when f.copy_ns + f.error_ns > f.expires_ns then 'perhaps stale'

@@ -56,9 +56,9 @@ with several as (
     where copies > 1 and not baseline and ($run is null or run = $run)
 ), numbered as (
     select c.run, c.token, c.recipient, c.rkey, c.route, c.seq, c.begin_ns, c.end_ns, c.error_ns,
-           row_number() over told as copy, lag(c.seq) over told as before_seq, lag(c.route) over told as
-           before_route, lag(c.begin_ns) over told as before_begin_ns, lag(c.end_ns) over told as
-           before_end_ns, lag(c.error_ns) over told as before_error_ns
+           row_number() over told as copy, lag(c.seq) over told as before_seq,
+           lag(c.route) over told as before_route, lag(c.begin_ns) over told as before_begin_ns,
+           lag(c.end_ns) over told as before_end_ns, lag(c.error_ns) over told as before_error_ns
     from copies c join several using (run, token, rkey)
     window told as (partition by run, token, rkey order by c.end_ns, c.seq)
 )

@@ -64,9 +64,9 @@ def incidents(history: History, run: str, min_overdue: int = MIN_OVERDUE) -> lis
     """In the order in which they began."""
     rows = history.con.execute(
         """
-        select i.incident, w.what, n.lead_routes, i.on_lo, i.on_hi, i.off_lo, i.off_hi, i.impact_ns, i.endless,
-               i.restored_ns, i.any_overdue, i.never_drained, i.drained_ns, i.detected_lo, i.detected_hi,
-               i.switched_lo, i.switched_hi
+        select i.incident, w.what, n.lead_routes, i.on_lo, i.on_hi, i.off_lo, i.off_hi, i.impact_ns,
+               i.endless, i.restored_ns, i.any_overdue, i.never_drained, i.drained_ns,
+               i.detected_lo, i.detected_hi, i.switched_lo, i.switched_hi
         from instants($min_overdue) i join incidents n using (run, incident)
         join (select run, incident, string_agg(type || ' on ' || target, ', ' order by on_lo, fault) as what
               from faults group by run, incident) w using (run, incident)

@@ -88,7 +88,8 @@ def _detection(history: History, run: str, incident: Incident, finished: bool) -
     truths, errors, errors_then, was_on = history.con.execute(
         """
         select count(truth), count(*) filter (error is not null or truth is null),
-               count(*) filter ((error is not null or truth is null) and t_ns >= $on and t_ns <= $off + 5000000000),
+               count(*) filter ((error is not null or truth is null)
+                                and t_ns >= $on and t_ns <= $off + 5000000000),
                coalesce(arg_max(truth, (t_ns, seq)) filter (truth is not null and t_ns <= $on), false)
         from readings
         where run = $run and signal = 'detected' and (route is null or list_contains($routes, route))

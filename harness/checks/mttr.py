@@ -103,7 +103,7 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
 def _recovery(
     incident: Incident, measure: Measure, error_ns: int, finished: bool, watch_end_ns: int
 ) -> Interval | None:
-    """None: not needed. What has no end in the record took for ever, or, if the record was cut, at least so long."""
+    """None: not needed. What has no end took for ever, or, if the record was cut, at least so long."""
     drained = measure is Measure.DRAINED
     needed = incident.any_overdue if drained else incident.impact_ns is not None
     if not needed:

@@ -56,22 +56,22 @@ with mine as (
     select *, i - $rate * t + 1
               + max($rate * t - i) over (partition by run order by i rows unbounded preceding) as level
     from mine
-) select run, count(*) filter (not baseline) as attempts, max(level) as peak, arg_max(begin_ns, level) as
-peak_ns,
-       count(*) as all_attempts
+)
+select run, count(*) filter (not baseline) as attempts, max(level) as peak, arg_max(begin_ns, level) as peak_ns
 from filled group by run
 """
 
 # One row per attempt that came too early after a refusal.
 EARLY = """
 with mine as (
-    select a.run, a.attempt, a.seq, a.begin_ns, a.end_ns, a.refused, a.retry_after_ns, coalesce(d.delay_ns,
-    0) as delay_ns from attempts a left join route_delays d using (run, route) where a.route = $route and
-    ($run is null or a.run = $run)
+    select a.run, a.attempt, a.seq, a.begin_ns, a.end_ns, a.refused, a.retry_after_ns,
+           coalesce(d.delay_ns, 0) as delay_ns
+    from attempts a left join route_delays d using (run, route)
+    where a.route = $route and ($run is null or a.run = $run)
 ), refusals as (
     select run, end_ns + delay_ns + $grace as from_ns,
-           max(end_ns + retry_after_ns) over (partition by run order by end_ns, seq rows unbounded
-           preceding) as until_ns
+           max(end_ns + retry_after_ns) over (partition by run order by end_ns, seq
+                                              rows unbounded preceding) as until_ns
     from mine where refused and retry_after_ns is not null
     qualify row_number() over (partition by run, end_ns order by seq desc) = 1
 )

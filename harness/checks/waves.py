@@ -1,10 +1,10 @@
 """Waves: a backlog is let go in portions, not all at once.
 
 A release is a switch, a fault's end, a resume or an approval. Its backlog B is what the system had
-accepted, scheduled at least 1 s before the release and without a copy then. No window of `every` − max(5 %,
-100 ms + delay spread) may hold the first copies after the release of more than ⌈share·B⌉ of them; the
-margin keeps a router that is exact to its own clock from failing by a hair. Windows are half-open and begin
-at a copy, which finds the fullest one.
+accepted, scheduled at least 1 s before the release and without a copy then. No window of `every` − max(5
+%, 100 ms + delay spread) may hold the first copies after the release of more than ⌈share·B⌉ of them; what
+is still waiting at the next release belongs to that one. The margin keeps a router that is exact to its
+own clock from failing by a hair. Windows are half-open and begin at a copy, which finds the fullest one.
 
 It proves how the backlog reached the providers, whatever the reason for the pace. It cannot tell waves from
 a system that is merely slow. Inconclusive: no release at all, times that were read back, records missing,
@@ -45,22 +45,25 @@ WAVES = """
 with spread as (
     select run, max(delay_ns) as delay_ns from route_delays group by run
 ), backlog as (
-    select r.run, r.number, r.release, r.t_ns, f.token, f.rkey
+    select r.run, r.number, r.release, r.t_ns, r.next_ns, f.token, f.rkey
     from releases r join fates f on f.run = r.run
     where not f.baseline and f.result = 'accepted' and ($class is null or f.class = $class)
       and f.scheduled_ns <= r.t_ns - $lead and (f.copy_ns is null or f.copy_ns >= r.t_ns)
       and ($run is null or r.run = $run)
 ), firsts as (
-    select b.run, b.number, min(c.end_ns) as copy_ns from backlog b join copies c on c.run = b.run and
-    c.token = b.token and c.rkey = b.rkey and c.end_ns >= b.t_ns group by b.run, b.number, b.token, b.rkey
+    select b.run, b.number, min(c.end_ns) as copy_ns
+    from backlog b join copies c on c.run = b.run and c.token = b.token and c.rkey = b.rkey
+    where c.end_ns >= b.t_ns and (b.next_ns is null or c.end_ns < b.next_ns)
+    group by b.run, b.number, b.token, b.rkey
 ), windows as (
-    select w.run, w.number, w.copy_ns, w.until_ns, count(*) as held
-    from (select distinct f.run, f.number, f.copy_ns,
-                 f.copy_ns + $every - greatest(cast(ceil(0.05 * $every) as bigint),
-                                               100000000 + coalesce(s.delay_ns, 0)) as until_ns
-          from firsts f left join spread s using (run)) w
-    join firsts f on f.run = w.run and f.number = w.number and f.copy_ns >= w.copy_ns and f.copy_ns <
-    w.until_ns group by all
+    -- Half-open: up to, not including, copy_ns + length_ns. No length at all leaves no window.
+    select run, number, copy_ns,
+           count(*) over (partition by run, number order by copy_ns
+                          range between current row and (length_ns - 1) following) as held
+    from (select f.*, $every - greatest(cast(ceil(0.05 * $every) as bigint),
+                                        100000000 + coalesce(s.delay_ns, 0)) as length_ns
+          from firsts f left join spread s using (run))
+    where length_ns > 0
 ), fullest as (
     select run, number, max(held) as largest, arg_min(copy_ns, (-held, copy_ns)) as largest_ns
     from windows group by run, number
@@ -100,7 +103,7 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
         nothing="there was no release: no switch, no fault's end, no resume, no approval",
         doubts=doubts,
     )
-    worst = max(rows, key=lambda row: (row[5] - row[7], row[4]), default=None)
+    worst = max(rows, key=lambda row: (max(0, row[5] - row[7]), row[4]), default=None)
     kind = f"{params.class_} messages" if params.class_ else "messages"
     return Finding(
         check="waves",

@@ -20,8 +20,8 @@ with seen as (
     where c.class = 'transactional' and not c.baseline and len(i.routes) > 0
       and c.end_ns >= i.on_lo and (i.next_on_lo is null or c.end_ns < i.next_on_lo)
 ), stretches as (
-    select *, count(*) filter (not other) over (partition by run, incident order by end_ns, seq
-                                                rows unbounded preceding) as stretch
+    select *, sum(case when other then 0 else 1 end) over (partition by run, incident order by end_ns, seq
+                                                           rows unbounded preceding) as stretch
     from seen
 ), lengths as (
     select run, incident, min(end_ns) as switched_ns, max(error_ns) as error_ns, count(*) as length
@@ -77,7 +77,7 @@ left join _noticed k on k.run = i.run and k.incident = i.incident and k.signal =
 left join switches s on s.run = i.run and s.incident = i.incident
 left join failbacks f on f.run = i.run and f.incident = i.incident;
 
--- What lets a backlog go: a switch, a fault's end, an operator's (or the scenario's) word.
+-- What lets a backlog go: a switch, a fault's end, an operator's (or the scenario's) word. next_ns is the next one.
 create table releases as
 with told as (
     select run, 'switch' as release, switched_ns as t_ns from switches
@@ -89,7 +89,9 @@ with told as (
     union all
     select run, 'resume', hi from signal_edges where signal = 'paused' and not rising
 )
-select run, row_number() over (partition by run order by t_ns, release) as number, release, t_ns from told;
+select run, row_number() over (partition by run order by t_ns, release) as number, release, t_ns,
+       lead(t_ns) over (partition by run order by t_ns, release) as next_ns
+from told;
 
 -- One row per fault: what shows that the SUT met it. `in_play` messages were there to be sent while it lasted.
 create table exposures as
