@@ -87,7 +87,9 @@ async def running(config: Config, **changes: Any) -> AsyncIterator[Client]:
     clock, log, stop = Clock(epoch_s=1_800_000_000.0), io.StringIO(), asyncio.Event()
     task = asyncio.create_task(serve(config, clock, stop, Log(clock, log)))
     try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{config.port}", trust_env=False, verify=False) as http:
+        async with httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{config.port}", trust_env=False, verify=False
+        ) as http:
             client = Client(http, log)
 
             async def answers() -> bool:
