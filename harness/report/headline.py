@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from harness.checks.finding import Finding, Verdict
 from harness.conduct.judge import ExitCode
 from harness.report.facts import RunFacts
-from harness.report.words import VERDICT_TONES, Tone, ordered, outcome_words, span_ns
+from harness.report.words import VERDICT_TONES, Tone, number, ordered, outcome_words, seconds, span_ns
 
 if TYPE_CHECKING:
     from harness.conduct.judge import Judgement
@@ -91,12 +91,34 @@ def latest_of(facts: RunFacts) -> Latest | None:
 
 
 def _tile(finding: Finding) -> Tile | None:
+    """None for checks that have no one number, and where the number is not known."""
     tone = VERDICT_TONES[finding.verdict]
     numbers = finding.numbers
     match finding.check:
         case "duplicates" if "duplicated" in numbers:
-            return Tile("arrived twice", f"{numbers['duplicated']:,}", tone, f"of {finding.counted:,}")
+            return Tile("arrived twice", number(numbers["duplicated"]), tone, _of(finding.counted))
         case "delivered" if "lost" in numbers:
-            return Tile("lost", f"{numbers['lost']:,}", tone, f"of {finding.counted:,}")
+            return Tile("lost", number(numbers["lost"]), tone, _of(finding.counted))
+        case "waves" if numbers.get("backlog"):
+            note = f"of {number(numbers['backlog'])} waiting, {number(numbers['allowed'])} allowed"
+            return Tile("largest wave", number(numbers["largest_wave"]), tone, note)
+        case "mttd":
+            return _time_tile("to detect", "mttd_s_max", finding, tone)
+        case "mttr":
+            if finding.counted and numbers.get("with_impact") == 0:
+                return Tile("to recover", "not needed", tone)
+            return _time_tile("to recover", "mttr_s_max", finding, tone)
         case _:
             return None
+
+
+def _time_tile(label: str, name: str, finding: Finding, tone: Tone) -> Tile | None:
+    value, target = finding.numbers.get(name), finding.numbers.get("target_s")
+    if value is None:
+        return None
+    note = f"target {seconds(target)}" if isinstance(target, (int, float)) else ""
+    return Tile(label, seconds(value) if isinstance(value, (int, float)) else value, tone, note)
+
+
+def _of(counted: int) -> str:
+    return f"of {counted:,}"

@@ -104,11 +104,9 @@ def render_html(judgement: Judgement) -> str:
 
 
 def _finding(facts: RunFacts, finding: Finding) -> FindingView:
-    stories = {}
-    if finding.verdict is not Verdict.PASS:
-        for offender in finding.offenders[:STORIES_PER_FINDING]:
-            if offender.token:
-                stories[offender.token] = story_of(facts, offender.token)
+    tokens = [offender.token for offender in finding.offenders if offender.token]
+    told = [] if finding.verdict is Verdict.PASS else tokens[:STORIES_PER_FINDING]
+    stories = {token: story_of(facts, token) for token in told}
     return FindingView(
         finding=finding,
         tone=VERDICT_TONES[finding.verdict],

@@ -157,13 +157,12 @@ def _formula(finding: Finding) -> list[str]:
 def _read(judgement: Judgement) -> tuple[RunFacts, dict[str, Story]]:
     """The run's facts, and the story of the worst message of each finding that is not a pass."""
     with read_facts(judgement) as facts:
-        tokens = {
-            offender.token
+        worst = {
+            next((offender.token for offender in finding.offenders if offender.token), None)
             for finding in judgement.findings
             if finding.verdict is not Verdict.PASS
-            for offender in finding.offenders[:1]
-            if offender.token
         }
+        tokens = {token for token in worst if token}
         return facts, {token: story_of(facts, token) for token in sorted(tokens)}
 
 

@@ -136,7 +136,13 @@ def _said(finding: Finding, tone: Tone) -> Text:
 
 
 def _proof(finding: Finding) -> list[tuple[str, str]]:
-    numbers = [" ".join(measure(name, value)) for name, value in finding.numbers.items()]
+    # What is nought in a check that passed says little in a terminal; the other reports have it all.
+    shown = {
+        name: value
+        for name, value in finding.numbers.items()
+        if finding.verdict is not Verdict.PASS or value not in (0, None)
+    }
+    numbers = [" ".join(measure(name, value)) for name, value in shown.items()]
     lines = [("reason", finding.reason), ("numbers", ", ".join(numbers))]
     lines += [("rule", finding.formula), ("error", finding.error)]
     return [(label, text) for label, text in lines if text]

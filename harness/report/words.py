@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from harness.checks.finding import Finding, Verdict
 from harness.conduct.judge import ExitCode
@@ -137,16 +137,19 @@ def number(value: float | int | str | None) -> str:
 def measure(name: str, value: float | int | str | None) -> tuple[str, str]:
     """A finding's number as (label, value): `mttd_s_max`, 2.1 → ("mttd max", "2.1 s")."""
     words = name.split("_")
-    if "per_s" in name and isinstance(value, (int, float)):
-        return name.replace("_per_s", "").replace("_", " "), f"{number(value)}/s"
-    for unit in ("s", "ms", "ns"):
-        if unit in words[1:] and isinstance(value, (int, float)) and not isinstance(value, bool):
-            rest = [word for word in words if word != unit]
-            scale = {"s": 1.0, "ms": 1e-3, "ns": 1e-9}[unit]
-            return " ".join(rest), seconds(value * scale)
-    if words[-1] == "share" and isinstance(value, (int, float)):
-        return " ".join(words), f"{number(value * 100)} %"
+    if words[-2:] == ["per", "s"]:
+        return " ".join(words[:-2]), f"{number(value)}/s" if _is_number(value) else number(value)
+    if words[-1] == "share":
+        return " ".join(words), f"{number(value * 100)} %" if _is_number(value) else number(value)
+    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("ns", 1e-9)):
+        if unit in words[1:]:
+            label = " ".join(word for word in words if word != unit)
+            return label, seconds(value * scale) if _is_number(value) else number(value)
     return " ".join(words), number(value)
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def ordered(findings: list[Finding]) -> list[Finding]:

@@ -1,4 +1,4 @@
-"""The page in a real browser: self-contained, offline, readable on a phone and at night, safe from its content."""
+"""The page in a real browser: offline, readable on a phone and at night, safe from its own content."""
 
 from __future__ import annotations
 

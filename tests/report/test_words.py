@@ -42,7 +42,7 @@ def test_spans_of_time(value_s: float, said: str) -> None:
         ("rate_per_s", 20.0, ("rate", "20/s")),
         ("held_share", 0.013, ("held share", "1.3 %")),
         ("messages", 12400, ("messages", "12,400")),
-        ("mttr_s", None, ("mttr s", "–")),
+        ("mttr_s", None, ("mttr", "–")),
         ("mttr_s_max", math.inf, ("mttr max", "never")),
         ("route", "primary", ("route", "primary")),
         ("s", 3, ("s", "3")),
