@@ -7,6 +7,7 @@ lists and scalars, and a place for each path.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +25,7 @@ MOST_BYTES = 256 * 1024
 MOST_NODES = 20_000
 DEEPEST = 24
 _PLAIN_TAG = "tag:yaml.org,2002:"
+_MEANT = re.compile(r"(.*); did you mean `([^`]*)`\?", re.DOTALL)
 _TEXT_TAGS = ("str", "timestamp", "value")
 
 
@@ -51,6 +53,8 @@ class Document:
         self, path: Sequence[str | int], message: str, *, at_key: bool = False, **more: Any
     ) -> Problem:
         """A problem at a path; where the path does not exist, at its nearest parent that does."""
+        if match := _MEANT.fullmatch(message):
+            message, more["meant"] = match[1], match[2]
         label = more.pop("label", None) or self.label(path)
         steps = tuple(path)
         while steps and steps not in self.places:
@@ -234,7 +238,9 @@ class _Builder:
             if key.tag == _PLAIN_TAG + "merge":
                 continue
             if not isinstance(key, ScalarNode):
-                self._problem(key, f"a key is a text, and this is {_kind(key)}")
+                line = self.document.text.split("\n")[key.start_mark.line]
+                advice = 'Put a template into quotes: "{{ routes.primary.url }}".' if "{{" in line else ""
+                self._problem(key, f"a key is a text, and this is {_kind(key)}", advice)
             elif key.value in seen:
                 first = seen[key.value].start_mark.line + 1
                 self._problem(

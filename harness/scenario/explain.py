@@ -51,17 +51,19 @@ def explain(document: Document, error: ValidationError, model: Any, prefix: Path
             other[:-1] == loc[:-1] and nearest(other[-1], [loc[-1]]) for other in unknown
         ):
             continue  # it is there, misspelt
-        path = prefix + _data_path(lookup(document.data, prefix), loc)
+        path = prefix + _data_path(lookup(document.data, prefix), model, loc)
         if each["type"] == "too_short" and lookup(document.data, path):
             continue  # there are entries, and what is wrong with them is said
         problems.append(_one(document, path, dict(each), _type_at(model, loc[:-1])))
     return list({(p.path, p.message, p.override): p for p in problems}.values())
 
 
-def _data_path(data: Any, loc: tuple[str | int, ...]) -> Path:
+def _data_path(data: Any, model: Any, loc: tuple[str | int, ...]) -> Path:
     """The part of pydantic's path that is in the file: without the tags of unions."""
     path: list[str | int] = []
     for index, step in enumerate(loc):
+        if step in _tags(_type_at(model, loc[:index])):
+            continue  # `latency` may be the tag of a fault and the name of its attribute
         there = (isinstance(data, dict) and step in data) or (
             isinstance(data, list) and isinstance(step, int) and step < len(data)
         )
@@ -83,7 +85,7 @@ def _one(document: Document, path: Path, error: dict[str, Any], parent: Any) -> 
         )
     if kind == "missing":
         key = error["loc"][-1]
-        return document.problem(path, f"`{key}` is missing", advice=_example(str(key)))
+        return document.problem(path[:-1], f"`{key}` is missing", advice=_example(str(key)))
     if kind == "part":
         where = (*path, ctx["key"]) if ctx["key"] else path
         return document.problem(where, ctx["text"], advice=ctx["advice"])
@@ -100,10 +102,25 @@ def _one(document: Document, path: Path, error: dict[str, Any], parent: Any) -> 
         return document.problem((*path, tag), message, meant=nearest(word, choices), choices=choices)
     if kind == "union_tag_not_found":
         tag = str(ctx["discriminator"]).strip("'")
-        choices = _tags(parent) or ()
+        choices = _tags(_type_at(parent, error["loc"][-1:]))
         return document.problem(path, f"`{tag}` is missing", choices=choices)
+    if kind == "model_type" and (said := _said_of_short_hand(_type_at(parent, error["loc"][-1:]), given)):
+        return document.problem(path, said)
     at_key = "[key]" in error["loc"]
     return document.problem(path, _say(kind, ctx, given, error["msg"]), at_key=at_key)
+
+
+def _said_of_short_hand(model: Any, given: Any) -> str:
+    """What is wrong with `mttd: 5`: the unit, since `mttd: 5s` is short for its one usual parameter."""
+    usual = getattr(model, "TEXT", None)
+    if usual is None or isinstance(given, list | tuple):
+        return ""
+    try:
+        model.model_validate({usual: given})
+    except ValidationError as error:
+        each = error.errors(include_url=False)[0]
+        return _say(each["type"], each.get("ctx", {}), given, each["msg"])
+    return ""
 
 
 def _say(kind: str, ctx: dict[str, Any], given: Any, message: str) -> str:
@@ -205,8 +222,8 @@ def _tag_of(model: Any) -> str | None:
 
 def _tags(union: Any) -> tuple[str, ...]:
     union = _bare(union)
-    if get_origin(union) is tuple:
-        union = _bare(get_args(union)[0])
+    if get_origin(union) not in (Union, types.UnionType):
+        return ()
     return tuple(tag for each in get_args(union) if (tag := _tag_of(_bare(each))) is not None)
 
 

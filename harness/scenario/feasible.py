@@ -55,6 +55,9 @@ def _nothing_to_time(scenario: Scenario, document: Document) -> Iterator[Problem
         if params is not None and not scenario.faults:
             message = f"`{name}` is measured from a fault, and the scenario has none"
             yield document.problem(("expect", name), message, at_key=True, advice="Add one under `faults`.")
+        if params is not None and getattr(params, "target", ...) is None:
+            message = f"`{name}` has no target, so nothing could be decided"
+            yield document.problem(("expect", name), message, at_key=True, advice=f"Write `{name}: 10s`.")
     if mttd is not None and scenario.faults and not on_routes:
         message = (
             "`mttd` is the time until the fault of a route is noticed, and every fault here is on `system`"

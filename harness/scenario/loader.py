@@ -59,7 +59,7 @@ def _empty_values(document: Document) -> list[Problem]:
     """`within:` with nothing behind it is a slip; taken as left out, an expectation would vanish unseen."""
     advice = "Give it a value, or leave the key out."
     return [
-        document.problem(path, "is empty", advice=advice)
+        document.problem(path, "is empty", at_key=True, advice=advice)
         for path in document.places
         if path and path[:3] != SUBMIT_BODY and _is_empty(document, path)
     ]

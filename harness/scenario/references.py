@@ -82,6 +82,7 @@ def _limits(document: Document) -> Iterator[Problem]:
                 numbers[key] = parse_rate(value) if key == "rate" else value
             except ValueError as error:
                 yield document.problem((*path, key), str(error))
+                numbers[key] = 1.0  # so that the rest is judged without it
         try:
             preset.limits.model_validate(numbers)
         except ValidationError as error:
@@ -120,7 +121,7 @@ def _faults(document: Document) -> Iterator[Problem]:
         kind, on = fault.get("fault"), fault.get("on")
         model = KINDS.get(kind) if isinstance(kind, str) else None
         class_ = fault.get("class")
-        if isinstance(class_, str) and class_ not in classes:
+        if isinstance(class_, str) and classes and class_ not in classes:
             yield _unknown(document, ("faults", index, "class"), "class", class_, classes)
         if not isinstance(on, str):
             continue
@@ -211,5 +212,5 @@ def _expectations(document: Document) -> Iterator[Problem]:
         if route not in routes:
             yield _unknown(document, ("expect", "throttle", route), "route", route, routes, at_key=True)
     class_ = lookup(document.data, ("expect", "waves", "class"))
-    if isinstance(class_, str) and class_ not in classes:
+    if isinstance(class_, str) and classes and class_ not in classes:
         yield _unknown(document, ("expect", "waves", "class"), "class", class_, classes)

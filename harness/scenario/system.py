@@ -29,7 +29,7 @@ def _jmespath(expression: str) -> str:
     try:
         jmespath.compile(expression)
     except JMESPathError as error:
-        reason = " ".join(str(error).split())
+        reason = str(error).partition("\n")[0].partition(":")[2].strip(" :") or "it cannot be read"
         raise ValueError(f"is not a JMESPath expression: {reason}") from error
     return expression
 

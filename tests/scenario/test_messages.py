@@ -1,0 +1,121 @@
+"""What people read when a scenario is wrong: each message in full, as a file under snapshots/.
+
+UPDATE_SNAPSHOTS=1 writes them anew; read the difference before committing it.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.scenario.writing import VALID, changed, problems
+
+SNAPSHOTS = Path(__file__).parent / "snapshots"
+
+CASES: dict[str, str | tuple[str, ...]] = {
+    "unknown-key": changed(("summary:", "sumary:")),
+    "unknown-key-in-a-fault": changed(("jitter: 100ms", "jiter: 100ms")),
+    "misspelt-required-key": changed(("latency: 400ms", "latncy: 400ms")),
+    "unknown-fault": changed(("fault: auth-failure", "fault: auth_failure")),
+    "fault-without-kind": changed((", fault: auth-failure", "")),
+    "unknown-fake": changed(("fake: sendgrid", "fake: sendgird")),
+    "unknown-provider": changed(("{provider: m365}", "{provider: m356}")),
+    "unknown-route": changed(("on: primary", "on: primery")),
+    "unknown-check": changed(("duplicates: none", "duplicate: none")),
+    "unknown-route-in-an-expectation": changed(("throttle: {primary:", "throttle: {primry:")),
+    "unknown-class-in-an-expectation": changed(("waves: {class: marketing", "waves: {class: newsletter")),
+    "unknown-limit": changed(("messages_per_minute", "messages_per_min")),
+    "limit-without-unit": changed(("limits: {rate: 50/s", "limits: {rate: 50")),
+    "duration-without-unit": changed(("longest_retry: 2s", "longest_retry: 2")),
+    "duration-with-wrong-unit": changed(("for: 8s", "for: 8 sec")),
+    "rate-without-unit": changed(("rate: 5/s", "rate: 5")),
+    "share-without-unit": changed(("share: 10%", "share: 10")),
+    "expectation-without-unit": changed(("mttd: 5s", "mttd: 5")),
+    "empty-value": changed(("mttd: 5s", "mttd:")),
+    "missing-key": changed(("drain: {deadline: 60s}\n", "")),
+    "within-missing": changed((", within: 1s", "")),
+    "rate-without-end": changed(("rate: 5/s, for: 20s", "rate: 5/s")),
+    "empty-workload": VALID[: VALID.index("workload:")] + "workload: []\n" + VALID[VALID.index("faults:") :],
+    "misspelt-class": changed(("class: transactional", "class: transactinal")),
+    "real-recipient": changed(
+        ("count: 100", "count: 100, recipients: {pool: [ann@customer.example, bob@gmail.com]}")
+    ),
+    "wrong-type": changed(("process: [python, -m, mailrouter]", "process: python -m mailrouter")),
+    "out-of-range": changed(("latency: 400ms", "latency: 2m")),
+    "jitter-above-latency": changed(("jitter: 100ms", "jitter: 500ms")),
+    "fraction-of-a-millisecond": changed(("latency: 400ms", "latency: 400.5ms")),
+    "fault-that-mailpit-cannot-play": changed(
+        ("on: primary, fault: auth-failure", "on: third, fault: ack-loss")
+    ),
+    "unknown-named-answer": changed(
+        ("on: primary, fault: auth-failure", "on: primary, fault: refuse, named: sever-busy")
+    ),
+    "network-fault-on-the-system": changed(("on: primary, fault", "on: system, fault")),
+    "unknown-variable": changed(("routes.primary.url", "routes.primary.ulr")),
+    "template-that-computes": changed(("{{ routes.primary.url }}", "{% for x in y %}{% endfor %}")),
+    "template-without-quotes": changed(('"{{ routes.primary.url }}"', "{{ routes.primary.url }}")),
+    "bad-jmespath": changed(("routes.primary.state ==", "routes.primary.state =")),
+    "duplicate-key": VALID + "summary: again\n",
+    "duplicate-stream": changed(("stream: newsletter", "stream: receipts")),
+    "tab": changed(("  m365:", "\tm365:")),
+    "not-a-mapping": "- a\n- b\n",
+    "empty-file": "# nothing yet\n",
+    "two-documents": VALID + "---\nscenario: other\n",
+    "alias-bomb": "a: &a [x, x, x, x, x, x, x, x]\nb: &b [*a, *a, *a, *a, *a, *a, *a, *a]\n"
+    "c: &c [*b, *b, *b, *b, *b, *b, *b, *b]\nd: &d [*c, *c, *c, *c, *c, *c, *c, *c]\n"
+    "e: &e [*d, *d, *d, *d, *d, *d, *d, *d]\nf: [*e, *e, *e, *e, *e, *e, *e, *e]\n",
+    "alias-to-itself": "a: &a [*a]\n",
+    "too-deep": "a: " + "[" * 60 + "]" * 60 + "\n",
+    "tag": changed(("seed: 7", "seed: !!python/object:os.system 7")),
+    "many-at-once": changed(
+        ("sendgrid,", "sendgird,"), ("on: backup", "on: bakup"), ("seed: 7", "seed: -1"), ("5/s", "5")
+    ),
+    "impossible-drain": changed(("drain: {deadline: 60s}", "drain: {deadline: 3s}")),
+    "impossible-waves": changed(("share: 10%, every: 2s", "share: 1%, every: 2s")),
+    "impossible-throttle": changed(("primary: {rate: 20/s, burst: 20}", "primary: {rate: 1/s, burst: 5}")),
+    "impossible-throttle-of-the-backup": changed(
+        ("backup: {rate: 50/s, burst: 50}", "backup: {rate: 1/s, burst: 5}, third: {rate: 1/s, burst: 5}"),
+        ("mttr: 15s", "mttr: 5s"),
+    ),
+    "impossible-delivery": changed(
+        ("messages_per_minute: 1200", "messages_per_minute: 60"),
+        ("rate: 50/s, burst: 50}}\n  pit", "rate: 1/s, burst: 1}}\n  pit"),
+        ("  third: {provider: pit}\n", ""),
+        ("count: 100,", "count: 4000,"),
+        ("share: 10%, every: 2s", "share: 50%, every: 2s"),
+    ),
+    "impossible-baseline": changed(
+        ("messages_per_minute: 1200", "messages_per_minute: 2"), ("rate: 5/s", "rate: 20/s")
+    ),
+    "impossible-mttd": changed(("mttd: 5s", "mttd: 100ms")),
+    "expectation-without-target": changed(("mttr: 15s", "mttr: {}")),
+    "time-to-recover-from-nothing": VALID[: VALID.index("faults:")] + VALID[VALID.index("drain:") :],
+    "masked-fault": changed(("on: backup, fault: latency", "on: primary, fault: latency")),
+    "set-without-equals": (VALID, "workload.receipts.for"),
+    "set-unknown-stream": (VALID, "workload.recepts.for=5s"),
+    "set-unknown-index": (VALID, "faults.2.at=1s"),
+    "set-unknown-key": (VALID, "workload.receipts.fro=5s"),
+    "set-into-a-text": (VALID, "expect.mttd.target.unit=s"),
+    "set-wrong-unit": (VALID, "workload.receipts.for=5"),
+    "set-not-yaml": (VALID, "system.process=[/bin/false"),
+    "set-to-an-unknown-provider": (VALID, "routes.primary.provider=m356"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_message_reads_as_recorded(name: str) -> None:
+    case = CASES[name]
+    text, *sets = (case,) if isinstance(case, str) else case
+    found = problems(text, *sets)
+    assert found, "nothing was wrong"
+    rendered = "\n\n".join(each.render() for each in found) + "\n"
+    snapshot = SNAPSHOTS / f"{name}.txt"
+    if os.environ.get("UPDATE_SNAPSHOTS"):
+        snapshot.write_text(rendered, encoding="utf-8")
+    assert rendered == snapshot.read_text(encoding="utf-8")
+
+
+def test_every_snapshot_has_its_case() -> None:
+    assert {each.stem for each in SNAPSHOTS.glob("*.txt")} == set(CASES)
