@@ -65,12 +65,18 @@ def _sentence(judgement: Judgement, latest: Latest | None) -> str:
             parts = [finding.summary for finding in deciding if finding.verdict is Verdict.FAIL]
         case ExitCode.INCONCLUSIVE:
             unknown = [finding for finding in deciding if finding.verdict is Verdict.INCONCLUSIVE]
-            return "; ".join(dict.fromkeys(f.reason or f.summary for f in unknown)) or words.meaning
+            return _sentence_of([f.reason or f.summary for f in unknown]) or words.meaning
         case _:
             return words.meaning
     if latest is not None and parts:
         parts.append(f"{latest.stream} {span_ns(latest.late_ns)} late at worst")
-    return "; ".join(part.rstrip(".") for part in parts) or words.meaning
+    return _sentence_of(parts) or words.meaning
+
+
+def _sentence_of(parts: list[str]) -> str:
+    """Each part once, as one sentence that begins as sentences do."""
+    text = "; ".join(dict.fromkeys(part.rstrip(".") for part in parts))
+    return text[:1].upper() + text[1:]
 
 
 def latest_of(facts: RunFacts) -> Latest | None:
@@ -103,21 +109,24 @@ def _tile(finding: Finding) -> Tile | None:
             note = f"of {number(numbers['backlog'])} waiting, {number(numbers['allowed'])} allowed"
             return Tile("largest wave", number(numbers["largest_wave"]), tone, note)
         case "mttd":
-            return _time_tile("to detect", "mttd_s_max", finding, tone)
+            return _time_tile("to detect", "mttd_s", finding, tone)
         case "mttr":
             if finding.counted and numbers.get("with_impact") == 0:
                 return Tile("to recover", "not needed", tone)
-            return _time_tile("to recover", "mttr_s_max", finding, tone)
+            return _time_tile("to recover", "mttr_s", finding, tone)
         case _:
             return None
 
 
 def _time_tile(label: str, name: str, finding: Finding, tone: Tone) -> Tile | None:
-    value, target = finding.numbers.get(name), finding.numbers.get("target_s")
+    # The greatest is an interval's upper end; where there is one incident, its middle is what the check says.
+    one = finding.numbers.get(f"{name}_mean") if finding.numbers.get("incidents") == 1 else None
+    value = one if one is not None else finding.numbers.get(f"{name}_max")
+    target = finding.numbers.get("target_s")
     if value is None:
         return None
     note = f"target {seconds(target)}" if isinstance(target, (int, float)) else ""
-    return Tile(label, seconds(value) if isinstance(value, (int, float)) else value, tone, note)
+    return Tile(label, seconds(value) if isinstance(value, (int, float)) else "never", tone, note)
 
 
 def _of(counted: int) -> str:

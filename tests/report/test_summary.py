@@ -47,7 +47,7 @@ def test_a_failure_leads_and_tells_how_it_came_about(sample_of: dict[str, Sample
 
 def test_inconclusive_says_why(sample_of: dict[str, Sample]) -> None:
     text = printed(sample_of["inconclusive"])
-    assert text.splitlines()[1].startswith(" INCONCLUSIVE   no message was in the system while primary")
+    assert text.splitlines()[1].startswith(" INCONCLUSIVE   No message was in the system while primary")
     assert "Not proven" in text
 
 
