@@ -1,10 +1,10 @@
 """Why a run ends early.
 
-    RunEnded
-    ├── BaselineUnmet     the SUT was not healthy before the first fault
-    ├── SystemExited      the SUT ended unbidden after the baseline
-    ├── InjectionFailed   a fault was not put in place, or did not act
-    └── RemovalFailed     a fault could not be taken away
+RunEnded
+├── BaselineUnmet     the SUT was not healthy before the first fault
+├── SystemExited      the SUT ended unbidden after the baseline
+├── InjectionFailed   a fault was not put in place, or did not act
+└── RemovalFailed     a fault could not be taken away
 """
 
 from __future__ import annotations

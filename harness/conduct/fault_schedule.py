@@ -24,7 +24,6 @@ from harness.history.journal import Journal
 from harness.scenario.timeline import Fault
 from harness.testbed.faults import MASKING, FaultInjector, InjectionError
 from harness.testbed.resources import ResourceLedger, What
-from harness.testbed.system import SystemNotReady
 
 PROVE_WITHIN_S = 5.0
 PROVE_EVERY_S = 0.1
@@ -76,7 +75,9 @@ class FaultSchedule:
             self._journal.append(FaultActed(**self._fields(fault), detail=detail))
         except InjectionError as error:
             self._journal.append(FaultFailed(**self._fields(fault), stage=stage, error=str(error)))
-            raise InjectionFailed(f"fault {fault.id} ({fault.type} on {fault.target}), {stage}: {error}") from error
+            raise InjectionFailed(
+                f"fault {fault.id} ({fault.type} on {fault.target}), {stage}: {error}"
+            ) from error
         if fault.until_ns is not None:
             await self._sleep_until(fault.until_ns)
             await self._remove(fault, injector)
@@ -106,7 +107,7 @@ class FaultSchedule:
         self._journal.append(FaultRemoving(**self._fields(fault)))
         try:
             detail = await injector.remove()
-        except (InjectionError, SystemNotReady) as error:
+        except InjectionError as error:
             self._journal.append(FaultFailed(**self._fields(fault), stage="remove", error=str(error)))
             raise RemovalFailed(f"fault {fault.id} ({fault.type} on {fault.target}): {error}") from error
         self._journal.append(FaultRemoved(**self._fields(fault), detail=detail))

@@ -123,8 +123,7 @@ class Conductor:
         late = [
             m
             for m in messages
-            if m.within_ns is not None
-            and self.pulse.handed_off[m.token] > origin_ns + m.at_ns + m.within_ns
+            if m.within_ns is not None and self.pulse.handed_off[m.token] > origin_ns + m.at_ns + m.within_ns
         ]
         if late:
             worst_ns = max(self.pulse.handed_off[m.token] - origin_ns - m.at_ns for m in late)
@@ -200,5 +199,3 @@ class Conductor:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         self._background.clear()
-
-

@@ -85,9 +85,7 @@ async def run(request: RunRequest, *, observers: Sequence[Observer] = ()) -> Pat
     ending = await _conduct(conductor)
     ending = await _tear_down(conductor, ending)
     with contextlib.suppress(JournalError):
-        journal.append(
-            RunFinished(t_ns=journal.now_ns(), outcome=ending.outcome, detail=ending.detail)
-        )
+        journal.append(RunFinished(t_ns=journal.now_ns(), outcome=ending.outcome, detail=ending.detail))
     journal.close()
     ledger.close()
     if ending.outcome is not Outcome.HEAL_FAILED:
@@ -235,5 +233,3 @@ def _store(run_dir: Path) -> None:
 
 def read_timeline(run_dir: Path) -> Timeline:
     return msgspec.json.decode((run_dir / "timeline.json").read_bytes(), type=Timeline)
-
-

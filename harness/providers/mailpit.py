@@ -16,7 +16,7 @@ import contextlib
 import hashlib
 import re
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -92,8 +92,19 @@ class MailpitLaunch:
 class MailpitProcess:
     """A running Mailpit. `async with MailpitProcess(launch, log_path)` returns when it takes mail."""
 
-    def __init__(self, launch: MailpitLaunch, log_path: Path, ready_within_s: float = 10) -> None:
+    def __init__(
+        self,
+        launch: MailpitLaunch,
+        log_path: Path,
+        ready_within_s: float = 10,
+        *,
+        environ: Mapping[str, str] | None = None,
+        on_process: Callable[[int], None] | None = None,
+    ) -> None:
+        """`environ` is added to the launch's own; `on_process` hears the pid as soon as there is one."""
         self.launch = launch
+        self._environ = dict(environ or {})
+        self._on_process = on_process
         self._log_path = log_path
         self._ready_within_s = ready_within_s
         self._process: asyncio.subprocess.Process | None = None
@@ -107,11 +118,14 @@ class MailpitProcess:
         with self._log_path.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *self.launch.argv(),
-                env=self.launch.env(),
+                env={**self.launch.env(), **self._environ},
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                start_new_session=True,  # Ctrl-C is for the harness, which ends its parts in order
             )
+        if self._on_process is not None:
+            self._on_process(self._process.pid)
         try:
             async with asyncio.timeout(self._ready_within_s):
                 await self._ready()

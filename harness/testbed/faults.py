@@ -7,14 +7,18 @@ that the fault acts, and after the removal that the way is free again. What cann
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+import httpx
 
 from harness.history.events import Receipt, ReceiptResult
 from harness.providers.wire import ProviderFault
 from harness.scenario.timeline import Fault
 from harness.testbed.canary import Canary, Saw, Sighting
-from harness.testbed.system import SystemUnderTest
+from harness.testbed.proxy.errors import ProxyError
+from harness.testbed.system import SystemNotReady, SystemUnderTest
 
 Detail = dict[str, Any]
 CANARY_TIMEOUT_S = 2.0
@@ -216,14 +220,18 @@ class _InProvider(_OnEndpoint):
     async def confirm(self) -> Detail:
         ids = await self.provider.fault_ids()
         if self.fault.id not in ids:
-            raise InjectionError(f"{self.fault.type}: the provider lists the faults {ids}, not {self.fault.id}")
+            raise InjectionError(
+                f"{self.fault.type}: the provider lists the faults {ids}, not {self.fault.id}"
+            )
         return {"provider_faults": ids}
 
     async def remove(self) -> Detail:
         await self.provider.delete_fault(self.fault.id)
         ids = await self.provider.fault_ids()
         if self.fault.id in ids:
-            raise InjectionError(f"{self.fault.type}: the provider still lists {self.fault.id} after its removal")
+            raise InjectionError(
+                f"{self.fault.type}: the provider still lists {self.fault.id} after its removal"
+            )
         return {"provider_faults": ids}
 
 
@@ -288,10 +296,35 @@ _ON_ENDPOINT: dict[str, type[Outage | Blackhole | Latency | Reset | AuthFailure 
 }
 
 
+class _Translated:
+    """An injector whose every failure is an InjectionError, whoever's it was."""
+
+    def __init__(self, injector: FaultInjector) -> None:
+        self._injector = injector
+
+    async def inject(self) -> Detail:
+        return await self._told(self._injector.inject())
+
+    async def confirm(self) -> Detail:
+        return await self._told(self._injector.confirm())
+
+    async def act(self) -> Detail:
+        return await self._told(self._injector.act())
+
+    async def remove(self) -> Detail:
+        return await self._told(self._injector.remove())
+
+    async def _told(self, step: Awaitable[Detail]) -> Detail:
+        try:
+            return await step
+        except (ProxyError, httpx.HTTPError, SystemNotReady) as error:
+            raise InjectionError(f"{type(error).__name__}: {error}") from error
+
+
 def injector_for(fault: Fault, endpoints: dict[str, Endpoint], system: SystemUnderTest) -> FaultInjector:
     if fault.target == "system":
-        return Kill(fault, system)
-    return _ON_ENDPOINT[fault.type](fault, endpoints[fault.target])
+        return _Translated(Kill(fault, system))
+    return _Translated(_ON_ENDPOINT[fault.type](fault, endpoints[fault.target]))
 
 
 MASKING = {"outage", "blackhole", "reset"}

@@ -62,8 +62,8 @@ def parse_query(text: str) -> Query:
     match = _SELECTOR.fullmatch(selector)
     if not match:
         raise ValueError(
-            f"{text!r} is not a metric selector; write `name`, `name{{label=\"value\"}}` "
-            f"or, for a condition, `name{{label=\"value\"}} == 0`"
+            f'{text!r} is not a metric selector; write `name`, `name{{label="value"}}` '
+            f'or, for a condition, `name{{label="value"}} == 0`'
         )
     labels = dict(_LABEL.findall(match[2] or ""))
     if match[2] and _LABEL.sub("", match[2]).strip():

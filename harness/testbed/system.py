@@ -19,6 +19,7 @@ import jmespath
 
 from harness.history.events import HarnessWarning, Submitted, SystemProcess, SystemState
 from harness.history.journal import Journal
+from harness.scenario.templates import render_body
 from harness.scenario.timeline import Message
 from harness.testbed.processes import ChildProcess, ProcessError, log_tail
 from harness.testbed.resources import ResourceLedger
@@ -26,6 +27,7 @@ from harness.testbed.resources import ResourceLedger
 SUBMIT_TIMEOUT_S = 5.0
 READY_TIMEOUT_S = 15.0
 READY_POLL_S = 0.05
+SENDER = "no-reply@shop.example"
 
 
 class SystemNotReady(Exception):
@@ -42,6 +44,7 @@ class SystemPlan:
     port: int
     submit_method: str
     submit_path: str
+    submit_body: dict[str, Any] | None
     ready_path: str | None
     states_path: str | None = None
     states_items: str | None = None
@@ -140,9 +143,7 @@ class SystemUnderTest:
         self, change: str, *, pid: int | None, code: int | None = None, tail: list[str] | None = None
     ) -> None:
         self._journal.append(
-            SystemProcess(
-                t_ns=self._journal.now_ns(), change=change, pid=pid, code=code, log_tail=tail or []
-            )
+            SystemProcess(t_ns=self._journal.now_ns(), change=change, pid=pid, code=code, log_tail=tail or [])
         )
 
     async def kill(self) -> None:
@@ -173,7 +174,7 @@ class SystemUnderTest:
             answer = await self._client.request(
                 self.plan.submit_method,
                 self.plan.submit_path,
-                json=submission_body(message),
+                json=submission_body(message, self.plan.submit_body),
                 headers={"Idempotency-Key": message.token},
             )
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
@@ -212,19 +213,21 @@ class SystemUnderTest:
             self._journal.append(SystemState(t_ns=now_ns, token=token, recipient=recipient, state=state))
 
 
-def submission_body(message: Message) -> dict[str, Any]:
-    """The JSON that a message is submitted as."""
+def submission_body(message: Message, template: dict[str, Any] | None) -> Any:
+    """The JSON that a message is submitted as: the scenario's own form, or all there is."""
+    expires_in_ms = max(0, message.expires_ns - message.at_ns) // 1_000_000 if message.expires_ns else None
     body: dict[str, Any] = {
         "to": message.recipient,
-        "from": "no-reply@shop.example",
+        "from": SENDER,
         "subject": message.subject,
         "text": message.body,
         "class": message.class_,
         "headers": message.headers,
     }
-    if message.expires_ns is not None:
-        body["expires_in_ms"] = max(0, message.expires_ns - message.at_ns) // 1_000_000
-    return body
+    if template is not None:
+        extra = {"token": message.token, "stream": message.stream, "expires_in_ms": expires_in_ms}
+        return render_body(template, {**body, **extra})
+    return body if expires_in_ms is None else {**body, "expires_in_ms": expires_in_ms}
 
 
 def _state_of(item: Any) -> tuple[str, str | None, str]:

@@ -30,6 +30,4 @@ def route_account(engine: str, seed: int, route: str) -> Account:
 
 def canary_account(engine: str, seed: int, provider: str) -> Account:
     """What the harness's own canary logs in with."""
-    return _account(
-        engine, "harness-canary@contoso.example", _secret(seed, "canary", provider), canary=True
-    )
+    return _account(engine, "harness-canary@contoso.example", _secret(seed, "canary", provider), canary=True)

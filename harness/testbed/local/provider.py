@@ -24,6 +24,7 @@ from harness.history.events import (
 )
 from harness.history.journal import Journal
 from harness.providers.wire import FaultStatus, ProviderConfig, ProviderFault, Ready
+from harness.testbed.faults import InjectionError
 from harness.testbed.processes import ChildProcess, ProcessError
 from harness.testbed.resources import ResourceLedger
 
@@ -35,12 +36,14 @@ CANARY_RECEIPT_WAIT_S = 1.0
 Record = Receipt | ConnectionsClosed | ProviderEvent
 
 
-class ProviderFaultRefused(Exception):
+class ProviderFaultRefused(InjectionError):
     """The provider would not take a fault; the message is its own."""
 
 
 class ProviderProcess:
-    def __init__(self, config: ProviderConfig, run_dir: Path, ledger: ResourceLedger, journal: Journal) -> None:
+    def __init__(
+        self, config: ProviderConfig, run_dir: Path, ledger: ResourceLedger, journal: Journal
+    ) -> None:
         self.config = config
         self._run_dir = run_dir
         self._journal = journal
@@ -158,7 +161,9 @@ class ProviderProcess:
             await self._merge(follow=False)
             last = int((await self.client.get("/stats")).json()["last_n"])
         except httpx.TransportError as error:
-            self._warn("receipt-gap", f"the provider no longer answers ({error}): its last receipts are unknown")
+            self._warn(
+                "receipt-gap", f"the provider no longer answers ({error}): its last receipts are unknown"
+            )
             return
         if last != self._merged:
             self._warn("receipt-gap", f"the provider wrote {last} records, {self._merged} were merged")

@@ -129,7 +129,7 @@ class ProxyClient:
                 name=toxic.name,
                 type=toxic.type,
                 stream=toxic.stream,
-                toxicity=toxic.toxicity,
+                toxicity=float(toxic.toxicity),
                 attributes=toxic.attributes,
             )
             for toxic in found.values()
@@ -232,7 +232,7 @@ def _proxy_state(content: dict[str, Any]) -> ProxyState:
                 name=toxic["name"],
                 type=toxic["type"],
                 stream=toxic["stream"],
-                toxicity=toxic["toxicity"],
+                toxicity=float(toxic["toxicity"]),
                 attributes=toxic["attributes"],
             )
             for toxic in content["toxics"]

@@ -237,6 +237,12 @@ def find_toxiproxy(environ: Mapping[str, str]) -> Path | None:
     return Path(found).absolute() if found else None
 
 
+def proxy_program(kind: ProxyKind, environ: Mapping[str, str]) -> tuple[Path, str]:
+    """The program that a proxy of this kind would run, and its SHA-256. Raises ProxyServerError."""
+    path = _program(kind, None, environ)
+    return path, _sha256(path)
+
+
 def _program(kind: ProxyKind, binary: Path | None, environ: Mapping[str, str]) -> Path:
     if kind is ProxyKind.EMBEDDED:
         return Path(sys.executable)

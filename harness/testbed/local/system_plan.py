@@ -1,0 +1,92 @@
+"""What the SUT is started with: the scenario's templates filled in with this run's addresses."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from harness.scenario.models import Scenario
+from harness.scenario.templates import render_env, render_process
+from harness.testbed.address import RouteAddress
+from harness.testbed.base import TestbedError
+from harness.testbed.proxy.ports import candidate_ports
+from harness.testbed.resources import ResourceLedger
+from harness.testbed.signals import Format, Reading
+from harness.testbed.system import SystemPlan, base_environment
+
+
+def plan_system(
+    scenario: Scenario,
+    run_dir: Path,
+    addresses: Mapping[str, RouteAddress],
+    ca_path: Path,
+    ledger: ResourceLedger,
+) -> SystemPlan:
+    """Command, environment, port and paths of the SUT. Raises TestbedError when no port is free."""
+    system = scenario.system
+    port = free_port(f"system {ledger.marker}")
+    state_dir = run_dir / "system"
+    state_dir.mkdir(exist_ok=True)
+    scenario_dir = scenario.path.resolve().parent
+    context = {
+        "routes": {name: address.template_context() for name, address in addresses.items()},
+        "system": {"port": port, "state_dir": str(state_dir)},
+        "ca_file": str(ca_path),
+        "python": sys.executable,
+        "run_dir": str(run_dir),
+        "scenario_dir": str(scenario_dir),
+    }
+    given = {
+        "PORT": str(port),
+        "STATE_DIR": str(state_dir),
+        "CA_FILE": str(ca_path),
+        "SSL_CERT_FILE": str(ca_path),
+        "HARNESS_RUN": run_dir.name,
+    }
+    if system.path is not None:
+        inherited = os.environ.get("PYTHONPATH")
+        own = str((scenario_dir / system.path).resolve())
+        given["PYTHONPATH"] = f"{own}{os.pathsep}{inherited}" if inherited else own
+    return SystemPlan(
+        argv=render_process(scenario, context),
+        env=base_environment({**given, **render_env(scenario, context)}),
+        cwd=scenario_dir,
+        port=port,
+        submit_method=system.submit.method,
+        submit_path=system.submit.path,
+        submit_body=system.submit.body,
+        ready_path=system.ready.http if system.ready else None,
+        states_path=system.states.http if system.states else None,
+        states_items=system.states.items if system.states else None,
+    )
+
+
+def readings_of(scenario: Scenario) -> list[Reading]:
+    return [
+        Reading(
+            signal=name,
+            path=signal.path,
+            format=Format.JSON if signal.http is not None else Format.PROMETHEUS,
+            expression=signal.expression,
+            is_condition=signal.when is not None,
+            every_ns=signal.every,
+            route=scenario.signal_route(name),
+        )
+        for name, signal in scenario.system.signals.items()
+    ]
+
+
+def free_port(name: str) -> int:
+    """A port that nothing listens on, outside the range of outgoing connections."""
+    for port in candidate_ports(name):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise TestbedError("no free port for the system was found on 127.0.0.1")

@@ -1,0 +1,210 @@
+"""The local testbed as a whole: one process per provider, one proxy per endpoint, the system, all on loopback.
+
+Providers and proxies are up, and every proxy leads somewhere, before the SUT starts: no connection ever bypasses a
+proxy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from harness.history.events import HarnessWarning
+from harness.history.journal import Journal
+from harness.providers import presets
+from harness.providers.preset import Preset
+from harness.providers.tls import make_ca
+from harness.providers.wire import BoundListener
+from harness.scenario.models import Scenario
+from harness.scenario.timeline import Fault
+from harness.testbed.address import RouteAddress
+from harness.testbed.base import TestbedError
+from harness.testbed.canary import Canary, Saw
+from harness.testbed.faults import Endpoint, FaultInjector, injector_for
+from harness.testbed.local.credentials import route_account
+from harness.testbed.local.mailpit import MailpitProvider
+from harness.testbed.local.provider import ProviderProcess
+from harness.testbed.local.providers import provider_for, routes_of
+from harness.testbed.local.system_plan import plan_system, readings_of
+from harness.testbed.processes import ProcessError
+from harness.testbed.proxy.endpoint import ProxiedEndpoint
+from harness.testbed.proxy.errors import ProxyError
+from harness.testbed.proxy.server import proxy_program
+from harness.testbed.proxy.state import ProxyKind
+from harness.testbed.resources import MARKER, ResourceLedger, What
+from harness.testbed.signals import SignalReader
+from harness.testbed.system import SystemUnderTest
+
+VERIFY_TIMEOUT_S = 3.0
+
+
+class LocalTestbed:
+    name = "local"
+
+    def __init__(self, scenario: Scenario, run_dir: Path, proxy: str, seed: int) -> None:
+        self.proxy = proxy
+        self._scenario = scenario
+        self._run_dir = run_dir
+        self._seed = seed
+        self._providers: dict[str, ProviderProcess | MailpitProvider] = {}
+        self._proxies: dict[str, ProxiedEndpoint] = {}
+        self._endpoints: dict[str, Endpoint] = {}
+        self._system: SystemUnderTest | None = None
+        self._signals: SignalReader | None = None
+        self._ledger: ResourceLedger | None = None
+
+    @property
+    def system(self) -> SystemUnderTest:
+        assert self._system is not None, "the testbed is not started"
+        return self._system
+
+    @property
+    def signals(self) -> SignalReader:
+        assert self._signals is not None, "the testbed is not started"
+        return self._signals
+
+    def injector(self, fault: Fault) -> FaultInjector:
+        return injector_for(fault, self._endpoints, self.system)
+
+    def binaries(self) -> dict[str, Any]:
+        path, sha256 = proxy_program(ProxyKind(self.proxy), os.environ)
+        return {
+            f"{route}.{self._endpoint_name(route)}": {
+                "proxy": self.proxy,
+                "path": str(path),
+                "sha256": sha256,
+            }
+            for route in self._scenario.routes
+        }
+
+    def _preset(self, route: str) -> Preset:
+        return presets.load(self._scenario.providers[self._scenario.routes[route].provider].fake)
+
+    def _endpoint_name(self, route: str) -> str:
+        return "api" if self._preset(route).engine == "http" else "smtp"
+
+    async def start(self, journal: Journal, ledger: ResourceLedger) -> None:
+        self._ledger = ledger
+        ca_path, cert_path, key_path = make_ca(self._run_dir / "tls")
+        self._providers = {
+            name: provider_for(
+                name,
+                self._scenario,
+                self._run_dir,
+                self._seed,
+                cert_path=cert_path,
+                key_path=key_path,
+                ledger=ledger,
+                journal=journal,
+            )
+            for name in self._scenario.providers
+            if routes_of(self._scenario, name)
+        }
+        try:
+            started = await asyncio.gather(
+                *(provider.start(os.environ) for provider in self._providers.values())
+            )
+            for provider in self._providers.values():
+                await provider.calibrate("start")
+                provider.follow()
+            listeners = {bound.route: bound for ready in started for bound in ready.listeners}
+            addresses = await asyncio.gather(
+                *(self._start_route(bound, journal, ledger, ca_path) for bound in listeners.values())
+            )
+        except (ProcessError, ProxyError, httpx.HTTPError) as error:
+            raise TestbedError(str(error)) from error
+        plan = plan_system(self._scenario, self._run_dir, {a.route: a for a in addresses}, ca_path, ledger)
+        self._system = SystemUnderTest(plan, self._run_dir, ledger, journal)
+        self._signals = SignalReader(readings_of(self._scenario), self._system.base_url, journal)
+
+    async def _start_route(
+        self, bound: BoundListener, journal: Journal, ledger: ResourceLedger, ca_path: Path
+    ) -> RouteAddress:
+        """The route's proxy, in front of the provider's listener for it."""
+        name = f"{bound.route}.{bound.endpoint}"
+        upstream = f"127.0.0.1:{bound.port}"
+
+        def record(pid: int) -> None:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                started_at = psutil.Process(pid).create_time()
+                ledger.made(What.PROCESS, f"proxy {name}", pid=pid, started_at=started_at)
+
+        def warn(warning: str, detail: str) -> None:
+            journal.append(
+                HarnessWarning(t_ns=journal.now_ns(), warning=warning, subject=name, detail=detail)
+            )
+
+        ledger.making(What.PROCESS, f"proxy {name}")
+        proxy = ProxiedEndpoint(
+            name,
+            ProxyKind(self.proxy),
+            upstream=upstream,
+            log_path=self._run_dir / "proxies" / f"{name}.log",
+            environ={**os.environ, MARKER: ledger.marker},
+            seed=self._seed,
+            on_process=record,
+            on_warning=warn,
+        )
+        self._proxies[name] = proxy
+        await proxy.start()
+        preset = self._preset(bound.route)
+        provider = self._providers[self._scenario.routes[bound.route].provider]
+        fake = provider if isinstance(provider, ProviderProcess) else None
+        account = None if fake is None else route_account(preset.engine, self._seed, bound.route)
+        address = RouteAddress(
+            route=bound.route,
+            scheme=preset.scheme,
+            host="127.0.0.1",
+            port=proxy.port,
+            username=account.username if account else "",
+            password=account.secret if account else "",
+        )
+        self._endpoints[bound.route] = Endpoint(
+            route=bound.route,
+            proxy=proxy,
+            canary=Canary(address, fake.config.canary_account if fake else None, ca_path),
+            upstream=upstream,
+            rejecting_upstream=f"127.0.0.1:{bound.rejecting_port}" if bound.rejecting_port else None,
+            provider=fake,
+        )
+        return address
+
+    async def verify_clean(self) -> list[str]:
+        if not self._endpoints:
+            return []
+        sightings = await asyncio.gather(
+            *(endpoint.canary.transport(VERIFY_TIMEOUT_S) for endpoint in self._endpoints.values())
+        )
+        return [
+            f"the canary on route {route} met `{sighting.saw.value}`"
+            for route, sighting in zip(self._endpoints, sightings, strict=True)
+            if sighting.saw is not Saw.OK
+        ]
+
+    async def stop_system(self) -> None:
+        if self._system is not None:
+            await self._system.stop()
+
+    async def finish(self) -> None:
+        for provider in self._providers.values():
+            if provider.is_running:
+                await provider.calibrate("end")
+            await provider.finish()
+
+    async def stop(self) -> None:
+        await asyncio.gather(
+            *(self._stop_proxy(name, proxy) for name, proxy in self._proxies.items()),
+            *(provider.stop() for provider in self._providers.values()),
+            return_exceptions=True,
+        )
+
+    async def _stop_proxy(self, name: str, proxy: ProxiedEndpoint) -> None:
+        await proxy.stop()
+        assert self._ledger is not None
+        self._ledger.gone(What.PROCESS, f"proxy {name}")
