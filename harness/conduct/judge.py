@@ -94,7 +94,7 @@ def judge_run(
     started = history.run_started(run)
     outcome, detail = _ending(history, run)
     # Before the storm there is nothing to judge, and what is there would only mislead.
-    findings = [] if outcome is Outcome.BASELINE_UNMET else evaluate(history, run, expect)
+    findings = evaluate(history, run, expect) if _reached_the_storm(history, run) else []
     return Judgement(
         run=run,
         run_dir=run_dir,
@@ -108,6 +108,12 @@ def judge_run(
         warnings=_warnings(history, run),
         not_proven=_not_proven(findings),
     )
+
+
+def _reached_the_storm(history: History, run: str) -> bool:
+    query = "select count(*) from events where run = ? and kind = 'phase.entered' and phase = 'storm'"
+    row = history.con.execute(query, [run]).fetchone()
+    return row is not None and row[0] > 0
 
 
 def _ending(history: History, run: str) -> tuple[Outcome, str]:

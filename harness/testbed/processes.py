@@ -101,11 +101,16 @@ class ChildProcess:
         try:
             line = await asyncio.wait_for(self._process.stdout.readline(), timeout_s)
         except TimeoutError:
-            line = b""
+            raise ProcessError(
+                f"{self.name} did not get ready within {timeout_s:g} s{self._last_words()}"
+            ) from None
         if not line:
-            tail = "\n  ".join(log_tail(self.log_path)) or "(it wrote nothing)"
-            raise ProcessError(f"{self.name} did not get ready within {timeout_s:g} s:\n  {tail}")
+            raise ProcessError(f"{self.name} ended before it was ready{self._last_words()}")
         return line
+
+    def _last_words(self) -> str:
+        tail = log_tail(self.log_path)
+        return ":\n  " + "\n  ".join(tail) if tail else "; it wrote nothing"
 
     async def wait(self) -> int:
         assert self._process is not None

@@ -91,6 +91,8 @@ class LocalTestbed:
 
     async def start(self, journal: Journal, ledger: ResourceLedger) -> None:
         self._ledger = ledger
+        for folder in ("providers", "bodies", "proxies"):
+            (self._run_dir / folder).mkdir(exist_ok=True)
         ca_path, cert_path, key_path = make_ca(self._run_dir / "tls")
         self._providers = {
             name: provider_for(

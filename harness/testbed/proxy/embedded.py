@@ -31,11 +31,18 @@ class EmbeddedServer:
 
 
 class _ApiServer(uvicorn.Server):
-    """uvicorn as a guest in somebody else's process: signals are not its business."""
+    """uvicorn as a guest in somebody else's process: signals are not its business, and it does not tick."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.told_to_stop = asyncio.Event()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def main_loop(self) -> None:
+        await self.told_to_stop.wait()
 
 
 @contextlib.asynccontextmanager
@@ -58,6 +65,8 @@ async def serve_embedded(
         lifespan="off",
         log_config=None,
         access_log=False,
+        date_header=False,
+        server_header=False,
         timeout_keep_alive=60,
         timeout_graceful_shutdown=1,
     )
@@ -67,5 +76,5 @@ async def serve_embedded(
         yield EmbeddedServer(host, sock.getsockname()[1], collection)
     finally:
         collection.stop_all()
-        server.should_exit = True
+        server.told_to_stop.set()
         await serving

@@ -108,7 +108,7 @@ def _fits(item: Any, wanted: GoType) -> bool:
 
 
 def _float32(number: float) -> float:
-    kept: float = struct.unpack("f", struct.pack("f", number))[0]
+    kept: float = struct.unpack("<f", struct.pack("<f", number))[0]
     return kept
 
 
