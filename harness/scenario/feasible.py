@@ -199,7 +199,8 @@ def _baseline(scenario: Scenario, document: Document) -> Iterator[Problem]:
 
 def _holds(scenario: Scenario, document: Document) -> Iterator[Problem]:
     params = _expected(scenario, "delivered")
-    if params is not None and "held_at_most" in params.model_fields_set and scenario.system.states is None:
+    usual = type(params).model_fields["held_at_most"].default if params is not None else None
+    if params is not None and params.held_at_most != usual and scenario.system.states is None:
         yield document.problem(
             ("expect", "delivered"),
             "`held_at_most` counts messages that the system holds back, and nothing tells which these are",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from harness.checks.units import NS_PER_MS, Duration, format_duration
@@ -96,7 +96,11 @@ def _no_nul(text: str) -> str:
 Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=60)]
 """A name given in the file: letters, digits, - and _."""
 
-Address = Annotated[str, AfterValidator(_reserved), Field(pattern=r"^[^\s@]+@[^\s@]+$")]
+Address = Annotated[
+    str,
+    AfterValidator(_reserved),
+    WithJsonSchema({"type": "string", "pattern": r"^[^\s@]+@[^\s@]+$"}),
+]
 """A mail address in a domain that is set aside for tests."""
 
 Time = Annotated[Duration, AfterValidator(_bounded)]
@@ -111,4 +115,9 @@ WholeMs = Annotated[Duration, AfterValidator(_whole_ms), AfterValidator(_bounded
 Count = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
 Line = Annotated[str, AfterValidator(_no_line_breaks), Field(min_length=1, max_length=500)]
 Text = Annotated[str, AfterValidator(_no_nul)]
-EnvText = Annotated[str, BeforeValidator(_as_text), AfterValidator(_no_nul)]
+EnvText = Annotated[
+    str,
+    BeforeValidator(_as_text),
+    AfterValidator(_no_nul),
+    WithJsonSchema({"type": ["string", "number", "boolean"]}),
+]

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema, field_serializer
 
-from harness.checks.units import RATE_PATTERN, parse_rate
+from harness.checks.units import RATE_PATTERN, format_rate, parse_rate
 from harness.providers import presets
 from harness.providers.preset import Preset
 from harness.scenario.part import Name, Part
@@ -54,6 +54,10 @@ class Provider(Part):
     """Which provider it looks and fails like."""
     limits: dict[str, Limit] = Field(default_factory=dict)
     """Where it differs from the provider's own limits."""
+
+    @field_serializer("limits", when_used="json")
+    def _as_written(self, limits: dict[str, int | float]) -> dict[str, int | float | str]:
+        return {key: format_rate(value) if key == "rate" else value for key, value in limits.items()}
 
 
 class Route(Part):

@@ -71,6 +71,7 @@ class Ready(Part):
     """When the system is up: this answers 2xx."""
 
     http: HttpPath
+    """A path on the system's port, such as `/status`."""
 
 
 class Signal(Part):
@@ -122,6 +123,7 @@ class States(Part):
     """Where the system tells the state of its messages."""
 
     http: HttpPath
+    """A path that answers JSON."""
     items: Jmespath
     """JMESPath to a list of {token or recipient, state}."""
 
