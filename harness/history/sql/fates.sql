@@ -1,13 +1,19 @@
 -- What became of each message, and when it was overdue.
 
--- The last thing the SUT said of a message, and since when it has been saying so.
+-- What the SUT said of each message; where it named no recipient it meant all of that token's.
+create view _said as
+select e.run, e.seq, e.t_ns, m.token, m.rkey, e.state
+from events e join messages m
+  on m.run = e.run and m.token = e.token and (e.recipient is null or lower(e.recipient) = m.rkey)
+where e.kind = 'system.state';
+
+-- The last thing it said of a message, and since when it has been saying so.
 create table states as
 with said as (
-    select run, token, lower(recipient) as rkey, state, t_ns,
-           last_value(state) over told as final_state,
+    select run, token, rkey, state, t_ns, last_value(state) over told as final_state,
            max(t_ns) over told as final_ns
-    from events where kind = 'system.state'
-    window told as (partition by run, token, lower(recipient) order by t_ns, seq
+    from _said
+    window told as (partition by run, token, rkey order by t_ns, seq
                     rows between unbounded preceding and unbounded following)
 ), changed as (
     select *, max(case when state <> final_state then t_ns end) over (partition by run, token, rkey) as other_ns
@@ -23,9 +29,9 @@ create view kills as select run, t_ns from process_changes where change in ('kil
 -- Messages whose fate the SUT cannot know: only these may it hold back.
 create table unknown_fates as
 with last_words as (
-    select k.run, k.t_ns, e.token, lower(e.recipient) as rkey, arg_max(e.state, e.seq) as state
-    from kills k join events e on e.run = k.run and e.kind = 'system.state' and e.t_ns <= k.t_ns
-    group by all
+    select k.run, k.t_ns, s.token, s.rkey, arg_max(s.state, (s.t_ns, s.seq)) as state
+    from kills k join _said s on s.run = k.run and s.t_ns <= k.t_ns
+    group by k.run, k.t_ns, s.token, s.rkey
 )
 select run, token, rkey, min(why) as why from (
     select run, token, rkey, 'acknowledgement lost' as why from lost_acks
@@ -49,8 +55,10 @@ with arrived as (
     select run, token, rkey, bool_or(event = 'bounced') as bounced, bool_or(event = 'dropped') as dropped
     from _undone group by run, token, rkey
 ), bounced as (
-    select distinct run, token, lower(recipient) as rkey
-    from events where kind = 'provider.event' and event = 'bounced'
+    select distinct m.run, m.token, m.rkey
+    from events e join messages m
+      on m.run = e.run and m.token = e.token and (e.recipient is null or lower(e.recipient) = m.rkey)
+    where e.kind = 'provider.event' and e.event = 'bounced'
 ), tried as (
     select run, token, rkey, count(*) as attempts from receipts where known and canary is null
     group by run, token, rkey
@@ -65,9 +73,9 @@ from messages m
 left join arrived a using (run, token, rkey)
 left join tried t using (run, token, rkey)
 left join undone u using (run, token, rkey)
-left join bounced b on b.run = m.run and b.token = m.token and (b.rkey is null or b.rkey = m.rkey)
-left join states s on s.run = m.run and s.token = m.token and (s.rkey is null or s.rkey = m.rkey)
-left join unknown_fates f on f.run = m.run and f.token = m.token and f.rkey = m.rkey;
+left join bounced b using (run, token, rkey)
+left join states s using (run, token, rkey)
+left join unknown_fates f using (run, token, rkey);
 
 -- Transactional messages past their time, [from_ns, until_ns); until_ns is null where nothing ever ended it.
 create table overdue as

@@ -1,0 +1,274 @@
+"""Nothing that was submitted gets lost; what counts as accounted for, and when loss is certain."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from harness.checks.finding import Finding, Verdict
+from tests.checks.histories import Run, check
+
+
+def judged(run: Run, params: Any = "all") -> Finding:
+    return check(run, "delivered", params)
+
+
+def test_all_arrived_is_a_pass() -> None:
+    run = Run()
+    run.traffic(0, 10, 0.5)
+    finding = judged(run)
+    assert finding.verdict is Verdict.PASS
+    assert finding.summary == "0 of 20 messages were lost"
+    assert finding.counted == 20
+
+
+def test_accepted_and_never_taken_by_a_provider_is_lost() -> None:
+    run = Run()
+    run.traffic(0, 10, 0.5)
+    gone = run.message(5)
+    finding = judged(run)
+    assert finding.verdict is Verdict.FAIL
+    assert finding.numbers["lost"] == 1
+    assert (finding.offenders[0].token, finding.offenders[0].cause) == (gone.token, "never attempted")
+
+
+def test_refused_to_the_end_is_undelivered_not_lost() -> None:
+    run = Run()
+    message = run.message(5, result="refused")
+    run.offer_again(message, 6, 2, "refused")
+    finding = judged(run)
+    assert finding.verdict is Verdict.FAIL
+    assert (finding.numbers["undelivered"], finding.numbers["lost"]) == (1, 0)
+
+
+def test_refused_first_and_accepted_later_is_accepted() -> None:
+    run = Run()
+    message = run.message(5, result="refused")
+    run.offer_again(message, 6, 2, "accepted")
+    run.copy(message, 6.1)
+    assert judged(run).verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize("result", ["indeterminate", None])
+def test_without_a_clear_answer_and_without_a_copy_nothing_is_certain(result: str | None) -> None:
+    run = Run()
+    run.traffic(0, 10, 0.5)
+    run.message(5, result=result)
+    finding = judged(run)
+    assert finding.verdict is Verdict.INCONCLUSIVE
+    assert "1 message got no clear answer" in finding.reason
+
+
+def test_without_a_clear_answer_but_with_a_copy_it_arrived() -> None:
+    run = Run()
+    run.copy(run.message(5, result="indeterminate"), 6)
+    assert judged(run).verdict is Verdict.PASS
+
+
+def test_a_lost_acknowledgement_is_a_copy_all_the_same() -> None:
+    run = Run()
+    run.receipt(run.message(5), 5.1, "primary", "ack-lost")
+    assert judged(run).numbers["arrived"] == 1
+
+
+class TestAccountedFor:
+    def test_bounced(self) -> None:
+        run = Run()
+        message = run.message(5)
+        run.copy(message, 5.1)
+        run.provider_says("bounced", message, 6)
+        finding = judged(run)
+        assert finding.verdict is Verdict.PASS
+        assert finding.numbers["bounced"] == 1
+
+    def test_suppressed(self) -> None:
+        run = Run()
+        run.says(run.message(5), "suppressed", 6)
+        assert judged(run).verdict is Verdict.PASS
+
+    def test_taken_and_dropped_by_the_provider_is_lost(self) -> None:
+        run = Run()
+        message = run.message(5)
+        run.copy(message, 5.1)
+        run.provider_says("dropped", message, 6)
+        finding = judged(run)
+        assert finding.verdict is Verdict.FAIL
+        assert finding.offenders[0].cause == "dropped by the provider"
+
+    def test_expired(self) -> None:
+        run = Run()
+        run.says(run.message(5, expires=10), "expired", 10.5)
+        run.message(6, expires=10)  # the system says nothing of this one
+        finding = judged(run)
+        assert finding.verdict is Verdict.PASS
+        assert finding.numbers["expired"] == 2
+
+    def test_said_to_be_sent_but_gone_is_no_expiry(self) -> None:
+        run = Run()
+        run.says(run.message(5, expires=10), "sent", 6)
+        assert judged(run).verdict is Verdict.FAIL
+
+    def test_expired_without_an_expiry_is_lost(self) -> None:
+        run = Run()
+        run.says(run.message(5), "expired", 6)
+        assert judged(run).numbers["lost"] == 1
+
+
+class TestStale:
+    def test_a_copy_after_the_expiry(self) -> None:
+        run = Run()
+        run.copy(run.message(5, expires=10), 10.001)
+        finding = judged(run)
+        assert finding.verdict is Verdict.FAIL
+        assert finding.numbers["stale"] == 1
+
+    def test_a_copy_exactly_at_the_expiry_is_in_time(self) -> None:
+        run = Run()
+        run.copy(run.message(5, expires=10), 10)
+        assert judged(run).verdict is Verdict.PASS
+
+    def test_within_the_clock_error_it_cannot_be_told(self) -> None:
+        run = Run(clock_error=0.01)
+        run.copy(run.message(5, expires=10), 10.005)
+        finding = judged(run)
+        assert finding.verdict is Verdict.INCONCLUSIVE
+        assert "too close to the expiry" in finding.reason
+
+
+class TestHolds:
+    def held(self, **more: Any) -> Run:
+        run = Run(**more)
+        run.traffic(0, 49.5, 0.5)
+        return run
+
+    def test_a_hold_of_unknown_fate_is_valid(self) -> None:
+        run = self.held()
+        message = run.message(50)
+        run.receipt(message, 50.1, "primary", "aborted")
+        run.says(message, "held", 51)
+        finding = judged(run)
+        assert finding.verdict is Verdict.PASS
+        assert finding.numbers["held"] == 1
+
+    def test_a_hold_of_known_fate_is_a_loss(self) -> None:
+        run = self.held()
+        message = run.message(50)
+        run.receipt(message, 50.1, "primary", "deferred")
+        run.says(message, "held", 51)
+        finding = judged(run)
+        assert finding.verdict is Verdict.FAIL
+        assert finding.offenders[0].cause == "held though its fate is known"
+
+    def test_in_flight_at_a_kill_by_its_receipt(self) -> None:
+        run = self.held()
+        message = run.message(50)
+        run.receipt(message, 50.2, "primary", "deferred", took=0.2)
+        run.kill(50.1, 51)
+        run.says(message, "held", 52)
+        assert judged(run).numbers["held"] == 1
+
+    def test_in_flight_at_a_kill_by_its_state(self) -> None:
+        run = self.held()
+        message = run.message(50)
+        run.says(message, "sending", 50.05)
+        run.kill(50.1, 51)
+        run.says(message, "held", 52)
+        assert judged(run).numbers["held"] == 1
+
+    def test_exactly_the_allowed_share_is_a_pass_and_one_more_a_fail(self) -> None:
+        for count, verdict in ((1, Verdict.PASS), (2, Verdict.FAIL)):
+            run = self.held()
+            for number in range(count):
+                message = run.message(50 + number)
+                run.receipt(message, 50.1 + number, "primary", "aborted")
+                run.says(message, "held", 52)
+            assert judged(run).verdict is verdict
+
+    def test_a_hold_that_was_let_go_is_none(self) -> None:
+        run = self.held()
+        message = run.message(50)
+        run.receipt(message, 50.1, "primary", "aborted")
+        run.says(message, "held", 51)
+        run.says(message, "sending", 52)
+        assert judged(run).numbers["lost"] == 1
+
+
+class TestQuiescence:
+    def missing(self, run: Run) -> Finding:
+        run.traffic(0, 10, 0.5)
+        run.message(5)
+        return judged(run)
+
+    def test_quiet_for_exactly_twice_the_longest_retry_is_enough(self) -> None:
+        run = Run(ends=13.6)  # the last receipt is at 9.6
+        assert self.missing(run).verdict is Verdict.FAIL
+
+    def test_a_little_less_is_not(self) -> None:
+        finding = self.missing(Run(ends=13.599))
+        assert finding.verdict is Verdict.INCONCLUSIVE
+        assert "1 message is missing" in finding.reason
+        assert finding.numbers["lost"] == 0
+
+    def test_a_queue_that_still_holds_something_is_not_quiet(self) -> None:
+        run = Run()
+        run.reads("queue_depth", 3, 50, None)
+        assert "queue still held 3" in self.missing(run).reason
+
+    def test_an_empty_queue_is(self) -> None:
+        run = Run()
+        run.reads("queue_depth", 3, 50, None)
+        run.reads("queue_depth", 0, 60, None)
+        assert self.missing(run).verdict is Verdict.FAIL
+
+    def test_canaries_do_not_disturb_the_quiet(self) -> None:
+        run = Run()
+        run.receipt(None, 99, "primary", recipient="probe@canary.example")
+        run.receipt(None, 99, "primary", canary="harness", token="canary0001")
+        assert self.missing(run).verdict is Verdict.FAIL
+
+    def test_a_refused_attempt_does(self) -> None:
+        run = Run()
+        run.receipt(run.message(50), 99, "primary", "refused")
+        assert self.missing(run).verdict is Verdict.INCONCLUSIVE
+
+    def test_it_needs_to_be_told_the_longest_retry(self) -> None:
+        assert "longest retry interval is not known" in self.missing(Run(longest_retry=None)).reason
+
+    def test_it_is_not_needed_where_nothing_is_missing(self) -> None:
+        run = Run(ends=10)
+        run.traffic(0, 10, 0.5)
+        assert judged(run).verdict is Verdict.PASS
+
+    def test_a_missing_record_makes_loss_uncertain(self) -> None:
+        run = Run()
+        run.loses_record()
+        assert "records of m365 are missing" in self.missing(run).reason
+
+
+class TestShare:
+    def run(self, lost: int) -> Run:
+        run = Run()
+        for number in range(100):
+            message = run.message(number / 10)
+            if number >= lost:
+                run.copy(message, message.at + 0.1)
+        return run
+
+    def test_exactly_at_least_is_a_pass(self) -> None:
+        assert judged(self.run(1), {"at_least": "99%"}).verdict is Verdict.PASS
+
+    def test_one_under_is_a_fail(self) -> None:
+        assert judged(self.run(2), {"at_least": "99%"}).verdict is Verdict.FAIL
+
+
+def test_nothing_submitted_is_inconclusive() -> None:
+    finding = judged(Run())
+    assert (finding.verdict, finding.reason) == (Verdict.INCONCLUSIVE, "no message was submitted")
+
+
+def test_a_fault_that_was_never_met_is_inconclusive() -> None:
+    run = Run()
+    run.traffic(0, 5, 0.5)
+    run.fault(10, 20)
+    assert judged(run).verdict is Verdict.INCONCLUSIVE
