@@ -86,6 +86,7 @@ class RunFacts:
     faults: list[FaultWindow] = field(default_factory=list)
     instants: list[Instant] = field(default_factory=list)
     clocks: list[Clock] = field(default_factory=list)
+    min_overdue: int = MIN_OVERDUE  # as the recovery of this run was judged by
 
     @property
     def duration_ns(self) -> int:
@@ -100,10 +101,17 @@ class RunFacts:
 def read_facts(judgement: Judgement) -> Iterator[RunFacts]:
     """The facts of a judged run; its history stays open inside the `with`. Raises HistoryError."""
     with History.open(judgement.run_dir) as history:
-        yield facts_of(history, judgement.run)
+        yield facts_of(history, judgement.run, _min_overdue(judgement))
 
 
-def facts_of(history: History, run: str) -> RunFacts:
+def _min_overdue(judgement: Judgement) -> int:
+    for finding in judgement.findings:
+        if finding.check == "mttr" and isinstance(finding.params.get("min_overdue"), int):
+            return int(finding.params["min_overdue"])
+    return MIN_OVERDUE
+
+
+def facts_of(history: History, run: str, min_overdue: int = MIN_OVERDUE) -> RunFacts:
     rows = history.con.execute("select count(*), max(t_ns) from events where run = ?", [run]).fetchone()
     events, last = (int(rows[0]), int(rows[1] or 0)) if rows else (0, 0)
     started = history.run_started(run)
@@ -126,7 +134,8 @@ def facts_of(history: History, run: str) -> RunFacts:
         events=events,
         phases=[PhaseSpan(phase.name, phase.from_ns - t0, phase.to_ns - t0) for phase in phases],
         faults=_faults(history, run, t0),
-        instants=_instants(history, run, t0),
+        instants=_instants(history, run, t0, min_overdue),
+        min_overdue=min_overdue,
         clocks=_clocks(history, run),
     )
 
@@ -200,10 +209,10 @@ _MOMENTS = (
 )
 
 
-def _instants(history: History, run: str, t0: int) -> list[Instant]:
+def _instants(history: History, run: str, t0: int, min_overdue: int) -> list[Instant]:
     columns = ", ".join(column for column, _ in _MOMENTS)
     rows = history.con.execute(
-        f"select incident, {columns} from instants(?) where run = ? order by number", [MIN_OVERDUE, run]
+        f"select incident, {columns} from instants(?) where run = ? order by number", [min_overdue, run]
     ).fetchall()
     found = []
     for incident, *moments in rows:

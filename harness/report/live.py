@@ -71,7 +71,9 @@ async def _print_lines(journal: Journal, state: LiveState, console: Console, aft
                 say(event.t_ns, line)
 
     def say(t_ns: int, line: str) -> None:
-        stamp = f"[{state.since_t0(t_ns) / 1e9:7.1f} s]"
+        # How long setting up takes is nobody's plan, so it has no place before the baseline yet.
+        setup = state.phase is ev.Phase.SETUP
+        stamp = "[  setup  ]" if setup else f"[{state.since_t0(t_ns) / 1e9:7.1f} s]"
         console.print(f"{stamp} {printable(line)}", markup=False, highlight=False, soft_wrap=True)
 
     following = asyncio.create_task(follow())

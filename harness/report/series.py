@@ -10,7 +10,7 @@ from __future__ import annotations
 from harness.checks.finding import Finding
 from harness.report.axis import Axis
 from harness.report.charts import Chart, Series, levels, stacked
-from harness.report.facts import MIN_OVERDUE, RunFacts
+from harness.report.facts import RunFacts
 from harness.report.words import NS_PER_S, clock, seconds
 
 MAX_ROUTES = 5
@@ -73,7 +73,8 @@ def _overdue(facts: RunFacts, axis: Axis) -> Chart:
     series = [Series("overdue", "cbad", values)]
     chart = levels("overdue", "Overdue", "transactional messages past their time", "", axis, series)
     impacts = facts.history.con.execute(
-        "select from_ns, until_ns from impacts(?) where run = ? order by from_ns", [MIN_OVERDUE, facts.run]
+        "select from_ns, until_ns from impacts(?) where run = ? order by from_ns",
+        [facts.min_overdue, facts.run],
     ).fetchall()
     for from_ns, until_ns in impacts:
         begin = int(from_ns) - facts.t0_ns
@@ -99,19 +100,15 @@ def _waiting(facts: RunFacts, axis: Axis) -> Chart:
     return levels("waiting", "Backlog", "taken by the system, not yet by a provider", "", axis, series)
 
 
-# First copies after the release that had the most waiting, as the check of waves counts them.
-_LARGEST_RELEASE = """
-with backlog as (
-    select r.number, r.t_ns, f.token, f.rkey
-    from releases r join fates f on f.run = r.run
-    where r.run = $run and not f.baseline and f.result = 'accepted' and ($class is null or f.class = $class)
-      and f.scheduled_ns <= r.t_ns - 1_000_000_000 and (f.copy_ns is null or f.copy_ns >= r.t_ns)
-), largest as (
-    select number from backlog group by number order by count(*) desc, number limit 1
-)
-select min(c.end_ns) from backlog b join largest using (number)
-join copies c on c.run = $run and c.token = b.token and c.rkey = b.rkey and c.end_ns >= b.t_ns
-group by b.token, b.rkey
+# First copies of what was waiting at a release, until the next release, as the check of waves counts them.
+_RELEASED = """
+select min(c.end_ns)
+from releases r join fates f on f.run = r.run
+join copies c on c.run = f.run and c.token = f.token and c.rkey = f.rkey
+    and c.end_ns >= r.t_ns and (r.next_ns is null or c.end_ns < r.next_ns)
+where r.run = $run and not f.baseline and f.result = 'accepted' and ($class is null or f.class = $class)
+  and f.scheduled_ns <= r.t_ns - 1_000_000_000 and (f.copy_ns is null or f.copy_ns >= r.t_ns)
+group by f.token, f.rkey
 """
 
 
@@ -123,7 +120,7 @@ def _waves(facts: RunFacts, axis: Axis, findings: list[Finding]) -> Chart | None
     if finding is None or not isinstance(window_s, (int, float)) or not isinstance(allowed, int):
         return None
     of_class = finding.params.get("class")
-    rows = facts.history.con.execute(_LARGEST_RELEASE, {"run": facts.run, "class": of_class}).fetchall()
+    rows = facts.history.con.execute(_RELEASED, {"run": facts.run, "class": of_class}).fetchall()
     window_ns = round(window_s * NS_PER_S)
     heights = _heights(facts, axis, [("", int(at), int(at) + window_ns) for (at,) in rows])
     name = str(of_class or "all classes")

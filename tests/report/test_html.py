@@ -101,6 +101,13 @@ def test_dark_is_dark_and_light_is_light(browser: Browser, pages: dict[str, Path
     assert shades["light"] > 700 and shades["dark"] < 100
 
 
+def test_it_prints_dark_on_white_whatever_the_scheme(browser: Browser, pages: dict[str, Path]) -> None:
+    with Opened(browser, pages["failing"], 760, "dark") as opened:
+        opened.page.emulate_media(media="print", color_scheme="dark")
+        assert [each for each in opened.page.evaluate(CONTRASTS) if each[0] < 4.5] == []
+        assert opened.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+
+
 def test_hostile_names_are_text(browser: Browser, pages: dict[str, Path]) -> None:
     with Opened(browser, pages["hostile"], 1280, "light") as opened:
         assert opened.page.locator("img").count() == 0

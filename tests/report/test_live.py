@@ -139,7 +139,8 @@ def test_plain_characters_where_the_terminal_knows_no_others() -> None:
 async def test_lines_where_there_is_no_terminal(tmp_path: Path) -> None:
     text = await followed(tmp_path, Console(file=StringIO(), width=80, color_system=None))
     lines = text.splitlines()
-    assert lines[0].endswith("m365-auth-outage, seed 7, on local with toxiproxy proxies")
+    assert lines[0] == "[  setup  ] m365-auth-outage, seed 7, on local with toxiproxy proxies"
+    assert "[  -10.0 s] phase baseline, 10.0 s" in lines
     assert "[   10.0 s] fault f1: putting auth-failure on primary" in lines
     assert "[   10.1 s] fault f1: auth-failure on primary acts, the canary met it" in lines
     assert "[   12.1 s] detected: primary" in lines
