@@ -103,7 +103,7 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
         nothing="there was no release: no switch, no fault's end, no resume, no approval",
         doubts=doubts,
     )
-    worst = max(rows, key=lambda row: (max(0, row[5] - row[7]), row[4]), default=None)
+    worst = max(rows, key=lambda row: (max(0, row[5] - row[7]), row[5], row[4]), default=None)
     kind = f"{params.class_} messages" if params.class_ else "messages"
     return Finding(
         check="waves",

@@ -118,11 +118,11 @@ def _reached_the_storm(history: History, run: str) -> bool:
 
 def _ending(history: History, run: str) -> tuple[Outcome, str]:
     row = history.con.execute(
-        "select outcome, detail from events where run = ? and kind = 'run.finished'", [run]
+        "select outcome, detail->>'$' from events where run = ? and kind = 'run.finished'", [run]
     ).fetchone()
     if row is None:
         return Outcome.HARNESS_FAILED, CUT_OFF
-    return Outcome(row[0]), "" if row[1] is None else str(row[1]).strip('"')
+    return Outcome(row[0]), "" if row[1] is None else str(row[1])
 
 
 def exit_code(outcome: Outcome, findings: list[Finding]) -> ExitCode:
@@ -141,7 +141,7 @@ def exit_code(outcome: Outcome, findings: list[Finding]) -> ExitCode:
 
 def _warnings(history: History, run: str) -> list[str]:
     rows = history.con.execute(
-        "select warning, subject, detail from events where run = ? and kind = 'harness.warning' order by seq",
+        "select warning, subject, detail->>'$' from events where run = ? and kind = 'harness.warning' order by seq",
         [run],
     ).fetchall()
     return [f"{warning} ({subject}): {detail}" for warning, subject, detail in rows]
