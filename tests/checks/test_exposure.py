@@ -1,0 +1,154 @@
+"""Did the system meet the fault at all? What shows it for each kind of fault, and what does not."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.checks.finding import Finding, Verdict
+from tests.checks.histories import Run, check
+
+
+def judged(run: Run) -> Finding:
+    return check(run, "exposure", "required")
+
+
+def faulty(type_: str = "outage", target: str = "primary") -> Run:
+    run = Run()
+    run.fault(10, 20, type_, target)
+    return run
+
+
+def test_no_fault_at_all_is_inconclusive() -> None:
+    run = Run()
+    run.traffic(0, 10, 1)
+    assert judged(run).reason == "no fault was put in place"
+
+
+def test_a_workload_that_was_over_before_is_inconclusive_whatever_the_system_noticed() -> None:
+    run = faulty()
+    run.traffic(0, 5, 0.5)
+    run.detects(12)
+    finding = judged(run)
+    assert finding.verdict is Verdict.INCONCLUSIVE
+    assert finding.reason == "no message was scheduled or waiting during outage on primary (f1)"
+
+
+@pytest.mark.parametrize("result", ["refused", "deferred", "aborted", "ack-lost"])
+@pytest.mark.parametrize("type_", ["auth-failure", "refuse", "ack-loss", "reset", "outage", "latency"])
+def test_an_attempt_that_went_wrong_shows_it_for_every_fault(type_: str, result: str) -> None:
+    run = faulty(type_)
+    run.receipt(run.message(12), 12.1, "primary", result)
+    assert judged(run).verdict is Verdict.PASS
+
+
+def test_where_the_fault_only_delays_any_attempt_shows_it() -> None:
+    run = faulty("latency")
+    run.copy(run.message(12), 12.5)
+    assert judged(run).verdict is Verdict.PASS
+
+
+def test_where_the_fault_selects_an_attempt_it_spared_does_not() -> None:
+    run = faulty("ack-loss")
+    run.copy(run.message(12), 12.5)
+    assert judged(run).verdict is Verdict.INCONCLUSIVE
+    run.copy(run.message(13), 13.5, fault="f1")
+    assert judged(run).verdict is Verdict.PASS
+
+
+def test_an_attempt_on_another_route_shows_nothing() -> None:
+    run = faulty("latency", "backup")
+    run.traffic(10, 20, 0.5)
+    assert judged(run).verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_detection_that_names_the_route_shows_it() -> None:
+    run = faulty()
+    run.detects(12)
+    run.copy(run.message(11, "marketing"), 30, "backup")
+    assert judged(run).verdict is Verdict.PASS
+
+
+def test_a_detection_of_another_route_does_not() -> None:
+    run = faulty()
+    run.detects(12, route="backup")
+    run.copy(run.message(11, "marketing"), 30, "backup")
+    assert judged(run).verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_switch_shows_it() -> None:
+    run = faulty()
+    run.traffic(12, 18, 0.5, via="backup")
+    assert judged(run).verdict is Verdict.PASS
+
+
+def test_a_message_that_became_overdue_shows_it() -> None:
+    run = faulty("blackhole")
+    run.copy(run.message(12), 21)
+    assert judged(run).verdict is Verdict.PASS
+
+
+def test_messages_that_waited_for_the_route_show_it() -> None:
+    run = faulty()
+    run.copy(run.message(12, "marketing"), 21)
+    assert judged(run).verdict is Verdict.PASS
+
+
+def test_but_not_if_the_route_went_on_working() -> None:
+    run = faulty()
+    run.copy(run.message(12, "marketing"), 21)
+    run.copy(run.message(13, "marketing"), 14)
+    assert judged(run).verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_cut_connection_that_may_have_lost_an_answer_shows_it() -> None:
+    run = faulty()
+    receipt = run.copy(run.message(9.9, "marketing"), 10.0)
+    run.closes(receipt.connection, 10.01)
+    assert judged(run).verdict is Verdict.PASS
+
+
+def test_messages_waiting_when_it_began_are_in_play() -> None:
+    run = faulty()
+    run.receipt(run.message(5, "marketing"), 12, "primary", "aborted")
+    assert judged(run).verdict is Verdict.PASS
+
+
+def test_canaries_count_for_nothing() -> None:
+    run = faulty()
+    run.message(12, "marketing")
+    run.receipt(None, 12, "primary", "refused", recipient="probe@canary.example")
+    run.receipt(None, 13, "primary", "refused", token="canary0001", canary="harness")
+    assert judged(run).verdict is Verdict.INCONCLUSIVE
+
+
+class TestKill:
+    def test_messages_in_play_are_enough(self) -> None:
+        run = Run()
+        run.traffic(0, 10, 0.1)
+        run.kill(5, 6)
+        assert judged(run).verdict is Verdict.PASS
+
+    def test_no_messages_are_not(self) -> None:
+        run = Run()
+        run.traffic(0, 5, 0.1)
+        run.kill(7, 8)
+        assert judged(run).verdict is Verdict.INCONCLUSIVE
+
+
+def test_each_fault_is_asked_for() -> None:
+    run = faulty()
+    run.fault(30, 40)
+    run.copy(run.message(12), 21)
+    finding = judged(run)
+    assert finding.verdict is Verdict.INCONCLUSIVE
+    assert finding.numbers == {"faults": 2, "exposed": 1}
+    assert finding.offenders[0].subject == "fault f2"
+
+
+def test_one_met_fault_is_enough_for_its_incident() -> None:
+    run = Run()
+    run.fault(10, 20, incident="i")
+    run.fault(15, 20, "latency", "backup", incident="i", attributes={"latency": 10})
+    run.copy(run.message(12), 21)
+    assert judged(run).verdict is Verdict.INCONCLUSIVE
+    assert check(run, "duplicates", "none").verdict is Verdict.PASS
