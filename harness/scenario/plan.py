@@ -16,7 +16,6 @@ import msgspec
 
 from harness.checks.units import NS_PER_S
 from harness.scenario.faults import Fault as ScenarioFault
-from harness.scenario.faults import LastingFault
 from harness.scenario.letters import write_letter
 from harness.scenario.models import Scenario
 from harness.scenario.timeline import AnyEntry, Fault, Marker, Message, Timeline
@@ -164,7 +163,7 @@ def _faults(scenario: Scenario) -> Iterator[Fault]:
             incident=incident,
             type=fault.kind,
             target=fault.on,
-            until_ns=fault.end_ns if isinstance(fault, LastingFault) else None,
+            until_ns=fault.end_ns,
             attributes=fault.attributes(),
         )
 

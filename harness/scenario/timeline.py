@@ -30,7 +30,10 @@ class Message(Entry, frozen=True, kw_only=True, tag="message"):
 
 
 class Fault(Entry, frozen=True, kw_only=True, tag="fault"):
-    """One fault from `at_ns` to `until_ns`; `until_ns` is None for what happens at one instant (a kill)."""
+    """One fault from `at_ns` to `until_ns`: removed then, or, after a kill, the system started again.
+
+    None: it stays until the heal.
+    """
 
     id: str
     incident: str
