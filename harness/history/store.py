@@ -29,6 +29,9 @@ from harness.history.views import create_views
 LINES = "history.jsonl"
 PARQUET = "history.parquet"
 _TAIL_BYTES = 64 * 1024
+_SMALL_BYTES = (
+    1024 * 1024
+)  # of Parquet; up to this, holding all columns in memory is quicker than reading again
 
 __all__ = ["History", "to_parquet", "write_events"]
 
@@ -153,19 +156,22 @@ def _find(place: Path) -> _Source:
 def _load(con: duckdb.DuckDBPyConnection, sources: list[_Source], scratch: Path) -> None:
     """`events` over all sources. Lines become Parquet first: each view reads only the columns it needs."""
     parts: list[str] = []
+    size = 0
     columns = dict(known_columns())
     for number, source in enumerate(sources):
         files = [source.path] if source.parquet else _convert(con, source, scratch, number)
         for file in files:
             parts.append(text_literal(str(file)))
+            size += file.stat().st_size
             rows = con.execute(f"describe select * from read_parquet({parts[-1]})").fetchall()
             for name, *_ in rows:
                 columns.setdefault(str(name), "JSON")
     union = " union all by name ".join(f"select * from read_parquet({part})" for part in parts)
     empty = ", ".join(f"null::{kind} as {quoted(name)}" for name, kind in columns.items())
     typed = ", ".join(f"{quoted(name)}::{kind} as {quoted(name)}" for name, kind in columns.items())
+    kept_as = "table" if size < _SMALL_BYTES else "view"
     con.execute(
-        f"create view events as select {typed} from "
+        f"create {kept_as} events as select {typed} from "
         f"(select {empty} where false union all by name {union}) where kind is not null"
     )
 
