@@ -57,7 +57,8 @@ with mine as (
               + max($rate * t - i) over (partition by run order by i rows unbounded preceding) as level
     from mine
 )
-select run, count(*) filter (not baseline) as attempts, max(level) as peak, arg_max(begin_ns, level) as peak_ns
+select run, count(*) filter (not baseline) as attempts, max(level) as peak,
+       arg_max(begin_ns, level) as peak_ns
 from filled group by run
 """
 

@@ -1,0 +1,141 @@
+"""Which checks run, who decides, what a crash looks like, and that short-hand and schema agree."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jsonschema
+import pytest
+from pydantic import ValidationError
+
+from harness.checks import CHECKS, evaluate, parse_params
+from harness.checks import duplicates as duplicates_module
+from harness.checks.evaluation import shown_params
+from harness.checks.finding import Verdict
+from tests.checks.histories import Run, opened
+
+
+def ordinary() -> Run:
+    run = Run(
+        expect=[{"check": "duplicates", "params": "none"}, {"check": "mttr", "params": {"target": "5s"}}]
+    )
+    run.fault(10, 20)
+    run.detects(12)
+    run.traffic(0, 10, 0.5)
+    run.traffic(10, 12, 0.5, via="backup", after=2.2)
+    run.traffic(12, 20, 0.5, via="backup")
+    return run
+
+
+def test_what_the_run_expected_decides_and_the_rest_is_reported() -> None:
+    with opened(ordinary()) as history:
+        findings = evaluate(history, "run")
+    assert [(f.check, f.decides) for f in findings] == [
+        ("duplicates", True),
+        ("mttr", True),
+        ("exposure", False),
+        ("delivered", False),
+        ("unexpected", False),
+        ("mttd", False),
+    ]
+    assert {f.check: f.verdict for f in findings} == {
+        "duplicates": Verdict.PASS,
+        "mttr": Verdict.PASS,
+        "exposure": Verdict.PASS,
+        "delivered": Verdict.PASS,
+        "unexpected": Verdict.PASS,
+        "mttd": Verdict.INCONCLUSIVE,  # nobody set a target
+    }
+
+
+def test_other_expectations_replace_the_recorded_ones() -> None:
+    with opened(ordinary()) as history:
+        findings = evaluate(history, "run", [{"check": "mttd", "params": "1s"}])
+    assert [(f.check, f.verdict) for f in findings if f.decides] == [("mttd", Verdict.FAIL)]
+    assert findings[0].params == {"target": "1s"}
+
+
+def test_a_check_that_crashes_is_inconclusive_with_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def explode(*_: object) -> None:
+        raise ZeroDivisionError("on purpose")
+
+    monkeypatch.setattr(duplicates_module, "evaluate", explode)
+    with opened(ordinary()) as history:
+        finding = evaluate(history, "run")[0]
+    assert finding.verdict is Verdict.INCONCLUSIVE
+    assert finding.decides
+    assert "ZeroDivisionError: on purpose" in finding.reason
+    assert "explode" in (finding.traceback or "")
+
+
+def test_a_check_this_version_does_not_have_is_inconclusive() -> None:
+    with opened(ordinary()) as history:
+        finding = evaluate(history, "run", [{"check": "clairvoyance", "params": "all"}])[0]
+    assert (finding.verdict, finding.decides) == (Verdict.INCONCLUSIVE, True)
+    assert "there is no check named clairvoyance" in finding.reason
+
+
+def test_every_check_survives_a_run_in_which_nothing_happened() -> None:
+    with opened(Run(baseline=0)) as history:
+        expected = [
+            {"check": "throttle", "params": {"primary": {"rate": "1/s"}}},
+            {"check": "waves", "params": {"share": "10%", "every": "2s"}},
+        ]
+        findings = evaluate(history, "run", expected)
+    assert len(findings) == len(CHECKS)
+    assert {f.verdict for f in findings} == {Verdict.INCONCLUSIVE}
+    assert all(f.reason and f.traceback is None for f in findings)
+
+
+AS_WRITTEN: list[tuple[str, Any]] = [
+    ("duplicates", "none"),
+    ("duplicates", {"at_most": "1%", "only": "lost-ack"}),
+    ("duplicates", {"at_most": "1%", "only": ["lost-ack", "restart"]}),
+    ("delivered", "all"),
+    ("delivered", {"at_least": "99.9%", "held_at_most": "2%"}),
+    ("unexpected", "none"),
+    ("exposure", "required"),
+    ("throttle", {"primary": {"rate": "600/min", "burst": 20}, "backup": {"rate": "50/s"}}),
+    ("waves", {"class": "marketing", "share": "10%", "every": "2s"}),
+    ("mttd", "5s"),
+    ("mttr", "15s"),
+    ("mttr", {"target": "15s", "min_overdue": 3, "measure": "drained"}),
+]
+
+WRONG: list[tuple[str, Any]] = [
+    ("duplicates", "nine"),
+    ("duplicates", {"at_most": 1}),
+    ("duplicates", {"at_moist": "1%"}),
+    ("duplicates", {"only": "bad luck"}),
+    ("delivered", "most"),
+    ("throttle", {"primary": {"rate": "20"}}),
+    ("throttle", {"primary": {"rate": "0/s"}}),
+    ("throttle", {"primary": {"rate": "1/s", "burst": 0}}),
+    ("waves", {"share": "0%", "every": "2s"}),
+    ("waves", {"share": "10%"}),
+    ("mttd", "fast"),
+    ("mttd", 5),
+    ("mttr", {"target": "5s", "measure": "hoped"}),
+]
+
+
+@pytest.mark.parametrize(("name", "written"), AS_WRITTEN)
+def test_parameters_read_back_what_they_show(name: str, written: Any) -> None:
+    params = parse_params(name, written)
+    assert parse_params(name, shown_params(params)) == params
+
+
+@pytest.mark.parametrize(("name", "written"), AS_WRITTEN)
+def test_the_schema_accepts_what_the_model_does(name: str, written: Any) -> None:
+    jsonschema.validate(written, CHECKS[name].params.model_json_schema())
+
+
+@pytest.mark.parametrize(("name", "written"), WRONG)
+def test_wrong_parameters_are_refused(name: str, written: Any) -> None:
+    with pytest.raises(ValidationError):
+        parse_params(name, written)
+
+
+def test_an_unknown_short_hand_names_the_known_one() -> None:
+    with pytest.raises(ValidationError, match="expected `none` or a mapping of at_most, only; got `nine`"):
+        parse_params("duplicates", "nine")
