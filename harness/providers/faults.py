@@ -4,7 +4,8 @@ The control API puts, lists and deletes them; the engine asks `decide()` once fo
 Selection is deterministic. Of the attempts at the fault's route, stage and class (`matched`), `share` takes
 those whose token hashes below it, `every` takes each n-th of what is left, and `count` ends it. Faults are
 asked in the order in which they were put; the first that acts wins and the later ones do not count that
-attempt. The harness's canary is always hit and never counted: it proves that the fault is in place.
+attempt. The harness's canary is always hit, by the newest fault of its route, and never counted: it proves
+that the fault which was put last is in place.
 """
 
 from __future__ import annotations
@@ -84,9 +85,10 @@ class FaultTable(Generic[Answer]):
         """The fault that hits this attempt here, if any; `key` is its token, or else its attempt id."""
         if not self._active:
             return None
-        for active in self._active.values():
+        on_route = [each for each in self._active.values() if each.fault.route in (None, route)]
+        for active in on_route[-1:] if canary else on_route:
             fault = active.fault
-            if active.placed.stage != stage or fault.route not in (None, route):
+            if active.placed.stage != stage:
                 continue
             if canary or (fault.class_ in (None, class_) and self._counts(active, key)):
                 return Decision(fault=fault, answer=active.placed.answer)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from email.message import EmailMessage
 from typing import Any, Protocol
 
 from pydantic import BaseModel
@@ -18,7 +19,7 @@ from harness.providers.clock import Clock
 from harness.providers.faults import FaultTable, Placed
 from harness.providers.ids import SeededIds
 from harness.providers.ledger import Ledger
-from harness.providers.wire import BoundListener, ProviderConfig, ProviderFault
+from harness.providers.wire import Account, BoundListener, ProviderConfig, ProviderFault
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +55,28 @@ class Engine(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class ApiRequest:
+    """One HTTP request; `path` begins with a slash."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+
+class ApiCanary(Protocol):
+    """How the harness's canary speaks to an HTTP API. An answer of 400 and above means rejected."""
+
+    def login(self, account: Account) -> ApiRequest:
+        """Asks for nothing but needs valid credentials."""
+        ...
+
+    def message(self, account: Account, message: EmailMessage) -> ApiRequest:
+        """Sends this message: one recipient, plain text."""
+        ...
+
+
 class Preset(Protocol):
     @property
     def name(self) -> str: ...
@@ -86,6 +109,11 @@ class Preset(Protocol):
     @property
     def scheme(self) -> str:
         """The scheme of a route's URL, such as smtp+starttls."""
+        ...
+
+    @property
+    def canary(self) -> ApiCanary | None:
+        """For HTTP APIs; None where the protocol says it all, as SMTP does."""
         ...
 
     def place_fault(self, fault: ProviderFault) -> Placed[Any]:

@@ -9,8 +9,6 @@ import ssl
 from collections.abc import Sequence
 from pathlib import Path
 
-import trustme
-
 from harness.providers.errors import ConfigError
 
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
@@ -21,6 +19,9 @@ def make_ca(folder: Path, names: Sequence[str] = ()) -> tuple[Path, Path, Path]:
 
     The certificate is for this machine's loopback names and for `names` besides (host names or addresses).
     """
+    # Not at the top: provider processes never make a certificate, and this import is most of their start.
+    import trustme
+
     folder.mkdir(parents=True, exist_ok=True)
     authority = trustme.CA(organization_name="Mail failover harness, for one run only")
     certificate = authority.issue_cert(*LOCAL_NAMES, *names)

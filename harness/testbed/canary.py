@@ -17,6 +17,7 @@ from pathlib import Path
 import aiosmtplib
 import httpx
 
+from harness.providers.preset import ApiCanary
 from harness.providers.wire import Account
 from harness.testbed.address import RouteAddress
 
@@ -52,8 +53,16 @@ class Sighting:
 class Canary:
     """A client of one route's proxy, with an account that providers exempt from limits and mark."""
 
-    def __init__(self, address: RouteAddress, account: Account | None, ca_path: Path | None) -> None:
+    def __init__(
+        self,
+        address: RouteAddress,
+        account: Account | None,
+        ca_path: Path | None,
+        api: ApiCanary | None = None,
+    ) -> None:
+        """`api` makes the requests where the route is an HTTP API; SMTP needs none."""
         self._address = address
+        self._api = api
         self._account = account
         self._ca_path = ca_path
         self._numbers = itertools.count(1)
@@ -102,8 +111,8 @@ class Canary:
         text = ""
         try:
             async with asyncio.timeout(timeout_s):
-                if self._address.is_http:
-                    code, text = await self._http(token, timeout_s)
+                if self._api is not None:
+                    code, text = await self._http(self._api, token, timeout_s)
                 else:
                     await self._smtp(token, timeout_s)
             saw = Saw.OK if code is None or code < 400 else Saw.REJECTED
@@ -145,16 +154,17 @@ class Canary:
         finally:
             client.close()
 
-    async def _http(self, token: str | None, timeout_s: float) -> tuple[int, str]:
-        secret = self._account.secret if self._account else ""
-        headers = {"Authorization": f"Bearer {secret}"}
+    async def _http(self, api: ApiCanary, token: str | None, timeout_s: float) -> tuple[int, str]:
+        assert self._account is not None, "an API without an account"
+        request = (
+            api.login(self._account) if token is None else api.message(self._account, canary_message(token))
+        )
         async with httpx.AsyncClient(
-            base_url=self._address.base_url, headers=headers, timeout=timeout_s, trust_env=False
+            base_url=self._address.base_url, timeout=timeout_s, trust_env=False
         ) as client:
-            if token is None:
-                answer = await client.get("/v3/scopes")
-            else:
-                answer = await client.post("/v3/mail/send", json=_sendgrid_body(token))
+            answer = await client.request(
+                request.method, request.path, headers=request.headers, content=request.body
+            )
             return answer.status_code, answer.text[:200]
 
 
@@ -170,12 +180,3 @@ def canary_message(token: str) -> EmailMessage:
     message["X-Harness-Token"] = token
     message.set_content(f"ref: hn-{token}-nh\n")
     return message
-
-
-def _sendgrid_body(token: str) -> dict[str, object]:
-    return {
-        "personalizations": [{"to": [{"email": canary_recipient(token)}]}],
-        "from": {"email": "harness@canary.example"},
-        "subject": "canary",
-        "content": [{"type": "text/plain", "value": f"ref: hn-{token}-nh"}],
-    }

@@ -1,14 +1,14 @@
 """Putting faults in place and taking them away: inject, confirm (read back), act (canary), remove.
 
-One class per kind of fault. Each proves its work through the harness's own canary, on the same proxy as the SUT:
-that the fault acts, and after the removal that the way is free again. What cannot be proved is an InjectionError.
+One class per kind of fault. Each proves by the harness's own canary, on the same proxy as the SUT, that it
+acts; what cannot be proved is an InjectionError. Faults on one endpoint may overlap: each knows of the others.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import httpx
@@ -22,6 +22,8 @@ from harness.testbed.system import SystemNotReady, SystemUnderTest
 
 Detail = dict[str, Any]
 CANARY_TIMEOUT_S = 2.0
+ROUND_TRIPS = 10
+"""More than a canary's session takes; each is late by the latencies that are on."""
 SILENCE_S = 0.6
 """A canary that hears nothing for so long counts as blackholed; an answer takes some milliseconds."""
 
@@ -37,6 +39,7 @@ class ProxyControl(Protocol):
     async def set_upstream(self, upstream: str) -> Detail: ...
     async def add_toxic(self, name: str, type_: str, stream: str, attributes: dict[str, int]) -> Detail: ...
     async def remove_toxic(self, name: str) -> Detail: ...
+    async def confirm(self) -> Detail: ...
 
 
 class ProviderControl(Protocol):
@@ -56,6 +59,20 @@ class Endpoint:
     upstream: str
     rejecting_upstream: str | None
     provider: ProviderControl | None
+    holding: dict[str, Fault] = field(default_factory=dict)
+    """The faults that are on here, by id."""
+
+    def holds(self, type_: str) -> bool:
+        return any(fault.type == type_ for fault in self.holding.values())
+
+    def delay_s(self) -> float:
+        """By how much the latencies that are on can delay one answer."""
+        attributes = [fault.attributes for fault in self.holding.values() if fault.type == "latency"]
+        return sum(int(each["latency"]) + int(each.get("jitter", 0)) for each in attributes) / 1000
+
+    def patience_s(self) -> float:
+        """How long a canary waits for its whole session."""
+        return CANARY_TIMEOUT_S + ROUND_TRIPS * self.delay_s()
 
 
 class FaultInjector(Protocol):
@@ -84,31 +101,45 @@ class _OnEndpoint:
         self.fault = fault
         self.endpoint = endpoint
         self.attributes = fault.attributes
-        self._read_back: Detail = {}
+
+    async def inject(self) -> Detail:
+        self.endpoint.holding[self.fault.id] = self.fault
+        await self._put()
+        return {}
 
     async def confirm(self) -> Detail:
-        return self._read_back
+        """The proxy as it is now, which must be what all the faults on it make of it."""
+        return await self.endpoint.proxy.confirm()
 
-    async def _free_again(self) -> Detail:
-        sighting = await self.endpoint.canary.transport(CANARY_TIMEOUT_S)
-        return {"canary": sighting.detail()}
+    async def remove(self) -> Detail:
+        self.endpoint.holding.pop(self.fault.id, None)
+        read_back = await self._take_away()
+        return read_back | {"canary": (await self._seen_after()).detail()}
+
+    async def _put(self) -> None:
+        raise NotImplementedError
+
+    async def _take_away(self) -> Detail:
+        raise NotImplementedError
+
+    async def _seen_after(self) -> Sighting:
+        # Another fault may still be in the way: that all ways are free is proved when everything is healed.
+        return await self.endpoint.canary.transport(self.endpoint.patience_s())
 
 
 class Outage(_OnEndpoint):
     """Connections are refused and the open ones are closed."""
 
-    async def inject(self) -> Detail:
-        self._read_back = await self.endpoint.proxy.set_enabled(False)
-        return {}
+    async def _put(self) -> None:
+        await self.endpoint.proxy.set_enabled(False)
 
     async def act(self) -> Detail:
         return _expect(
             await self.endpoint.canary.transport(CANARY_TIMEOUT_S), {Saw.CONNECT_REFUSED}, "outage"
         )
 
-    async def remove(self) -> Detail:
-        read_back = await self.endpoint.proxy.set_enabled(True)
-        return read_back | await self._free_again()
+    async def _take_away(self) -> Detail:
+        return await self.endpoint.proxy.set_enabled(not self.endpoint.holds("outage"))
 
 
 class _ByToxics(_OnEndpoint):
@@ -121,16 +152,15 @@ class _ByToxics(_OnEndpoint):
     def _names(self) -> list[tuple[str, tuple[str, str, dict[str, int]]]]:
         return [(f"{self.fault.id}-{toxic[0]}-{toxic[1]}", toxic) for toxic in self.toxics()]
 
-    async def inject(self) -> Detail:
+    async def _put(self) -> None:
         for name, (type_, stream, attributes) in self._names():
-            self._read_back = await self.endpoint.proxy.add_toxic(name, type_, stream, attributes)
-        return {}
+            await self.endpoint.proxy.add_toxic(name, type_, stream, attributes)
 
-    async def remove(self) -> Detail:
+    async def _take_away(self) -> Detail:
         read_back: Detail = {}
         for name, _ in self._names():
             read_back = await self.endpoint.proxy.remove_toxic(name)
-        return read_back | await self._free_again()
+        return read_back
 
 
 class Blackhole(_ByToxics):
@@ -140,7 +170,8 @@ class Blackhole(_ByToxics):
         return [("timeout", stream, {"timeout": 0}) for stream in ("upstream", "downstream")]
 
     async def act(self) -> Detail:
-        return _expect(await self.endpoint.canary.transport(SILENCE_S), {Saw.NO_ANSWER}, "blackhole")
+        silence_s = SILENCE_S + self.endpoint.delay_s()
+        return _expect(await self.endpoint.canary.transport(silence_s), {Saw.NO_ANSWER}, "blackhole")
 
 
 class Latency(_ByToxics):
@@ -155,12 +186,12 @@ class Latency(_ByToxics):
 
     async def act(self) -> Detail:
         least_ms = int(self.attributes["latency"]) - int(self.attributes.get("jitter", 0))
-        sighting = await self.endpoint.canary.transport(CANARY_TIMEOUT_S + 3 * least_ms / 1000)
+        sighting = await self.endpoint.canary.transport(self.endpoint.patience_s())
         detail = _expect(sighting, {Saw.OK}, "latency")
         # Toxiproxy counts whole milliseconds and may fire a little early.
         if sighting.elapsed_ms < least_ms - 2:
             raise InjectionError(
-                f"latency: the canary's answer took {sighting.elapsed_ms:.0f} ms, at least {least_ms} ms was asked"
+                f"latency: the canary's answer took {sighting.elapsed_ms:.0f} ms, not {least_ms} ms"
             )
         return detail
 
@@ -173,26 +204,29 @@ class Reset(_ByToxics):
 
     async def act(self) -> Detail:
         after_s = int(self.attributes.get("after", 0)) / 1000
-        sighting = await self.endpoint.canary.transport(CANARY_TIMEOUT_S + after_s)
+        sighting = await self.endpoint.canary.transport(self.endpoint.patience_s() + after_s)
         return _expect(sighting, {Saw.RESET, Saw.CLOSED}, "reset")
 
 
 class AuthFailure(_OnEndpoint):
     """Every login is refused: the proxy leads to the provider's rejecting listener."""
 
-    async def inject(self) -> Detail:
+    async def _put(self) -> None:
         if self.endpoint.rejecting_upstream is None:
             raise InjectionError(f"route {self.endpoint.route}: its provider has no rejecting listener")
-        self._read_back = await self.endpoint.proxy.set_upstream(self.endpoint.rejecting_upstream)
-        return {}
+        await self.endpoint.proxy.set_upstream(self.endpoint.rejecting_upstream)
 
     async def act(self) -> Detail:
-        return _expect(await self.endpoint.canary.login(CANARY_TIMEOUT_S), {Saw.REJECTED}, "auth-failure")
+        sighting = await self.endpoint.canary.login(self.endpoint.patience_s())
+        return _expect(sighting, {Saw.REJECTED}, "auth-failure")
 
-    async def remove(self) -> Detail:
-        read_back = await self.endpoint.proxy.set_upstream(self.endpoint.upstream)
-        sighting = await self.endpoint.canary.login(CANARY_TIMEOUT_S)
-        return read_back | {"canary": sighting.detail()}
+    async def _take_away(self) -> Detail:
+        if self.endpoint.holds("auth-failure"):
+            return await self.endpoint.proxy.confirm()
+        return await self.endpoint.proxy.set_upstream(self.endpoint.upstream)
+
+    async def _seen_after(self) -> Sighting:
+        return await self.endpoint.canary.login(self.endpoint.patience_s())
 
 
 class _InProvider(_OnEndpoint):
@@ -204,7 +238,7 @@ class _InProvider(_OnEndpoint):
             raise InjectionError(f"route {self.endpoint.route}: its provider takes no faults")
         return self.endpoint.provider
 
-    async def inject(self) -> Detail:
+    async def _put(self) -> None:
         known = {"code", "text", "named", "share", "every", "count"} & self.attributes.keys()
         await self.provider.put_fault(
             ProviderFault(
@@ -215,7 +249,6 @@ class _InProvider(_OnEndpoint):
                 **{name: self.attributes[name] for name in known},
             )
         )
-        return {}
 
     async def confirm(self) -> Detail:
         ids = await self.provider.fault_ids()
@@ -225,7 +258,7 @@ class _InProvider(_OnEndpoint):
             )
         return {"provider_faults": ids}
 
-    async def remove(self) -> Detail:
+    async def _take_away(self) -> Detail:
         await self.provider.delete_fault(self.fault.id)
         ids = await self.provider.fault_ids()
         if self.fault.id in ids:
@@ -234,19 +267,27 @@ class _InProvider(_OnEndpoint):
             )
         return {"provider_faults": ids}
 
+    async def _seen_after(self) -> Sighting:
+        return await self.endpoint.canary.send(self.endpoint.patience_s())
+
 
 class Refuse(_InProvider):
     """The provider answers with a code."""
 
     async def act(self) -> Detail:
-        return _expect(await self.endpoint.canary.send(CANARY_TIMEOUT_S), {Saw.REJECTED}, "refuse")
+        sighting = await self.endpoint.canary.send(self.endpoint.patience_s())
+        detail = _expect(sighting, {Saw.REJECTED}, "refuse")
+        wanted = self.attributes.get("code")
+        if wanted is not None and sighting.code != wanted:
+            raise InjectionError(f"refuse: the canary was refused with {sighting.code}, not with {wanted}")
+        return detail
 
 
 class AckLoss(_InProvider):
     """The provider takes the message and its answer never arrives."""
 
     async def act(self) -> Detail:
-        sighting = await self.endpoint.canary.send(CANARY_TIMEOUT_S)
+        sighting = await self.endpoint.canary.send(self.endpoint.patience_s())
         detail = _expect(sighting, {Saw.CLOSED, Saw.RESET}, "ack-loss")
         assert sighting.token is not None
         receipt = await self.provider.canary_receipt(sighting.token)
@@ -321,11 +362,13 @@ class _Translated:
             raise InjectionError(f"{type(error).__name__}: {error}") from error
 
 
-def injector_for(fault: Fault, endpoints: dict[str, Endpoint], system: SystemUnderTest) -> FaultInjector:
-    if fault.target == "system":
-        return _Translated(Kill(fault, system))
-    return _Translated(_ON_ENDPOINT[fault.type](fault, endpoints[fault.target]))
+def injector_on(fault: Fault, endpoint: Endpoint) -> FaultInjector:
+    return _Translated(_ON_ENDPOINT[fault.type](fault, endpoint))
 
 
-MASKING = {"outage", "blackhole", "reset"}
+def injector_for_system(fault: Fault, system: SystemUnderTest) -> FaultInjector:
+    return _Translated(Kill(fault, system))
+
+
+MASKING = {"outage", "blackhole", "reset", "auth-failure"}
 """While one of these is on, a canary for another fault on the same route meets this one instead."""

@@ -75,6 +75,7 @@ class SystemUnderTest:
             base_url=self.base_url,
             timeout=SUBMIT_TIMEOUT_S,
             trust_env=False,
+            verify=False,  # plain HTTP: no CA bundle to load for nothing
             limits=httpx.Limits(max_connections=200, max_keepalive_connections=50),
         )
 

@@ -32,6 +32,7 @@ class Mailpit:
     limits: type[BaseModel] = MailpitLimits
     answers: Mapping[str, str] = {}
     scheme = "smtp"
+    canary = None
 
     def place_fault(self, fault: ProviderFault) -> Placed[Any]:
         raise FaultRefused(

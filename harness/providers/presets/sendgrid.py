@@ -12,8 +12,10 @@ import base64
 import math
 from collections.abc import Mapping, Sequence
 from datetime import date
+from email.message import EmailMessage
 from http import HTTPStatus
 
+import msgspec
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness.history.events import ReceiptResult
@@ -30,11 +32,11 @@ from harness.providers.http.messages import (
     RateLimit,
     Submission,
 )
-from harness.providers.preset import Context, Engine
+from harness.providers.preset import ApiRequest, Context, Engine
 from harness.providers.presets import _sendgrid_errors as errors
 from harness.providers.presets import _sendgrid_mail as mail
 from harness.providers.presets._sendgrid_errors import Complaint
-from harness.providers.wire import ProviderFault
+from harness.providers.wire import Account, ProviderFault
 
 MAIL_SEND = "/v3/mail/send"
 SCOPES = "/v3/scopes"
@@ -154,6 +156,31 @@ def _checked_only() -> Answer:
     )
 
 
+class SendGridCanary:
+    """What a health probe and a sender ask of this API."""
+
+    def login(self, account: Account) -> ApiRequest:
+        return ApiRequest(method="GET", path=SCOPES, headers=self._headers(account))
+
+    def message(self, account: Account, message: EmailMessage) -> ApiRequest:
+        content = {
+            "personalizations": [{"to": [{"email": message["To"]}]}],
+            "from": {"email": message["From"]},
+            "subject": message["Subject"],
+            "content": [{"type": "text/plain", "value": message.get_content()}],
+        }
+        return ApiRequest(
+            method="POST",
+            path=MAIL_SEND,
+            headers={**self._headers(account), "Content-Type": "application/json"},
+            body=msgspec.json.encode(content),
+        )
+
+    @staticmethod
+    def _headers(account: Account) -> dict[str, str]:
+        return {"Authorization": f"Bearer {account.secret}"}
+
+
 class SendGrid:
     name = "sendgrid"
     summary = "SendGrid v3 API: POST /v3/mail/send with its error bodies and rate limit, GET /v3/scopes"
@@ -164,6 +191,7 @@ class SendGrid:
         name: f"{answer.status} {answer.text or answer.body.decode()}" for name, answer in NAMED.items()
     }
     scheme = "sendgrid+http"
+    canary = SendGridCanary()
 
     def place_fault(self, fault: ProviderFault) -> Placed[Answer]:
         """Stage and answer of a fault; raises FaultRefused with the valid choices."""

@@ -42,6 +42,7 @@ class SmtpPreset:
     minute_s: float = MINUTE_S
     scheme: str = "smtp"
     engine: str = "smtp"
+    canary: None = None
 
     @property
     def answers(self) -> Mapping[str, str]:

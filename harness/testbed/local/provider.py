@@ -77,6 +77,7 @@ class ProviderProcess:
             base_url=f"http://{self.config.control_host}:{self.ready.control_port}",
             timeout=CONTROL_TIMEOUT_S,
             trust_env=False,
+            verify=False,  # plain HTTP: no CA bundle to load for nothing
         )
         return self.ready
 

@@ -26,7 +26,7 @@ from harness.scenario.timeline import Fault
 from harness.testbed.address import RouteAddress
 from harness.testbed.base import TestbedError
 from harness.testbed.canary import Canary, Saw
-from harness.testbed.faults import Endpoint, FaultInjector, injector_for
+from harness.testbed.faults import Endpoint, FaultInjector, injector_for_system, injector_on
 from harness.testbed.local.credentials import route_account
 from harness.testbed.local.mailpit import MailpitProvider
 from harness.testbed.local.provider import ProviderProcess
@@ -52,6 +52,7 @@ class LocalTestbed:
         self._scenario = scenario
         self._run_dir = run_dir
         self._seed = seed
+        self._ca_path = run_dir / "tls" / "ca.pem"
         self._providers: dict[str, ProviderProcess | MailpitProvider] = {}
         self._proxies: dict[str, ProxiedEndpoint] = {}
         self._endpoints: dict[str, Endpoint] = {}
@@ -70,7 +71,9 @@ class LocalTestbed:
         return self._signals
 
     def injector(self, fault: Fault) -> FaultInjector:
-        return injector_for(fault, self._endpoints, self.system)
+        if fault.target == "system":
+            return injector_for_system(fault, self.system)
+        return injector_on(fault, self._endpoints[fault.target])
 
     def binaries(self) -> dict[str, Any]:
         path, sha256 = proxy_program(ProxyKind(self.proxy), os.environ)
@@ -90,10 +93,17 @@ class LocalTestbed:
         return "api" if self._preset(route).engine == "http" else "smtp"
 
     async def start(self, journal: Journal, ledger: ResourceLedger) -> None:
+        addresses = await self.start_routes(journal, ledger)
+        plan = plan_system(self._scenario, self._run_dir, addresses, self._ca_path, ledger)
+        self._system = SystemUnderTest(plan, self._run_dir, ledger, journal)
+        self._signals = SignalReader(readings_of(self._scenario), self._system.base_url, journal)
+
+    async def start_routes(self, journal: Journal, ledger: ResourceLedger) -> dict[str, RouteAddress]:
+        """Providers and proxies alone; where each route is for its clients. Raises TestbedError."""
         self._ledger = ledger
         for folder in ("providers", "bodies", "proxies"):
             (self._run_dir / folder).mkdir(exist_ok=True)
-        ca_path, cert_path, key_path = make_ca(self._run_dir / "tls")
+        self._ca_path, cert_path, key_path = make_ca(self._run_dir / "tls")
         self._providers = {
             name: provider_for(
                 name,
@@ -112,21 +122,19 @@ class LocalTestbed:
             started = await asyncio.gather(
                 *(provider.start(os.environ) for provider in self._providers.values())
             )
+            await asyncio.gather(*(provider.calibrate("start") for provider in self._providers.values()))
             for provider in self._providers.values():
-                await provider.calibrate("start")
                 provider.follow()
             listeners = {bound.route: bound for ready in started for bound in ready.listeners}
             addresses = await asyncio.gather(
-                *(self._start_route(bound, journal, ledger, ca_path) for bound in listeners.values())
+                *(self._start_route(bound, journal, ledger) for bound in listeners.values())
             )
         except (ProcessError, ProxyError, httpx.HTTPError) as error:
             raise TestbedError(str(error)) from error
-        plan = plan_system(self._scenario, self._run_dir, {a.route: a for a in addresses}, ca_path, ledger)
-        self._system = SystemUnderTest(plan, self._run_dir, ledger, journal)
-        self._signals = SignalReader(readings_of(self._scenario), self._system.base_url, journal)
+        return {address.route: address for address in addresses}
 
     async def _start_route(
-        self, bound: BoundListener, journal: Journal, ledger: ResourceLedger, ca_path: Path
+        self, bound: BoundListener, journal: Journal, ledger: ResourceLedger
     ) -> RouteAddress:
         """The route's proxy, in front of the provider's listener for it."""
         name = f"{bound.route}.{bound.endpoint}"
@@ -170,7 +178,9 @@ class LocalTestbed:
         self._endpoints[bound.route] = Endpoint(
             route=bound.route,
             proxy=proxy,
-            canary=Canary(address, fake.config.canary_account if fake else None, ca_path),
+            canary=Canary(
+                address, fake.config.canary_account if fake else None, self._ca_path, api=preset.canary
+            ),
             upstream=upstream,
             rejecting_upstream=f"127.0.0.1:{bound.rejecting_port}" if bound.rejecting_port else None,
             provider=fake,
