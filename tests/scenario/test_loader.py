@@ -224,7 +224,7 @@ PLACES = [(key,) for key in TOP_KEYS] + [
 
 
 @given(place=st.sampled_from(PLACES), value=TREES)
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_any_value_in_any_place_loads_or_is_refused(place: tuple[str | int, ...], value: object) -> None:
     yaml = YAML(typ="safe", pure=True)
     data = yaml.load(VALID)

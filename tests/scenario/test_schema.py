@@ -110,7 +110,7 @@ def test_every_key_of_the_format_is_explained() -> None:
 REPLACEMENTS = st.one_of(
     st.booleans(),
     st.integers(-2, 1000),
-    st.text("abs 05/%", max_size=4),
+    st.text("abs /%", max_size=4),
     st.just([]),
     st.just({}),
     st.sampled_from(["5s", "10/s", "10%", "none", "all", "outage", "primary", "transactional", 0.5, 451]),
@@ -136,7 +136,7 @@ def mutations(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
 
 
 @given(mutations())
-@settings(max_examples=400)
+@settings(max_examples=150)
 def test_what_the_schema_refuses_the_models_refuse(mutation: tuple[str, dict[str, Any]]) -> None:
     _, data = mutation
     if not schema_takes(data):
@@ -151,7 +151,7 @@ STRUCTURAL = {
 
 
 @given(mutations())
-@settings(max_examples=400)
+@settings(max_examples=150)
 def test_what_the_models_refuse_for_its_structure_the_schema_refuses(
     mutation: tuple[str, dict[str, Any]],
 ) -> None:

@@ -86,7 +86,8 @@ def test_what_a_template_may_say(text: str) -> None:
     [
         "{{ ''.__class__ }}", "{{ routes.primary.url.__class__.__mro__ }}", "{{ 'x' * 1000000000 }}",
         "{{ 9 ** 9 ** 9 }}", "{% set x = 1 %}", "{{ range(10) }}", "{{ routes.primary.url() }}", "{{",
-        "{{ }}",        "{% include 'x' %}", "{{ ca_file | attr('x') }}", "{{ routes.primary.url | center(100000000) }}",
+        "{{ }}", "{% include 'x' %}", "{{ ca_file | attr('x') }}",
+        "{{ routes.primary.url | center(100000000) }}",
         "{{ nowhere | default('x') }}", "{{ routes.nowhere }}", "{{ routes[ca_file] }}",
     ],
 )  # fmt: skip
