@@ -96,9 +96,10 @@ class TestARun:
             assert harness("check", alone, "-q").code == 0
 
     def test_it_can_be_judged_by_other_expectations(self, stored: Stored, harness: Harness) -> None:
-        ended = harness("check", stored.folder, "--expect", "mttd=1ms", "--expect", "duplicates=none")
+        pace = "throttle={primary: {rate: 1/s, burst: 1}}"
+        ended = harness("check", stored.folder, "--expect", pace, "--expect", "duplicates=none")
         assert ended.code == 1
-        assert "mttd" in ended.out
+        assert "throttle" in ended.out
 
     def test_by_those_of_another_scenario(self, stored: Stored, harness: Harness) -> None:
         assert harness("check", stored.folder, "--expect-from", STARTER, "-q").code == 0
