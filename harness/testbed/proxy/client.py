@@ -77,7 +77,10 @@ class ProxyClient:
     def __init__(self, api_host: str, api_port: int, timeout_s: float = TIMEOUT_S) -> None:
         self.base_url = f"http://{api_host}:{api_port}"
         self._timeout_s = timeout_s
-        self._http = httpx.AsyncClient(base_url=self.base_url, timeout=timeout_s, trust_env=False)
+        # Plain HTTP to a server of our own: no proxy from the environment, no CA bundle to load for nothing.
+        self._http = httpx.AsyncClient(
+            base_url=self.base_url, timeout=timeout_s, trust_env=False, verify=False
+        )
         # Threads of its own: a server that hangs must not use up those of the rest of the process.
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="proxy-client")
 

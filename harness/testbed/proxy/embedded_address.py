@@ -7,6 +7,8 @@ import ipaddress
 import socket
 from dataclasses import dataclass
 
+BACKLOG = 1024
+
 
 class AddressError(ValueError):
     """An address that cannot be read or resolved; the text is what Toxiproxy would say."""
@@ -81,6 +83,7 @@ def bound_socket(address: Address) -> socket.socket:
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if both else 1)
         sock.bind((address.host, address.port))
+        sock.listen(BACKLOG)
         sock.setblocking(False)
     except BaseException:
         sock.close()

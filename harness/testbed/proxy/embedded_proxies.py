@@ -13,12 +13,10 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from harness.testbed.proxy.embedded_address import Address, AddressError, bound_socket
+from harness.testbed.proxy.embedded_address import BACKLOG, Address, AddressError, bound_socket
 from harness.testbed.proxy.embedded_connection import Connection
 from harness.testbed.proxy.embedded_draws import Draws
 from harness.testbed.proxy.embedded_toxics import LiveToxic
-
-_BACKLOG = 1024
 
 
 class ListenError(Exception):
@@ -97,12 +95,10 @@ class EmbeddedProxy:
             raise ListenError(f"listen tcp: {error}") from error
         try:
             if address.host:
-                server = await asyncio.start_server(
-                    self._accept, address.host, address.port, backlog=_BACKLOG
-                )
+                server = await asyncio.start_server(self._accept, address.host, address.port, backlog=BACKLOG)
             else:
                 sock = bound_socket(address)
-                server = await asyncio.start_server(self._accept, sock=sock, backlog=_BACKLOG)
+                server = await asyncio.start_server(self._accept, sock=sock, backlog=BACKLOG)
         except OSError as error:
             raise ListenError(f"listen tcp {address}: bind: {_reason(error)}") from error
         host, port = server.sockets[0].getsockname()[:2]

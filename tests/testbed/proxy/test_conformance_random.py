@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,9 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.testbed.proxy.embedded import serve_embedded
-from harness.testbed.proxy.state import ProxyKind
-from tests.testbed.proxy.bench import GENEROUS_S
-from tests.testbed.proxy.conftest import toxiproxy
+from tests.testbed.proxy.conftest import SharedToxiproxy, api_of
 
 Call = tuple[str, str, Any]
 
@@ -138,16 +135,13 @@ class Conversation:
         return shown
 
 
-async def test_any_conversation_goes_the_same_way(tmp_path: Path) -> None:
-    real = toxiproxy(tmp_path)
-    assert real.kind is ProxyKind.TOXIPROXY
-    client = await real.start()
+async def test_any_conversation_goes_the_same_way(shared_toxiproxy: SharedToxiproxy) -> None:
     loop = asyncio.get_running_loop()
 
     async with (
         serve_embedded(seed=0) as embedded,
-        httpx.AsyncClient(base_url=client.base_url, timeout=GENEROUS_S) as real_api,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{embedded.port}", timeout=GENEROUS_S) as embedded_api,
+        api_of(shared_toxiproxy.port()) as real_api,
+        api_of(embedded.port) as embedded_api,
     ):
 
         async def converse(calls: list[Call]) -> None:
@@ -172,4 +166,3 @@ async def test_any_conversation_goes_the_same_way(tmp_path: Path) -> None:
             asyncio.run_coroutine_threadsafe(converse(calls), loop).result()
 
         await asyncio.to_thread(holds)
-    await real.stop()
