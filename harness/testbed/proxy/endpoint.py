@@ -89,6 +89,11 @@ class ProxiedEndpoint:
         """The server's process, while there is one."""
         return self._server.pid
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the server ended by itself: there should be one, and nobody is just replacing it."""
+        return self._started and not self._lock.locked() and self._server.pid is None
+
     async def binary(self) -> ProxyBinary:
         """The program that proxies."""
         return await self._server.binary()
