@@ -4,8 +4,8 @@ In go a host, a port and a seed; out comes a server that speaks Toxiproxy's HTTP
 comes from the running loop and chance from the seed, so the same code runs on a virtual clock. It and the
 real one pass the same conformance suite. It differs on purpose where the real one hangs (dialling without a
 timeout, removing toxics under load) or panics (a negative rate, slices of no size), in that `reset` sees to
-all proxies although one fails, in that a connection's draw against a toxicity is repeated only when that toxic
-changes, and in that latencies behind one another always add up.
+all proxies although one fails, in that a connection's draw against a toxicity is repeated only when that
+toxic changes, and in that latencies behind one another always add up.
 """
 
 from __future__ import annotations
