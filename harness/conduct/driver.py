@@ -1,14 +1,14 @@
 """The open-loop driver: offers each message at its scheduled time, whatever the SUT does meanwhile.
 
-A slow or dead SUT does not slow the workload down; lateness counts from the scheduled time. What the SUT refuses,
-or answers unclearly, is offered again for 10 s with the same token and key, as a caller would. The driver's own
-lag, actual minus scheduled time of a first offer, is measured and reported.
+A slow or dead SUT does not slow the workload down; lateness counts from the scheduled time. What the SUT
+refuses, or answers unclearly, is offered again for 10 s with the same token and key, as a caller would. The
+driver's own lag, actual minus scheduled time of a first offer, is measured and reported.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from harness.history.events import HarnessWarning, MessageSubmitted, MessageSubmitting, Submitted
 from harness.history.journal import Journal
@@ -22,9 +22,16 @@ LATE_MAX_NS = 250_000_000
 
 
 class Driver:
-    def __init__(self, system: SystemUnderTest, journal: Journal) -> None:
+    def __init__(
+        self,
+        system: SystemUnderTest,
+        journal: Journal,
+        on_failure: Callable[[BaseException], None] | None = None,
+    ) -> None:
+        """`on_failure` hears what broke an offer on our side; what the SUT does is in the history."""
         self._system = system
         self._journal = journal
+        self._on_failure = on_failure
         self._offers: set[asyncio.Task[None]] = set()
         self._lags_ns: list[int] = []
 
@@ -39,13 +46,18 @@ class Driver:
                 await asyncio.sleep(wait_ns / 1e9)
             offer = asyncio.create_task(self._offer(message, origin_ns))
             self._offers.add(offer)
-            offer.add_done_callback(self._offers.discard)
+            offer.add_done_callback(self._offer_ended)
 
     async def finish(self) -> None:
         """Wait for the offers still open, and report the driver's lag."""
         while self._offers:
             await asyncio.wait(self._offers)
         self._report_lag()
+
+    def _offer_ended(self, offer: asyncio.Task[None]) -> None:
+        self._offers.discard(offer)
+        if not offer.cancelled() and (error := offer.exception()) is not None and self._on_failure:
+            self._on_failure(error)
 
     def cancel(self) -> None:
         for offer in self._offers:
@@ -102,6 +114,7 @@ class Driver:
                     t_ns=self._journal.now_ns(),
                     warning="late-driver",
                     subject="driver",
-                    detail=f"first offers were late by {p99_ns / 1e6:.0f} ms (p99), {worst_ns / 1e6:.0f} ms at worst",
+                    detail=f"first offers were late by {p99_ns / 1e6:.0f} ms (p99), "
+                    f"{worst_ns / 1e6:.0f} ms at worst",
                 )
             )

@@ -1,7 +1,8 @@
-"""Faults at their absolute times: each is injected, confirmed, proved by the canary, and removed, all journalled.
+"""Faults at their absolute times: each is injected, confirmed, proved by the canary, and removed, all
+journalled.
 
-An action is journalled before and after; the on-disk ledger learns of a fault before it is made. A fault that cannot
-be put in place, confirmed or proved ends the storm: a run whose fault did not act proves nothing.
+An action is journalled before and after; the on-disk ledger learns of a fault before it is made. A fault that
+cannot be put in place, confirmed or proved ends the storm: a run whose fault did not act proves nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from harness.conduct.errors import InjectionFailed, RemovalFailed
+from harness.conduct.errors import InjectionFailed, RemovalFailed, RunEnded, SystemExited
 from harness.history.events import (
     FaultActed,
     FaultActive,
@@ -24,6 +25,7 @@ from harness.history.journal import Journal
 from harness.scenario.timeline import Fault
 from harness.testbed.faults import MASKING, FaultInjector, InjectionError
 from harness.testbed.resources import ResourceLedger, What
+from harness.testbed.system import SystemNotReady
 
 PROVE_WITHIN_S = 5.0
 PROVE_EVERY_S = 0.1
@@ -109,18 +111,25 @@ class FaultSchedule:
             detail = await injector.remove()
         except InjectionError as error:
             self._journal.append(FaultFailed(**self._fields(fault), stage="remove", error=str(error)))
+            if isinstance(error.__cause__, SystemNotReady):
+                raise SystemExited(
+                    f"after fault {fault.id} ({fault.type}) the system did not come back: {error.__cause__}"
+                ) from error
             raise RemovalFailed(f"fault {fault.id} ({fault.type} on {fault.target}): {error}") from error
         self._journal.append(FaultRemoved(**self._fields(fault), detail=detail))
         self._active.pop(fault.id, None)
         self._ledger.gone(What.FAULT, fault.id)
 
     async def remove_all(self) -> None:
-        """Heal: take away whatever is still active, in reverse order. Raises RemovalFailed after trying all."""
-        failure: RemovalFailed | None = None
+        """Heal: take away whatever is still active, in reverse order.
+
+        Raises RemovalFailed, or SystemExited where the system did not come back, after trying all.
+        """
+        failure: RunEnded | None = None
         for fault, injector in reversed(list(self._active.values())):
             try:
                 await self._remove(fault, injector)
-            except RemovalFailed as error:
+            except RunEnded as error:
                 failure = error
         if failure is not None:
             raise failure

@@ -1,7 +1,7 @@
 """From a stored history to a verdict and an exit code. Pure: reads the run's folder, touches nothing else.
 
-What the run recorded as expected decides; everything else is reported. What was not shown is listed, because a
-pass says nothing about it.
+What the run recorded as expected decides; everything else is reported. What was not shown is listed, because
+a pass says nothing about it.
 """
 
 from __future__ import annotations
@@ -141,7 +141,8 @@ def exit_code(outcome: Outcome, findings: list[Finding]) -> ExitCode:
 
 def _warnings(history: History, run: str) -> list[str]:
     rows = history.con.execute(
-        "select warning, subject, detail->>'$' from events where run = ? and kind = 'harness.warning' order by seq",
+        "select warning, subject, detail->>'$' from events "
+        "where run = ? and kind = 'harness.warning' order by seq",
         [run],
     ).fetchall()
     return [f"{warning} ({subject}): {detail}" for warning, subject, detail in rows]

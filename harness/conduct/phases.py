@@ -1,7 +1,7 @@
 """The phases of a run: set-up, baseline (a gate), storm, heal, drain.
 
-Each phase is a coroutine that does one thing and raises RunEnded when the run cannot go on. Times of the timeline
-count from the end of the baseline; `origin_ns` is that moment on the run's clock.
+Each phase is a coroutine that does one thing and raises RunEnded when the run cannot go on. Times of the
+timeline count from the end of the baseline; `origin_ns` is that moment on the run's clock.
 """
 
 from __future__ import annotations
@@ -19,13 +19,16 @@ from harness.history.events import HarnessWarning, Phase, PhaseEntered
 from harness.history.journal import Journal
 from harness.scenario.models import Scenario
 from harness.scenario.timeline import Fault, Message, Timeline
-from harness.testbed.base import Testbed
-from harness.testbed.processes import log_tail
+from harness.testbed.base import Testbed, TestbedError
+from harness.testbed.processes import how_it_ended, log_tail
 from harness.testbed.resources import ResourceLedger
 from harness.testbed.system import SystemNotReady
 
 GRACE_S = 3.0
 """After the baseline's last message, how long its copies may take beyond their objective."""
+
+WATCH_EVERY_S = 0.1
+SETTLE_S = 3 * WATCH_EVERY_S
 
 
 class Conductor:
@@ -48,6 +51,8 @@ class Conductor:
         self.faults: FaultSchedule | None = None
         self._driver: Driver | None = None
         self._background: list[asyncio.Task[None]] = []
+        self._failure: BaseException | None = None
+        self._failed = asyncio.Event()
 
     def enter(self, phase: Phase) -> int:
         now_ns = self.journal.now_ns()
@@ -55,19 +60,49 @@ class Conductor:
         return now_ns
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
-        self._background.append(asyncio.create_task(coroutine, name=name))
+        task = asyncio.create_task(coroutine, name=name)
+        task.add_done_callback(self._background_ended)
+        self._background.append(task)
+
+    def _background_ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        """Something of ours broke beside the phases; the first such error ends the run."""
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        if self._failure is None:
+            self._failure = error
+            self._failed.set()
+
+    async def _watch_testbed(self) -> None:
+        """Raises TestbedError once a part of the testbed ends unbidden: what follows would prove nothing."""
+        while (lost := self.testbed.lost()) is None:
+            await asyncio.sleep(WATCH_EVERY_S)
+        raise TestbedError(lost)
+
+    async def _raise_own_failure(self, settle_s: float = 0.0) -> None:
+        """An end has been reached; was it ours? A part that has just died takes a moment to be noticed."""
+        if settle_s:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._failed.wait(), settle_s)
+        if self._failure is not None:
+            raise self._failure
 
     async def through_phases(self) -> None:
         """From set-up to the end of the drain. Raises RunEnded, or TestbedError from the set-up."""
         self.enter(Phase.SETUP)
         self._spawn(self.pulse.follow(self.journal), "pulse")
         await self.testbed.start(self.journal, self.ledger)
+        self._spawn(self._watch_testbed(), "the testbed's life")
         try:
             await self.testbed.system.start()
         except SystemNotReady as error:
+            await self._raise_own_failure(SETTLE_S)
             raise BaselineUnmet(str(error)) from error
         self._spawn(self.testbed.signals.run(), "signals")
-        self._driver = Driver(self.testbed.system, self.journal)
+        self._driver = Driver(self.testbed.system, self.journal, self._fail)
         self.faults = FaultSchedule(
             [entry for entry in self.timeline.entries if isinstance(entry, Fault)],
             self.testbed.injector,
@@ -75,30 +110,33 @@ class Conductor:
             self.ledger,
         )
         try:
-            await self._unless_system_exits(self._baseline())
+            await self._guarded(self._baseline())
         except SystemExited as error:
             raise BaselineUnmet(str(error)) from error
-        await self._unless_system_exits(self._storm())
-        await self.heal()
-        await self._unless_system_exits(self._drain())
+        await self._guarded(self._storm())
+        await self._guarded(self.heal())
+        await self._guarded(self._drain())
 
-    async def _unless_system_exits(self, phase: Coroutine[Any, Any, None]) -> None:
+    async def _guarded(self, phase: Coroutine[Any, Any, None]) -> None:
+        """A phase to its end, unless the system exits or something of ours breaks; ours goes first."""
         work = asyncio.create_task(phase)
         exit_ = asyncio.create_task(self.testbed.system.exited.wait())
+        failed = asyncio.create_task(self._failed.wait())
+        tasks = (work, exit_, failed)
         try:
-            await asyncio.wait({work, exit_}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            went_well = work.done() and not work.cancelled() and work.exception() is None
+            await self._raise_own_failure(0.0 if went_well else SETTLE_S)
             if work.done():
                 work.result()
             else:
                 system = self.testbed.system
                 tail = "\n  ".join(log_tail(system.log_path)) or "(nothing)"
-                raise SystemExited(
-                    f"the system exited with code {system.exit_code}; its last lines:\n  {tail}"
-                )
+                raise SystemExited(f"the system {how_it_ended(system.exit_code)}; its last lines:\n  {tail}")
         finally:
-            for task in (work, exit_):
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(work, exit_, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _baseline(self) -> None:
         """Ordinary mail without a fault. Raises BaselineUnmet unless all of it arrives in time."""
@@ -118,7 +156,8 @@ class Conductor:
         if not arrived:
             said = f"; last, {self.pulse.last_refusal}" if self.pulse.last_refusal else ""
             raise BaselineUnmet(
-                f"{len(missing)} of {len(messages)} baseline messages reached no provider without any fault{said}"
+                f"{len(missing)} of {len(messages)} baseline messages reached no provider "
+                f"without any fault{said}"
             )
         late = [
             m
@@ -165,7 +204,7 @@ class Conductor:
             raise RemovalFailed("after the heal: " + "; ".join(broken))
 
     async def _drain(self) -> None:
-        """Wait until nothing moves: no receipt for twice the longest retry, queue depth 0 where it is told."""
+        """Wait until nothing moves: no receipt for twice the longest retry, queue depth 0 where told."""
         assert self._driver is not None
         self.enter(Phase.DRAIN)
         silence_ns = 2 * self.scenario.system.longest_retry
@@ -195,7 +234,5 @@ class Conductor:
             self._driver.cancel()
         for task in self._background:
             task.cancel()
-        for task in self._background:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await asyncio.gather(*self._background, return_exceptions=True)  # what broke one has been told
         self._background.clear()

@@ -1,4 +1,5 @@
-"""What is known of the run while it goes on: copies, receipts, submissions, counted from the journal's stream.
+"""What is known of the run while it goes on: copies, receipts, submissions, counted from the journal's
+stream.
 
 The gate of the baseline and the wait for quiescence look here. Verdicts never do: they come from the history.
 """

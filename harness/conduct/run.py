@@ -1,7 +1,9 @@
-"""One run from a scenario to a stored history: the folder, the journal, the watchdog, the end whatever happens.
+"""One run from a scenario to a stored history: the folder, the journal, the watchdog, the end whatever
+happens.
 
-`run` always tears down and always leaves a readable history; what ended the run is in its last event, and what it
-means is for `judge` to say. Only a testbed that cannot be set up, or a folder that cannot be made, raises.
+`run` always tears down and always leaves a readable history; what ended the run is in its last event, and
+what it means is for `judge` to say. Only a testbed that cannot be set up, or a folder that cannot be made,
+raises.
 """
 
 from __future__ import annotations
@@ -14,16 +16,17 @@ import sys
 import time
 import traceback
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Self
 
 import msgspec
 
 from harness import __version__
-from harness.conduct.errors import RemovalFailed, RunEnded
+from harness.conduct.errors import RunEnded
 from harness.conduct.phases import Conductor
 from harness.history.errors import JournalError
 from harness.history.events import Outcome, Phase, RunFinished, RunStarted
@@ -64,28 +67,78 @@ class _Ending:
 async def run(request: RunRequest, *, observers: Sequence[Observer] = ()) -> Path:
     """Conduct the scenario; returns the run's folder. SIGINT and SIGTERM heal first, then end the run.
 
-    Raises OSError where the run's folder cannot be made and TestbedError where the choice of parts fails;
-    nothing is started then.
+    Raises TestbedError where the choice of parts fails, and nothing is started then; OSError where the run's
+    folder cannot be made or its history not be brought to an end, and nothing is left running then.
     """
     choice = choose(request.on, request.proxy)
+    with _Interruption() as interruption:
+        return await _run(request, choice.proxy, observers, interruption)
+
+
+class _Interruption:
+    """SIGINT and SIGTERM while a run is at work: the first ends it, the others change nothing.
+
+    The tear-down that follows is bounded and not to be cut short.
+    """
+
+    def __init__(self) -> None:
+        self.by: signal.Signals | None = None
+        self._work: asyncio.Task[None] | None = None
+
+    def __enter__(self) -> Self:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, self._interrupt, number)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().remove_signal_handler(number)
+
+    def _interrupt(self, number: signal.Signals) -> None:
+        if self.by is None:
+            self.by = number
+            if self._work is not None:
+                self._work.cancel()
+
+    def ends(self, work: asyncio.Task[None]) -> None:
+        """`work` is what an interruption ends, one that came before included."""
+        self._work = work
+        if self.by is not None:
+            work.cancel()
+
+    @property
+    def ending(self) -> _Ending | None:
+        return _Ending(Outcome.INTERRUPTED, f"by {self.by.name}") if self.by is not None else None
+
+
+async def _run(
+    request: RunRequest, proxy: str, observers: Sequence[Observer], interruption: _Interruption
+) -> Path:
     run_dir = make_run_dir(request.out, request.scenario.scenario)
     (run_dir / "scenario.yaml").write_text(request.scenario.source_text, encoding="utf-8")
     (run_dir / "timeline.json").write_bytes(timeline_json(request.timeline))
     start_ns = time.monotonic_ns()
     wall_start = datetime.now(UTC)
-    journal = Journal(run_dir / "history.jsonl", run_dir.name, lambda: time.monotonic_ns() - start_ns)
+    with _as_os_error():
+        journal = Journal(run_dir / "history.jsonl", run_dir.name, lambda: time.monotonic_ns() - start_ns)
     ledger = ResourceLedger(run_dir, marker=uuid.uuid4().hex)
     watchdog = Watchdog(run_dir)
-    testbed = LocalTestbed(request.scenario, run_dir, choice.proxy, request.timeline.seed)
-    journal.append(_run_started(request, testbed, wall_start))
+    testbed = LocalTestbed(request.scenario, run_dir, proxy, request.timeline.seed)
+    with _as_os_error():
+        journal.append(_run_started(request, testbed, wall_start))
     reporting = [
         asyncio.create_task(_observe(observer, journal, request.timeline, run_dir)) for observer in observers
     ]
     conductor = Conductor(request.scenario, request.timeline, testbed, journal, ledger)
-    ending = await _conduct(conductor)
+    ending = await _conduct(conductor, interruption)
     ending = await _tear_down(conductor, ending)
-    with contextlib.suppress(JournalError):
+    if ending.outcome is Outcome.COMPLETED:
+        ending = interruption.ending or ending
+    unfinished: JournalError | None = None
+    try:
         journal.append(RunFinished(t_ns=journal.now_ns(), outcome=ending.outcome, detail=ending.detail))
+    except JournalError as error:
+        unfinished = error
     journal.close()
     ledger.close()
     if ending.outcome is not Outcome.HEAL_FAILED:
@@ -94,8 +147,19 @@ async def run(request: RunRequest, *, observers: Sequence[Observer] = ()) -> Pat
         _, late = await asyncio.wait(reporting, timeout=OBSERVER_END_S)
         for task in late:
             task.cancel()
+    if unfinished is not None:
+        raise OSError(f"{unfinished}; everything was stopped") from unfinished
     await asyncio.to_thread(_store, run_dir)
     return run_dir
+
+
+@contextlib.contextmanager
+def _as_os_error() -> Iterator[None]:
+    """A journal that cannot be begun is a folder that cannot be made."""
+    try:
+        yield
+    except JournalError as error:
+        raise OSError(str(error)) from error
 
 
 def make_run_dir(out: Path, scenario: str) -> Path:
@@ -147,29 +211,20 @@ async def _observe(observer: Observer, journal: Journal, timeline: Timeline, run
         traceback.print_exc()
 
 
-async def _conduct(conductor: Conductor) -> _Ending:
+async def _conduct(conductor: Conductor, interruption: _Interruption) -> _Ending:
     """The phases, until their end or whatever comes first."""
-    loop = asyncio.get_running_loop()
     work = asyncio.create_task(conductor.through_phases(), name="the run")
-    interrupted: list[signal.Signals] = []
-
-    def interrupt(number: signal.Signals) -> None:
-        # Once is enough; the tear-down that follows is bounded and not to be cut short.
-        if not interrupted:
-            interrupted.append(number)
-            work.cancel()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, interrupt, number)
+    interruption.ends(work)
     try:
         await work
         return _Ending(Outcome.COMPLETED)
     except asyncio.CancelledError:
-        if not interrupted:
+        if interruption.ending is None:
             raise
-        return _Ending(Outcome.INTERRUPTED, f"by {interrupted[0].name}")
+        return interruption.ending
     except RunEnded as ended:
-        return _Ending(ended.outcome, str(ended))
+        # A step that was cut short may fail in its own way; it was cut short all the same.
+        return interruption.ending or _Ending(ended.outcome, str(ended))
     except (TestbedError, JournalError, OSError) as error:
         return _Ending(Outcome.HARNESS_FAILED, str(error))
     except Exception as error:  # noqa: BLE001  our own defect: the run still heals, and says what it was
@@ -181,16 +236,12 @@ async def _conduct(conductor: Conductor) -> _Ending:
 
 async def _tear_down(conductor: Conductor, ending: _Ending) -> _Ending:
     """Remove faults, stop everything, and check against the ledger that nothing is left."""
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, lambda: None)
     try:
         ending = await asyncio.wait_for(_orderly(conductor, ending), TEARDOWN_S)
     except TimeoutError:
         pass  # what did not end in time is killed below
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
+    except Exception as error:  # noqa: BLE001  our own defect: what is left is killed below all the same
+        ending = _Ending(Outcome.HARNESS_FAILED, f"tear-down: {type(error).__name__}: {error}")
     report = await asyncio.to_thread(heal, conductor.journal.path.parent)
     if not report.ok:
         return _Ending(Outcome.HEAL_FAILED, "; ".join(report.left))
@@ -202,7 +253,7 @@ async def _orderly(conductor: Conductor, ending: _Ending) -> _Ending:
     try:
         if ending.outcome not in (Outcome.COMPLETED, Outcome.HEAL_FAILED) and conductor.faults is not None:
             await conductor.heal()
-    except RemovalFailed as error:
+    except RunEnded as error:
         # The fault dies with the process that holds it; whether that went well is checked afterwards.
         ending = _Ending(ending.outcome, f"{ending.detail}; {error}")
     except (JournalError, OSError):

@@ -1,4 +1,6 @@
-"""What conduct needs of a testbed, whichever it is: parts that start and stop, faults, the system, the clocks."""
+"""What conduct needs of a testbed, whichever it is: parts that start and stop, faults, the system, the
+clocks.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from harness.testbed.system import SystemUnderTest
 
 
 class TestbedError(Exception):
-    """The testbed could not be set up; nothing of the SUT is to blame. The message says which part and why."""
+    """The testbed could not be set up, and the SUT is not to blame. The message says which part and why."""
 
 
 class Testbed(Protocol):
@@ -37,6 +39,10 @@ class Testbed(Protocol):
     def signals(self) -> SignalReader: ...
 
     def injector(self, fault: Fault) -> FaultInjector: ...
+
+    def lost(self) -> str | None:
+        """A part of the testbed's own that ended unbidden, in words; None while all are at work."""
+        ...
 
     async def verify_clean(self) -> list[str]:
         """Send a canary through every endpoint; what is still broken, in words."""

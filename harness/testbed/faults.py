@@ -1,7 +1,8 @@
 """Putting faults in place and taking them away: inject, confirm (read back), act (canary), remove.
 
 One class per kind of fault. Each proves by the harness's own canary, on the same proxy as the SUT, that it
-acts; what cannot be proved is an InjectionError. Faults on one endpoint may overlap: each knows of the others.
+acts; what cannot be proved is an InjectionError. Faults on one endpoint may overlap: each knows of the
+others.
 """
 
 from __future__ import annotations

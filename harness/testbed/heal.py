@@ -96,7 +96,9 @@ def heal(run_dir: Path) -> HealReport:
     remaining = processes_of(state)
     report.left.extend(f"process {p.pid} ({p.name()}) is still running" for p in remaining.values())
     if not remaining:
-        _mark_gone(run_dir, state)
+        # Where the disk is full nothing can be written down; the next heal finds nothing and writes it then.
+        with contextlib.suppress(OSError):
+            _mark_gone(run_dir, state)
     return report
 
 
@@ -110,8 +112,15 @@ def _mark_gone(run_dir: Path, state: Standing) -> None:
 
 def owner_is_alive(run_dir: Path) -> bool:
     """Is the harness process that made this run still at work on it?"""
-    pid = standing(run_dir).owner_pid
-    return pid is not None and pid != os.getpid() and psutil.pid_exists(pid)
+    state = standing(run_dir)
+    if state.owner_pid is None or state.owner_pid == os.getpid():
+        return False
+    try:
+        owner = psutil.Process(state.owner_pid)
+        reused = abs(owner.create_time() - (state.owner_started_at or owner.create_time())) > 1.0
+    except psutil.NoSuchProcess:
+        return False
+    return not reused and _alive(owner)
 
 
 def find_unhealed(out_dir: Path) -> list[Path]:

@@ -1,7 +1,7 @@
 """Keeps a chatty system's log bounded: `python -m harness.testbed.logpump FILE`, log on standard input.
 
-Writes to FILE until it is full, then moves it to FILE.1 and starts again, so the last lines are always there and a
-flood costs at most twice the limit. A process of its own: a flood must not slow the driver down.
+Writes to FILE until it is full, then moves it to FILE.1 and starts again, so the last lines are always there
+and a flood costs at most twice the limit. A process of its own: a flood must not slow the driver down.
 """
 
 from __future__ import annotations

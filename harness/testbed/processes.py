@@ -1,7 +1,7 @@
 """Child processes of a run: each in a session of its own, marked, logged to a file, written down first.
 
-The ledger line comes before the process and the marker is in its environment, so that a harness killed between
-the two leaves nothing that `heal` cannot find.
+The ledger line comes before the process and the marker is in its environment, so that a harness killed
+between the two leaves nothing that `heal` cannot find.
 """
 
 from __future__ import annotations
@@ -33,6 +33,16 @@ def log_tail(path: Path, lines: int = 20, limit_bytes: int = 64_000) -> list[str
         log.seek(max(0, log.tell() - limit_bytes))
         text = log.read().decode("utf-8", "replace")
     return [line[:500] for line in text.splitlines()[-lines:]]
+
+
+def how_it_ended(code: int | None) -> str:
+    """An exit code as Python tells it, in words: `exited with code 3`, `was killed by SIGKILL`."""
+    if code is None or code >= 0:
+        return f"exited with code {code}"
+    try:
+        return f"was killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was killed by signal {-code}"
 
 
 class ChildProcess:
@@ -94,6 +104,12 @@ class ChildProcess:
     @property
     def is_running(self) -> bool:
         return self._process is not None and self._process.returncode is None
+
+    def ending(self) -> str | None:
+        """How it ended and its last words; None while it runs, or was never started."""
+        if self._process is None or self._process.returncode is None:
+            return None
+        return f"{self.name} {how_it_ended(self._process.returncode)}{self._last_words()}"
 
     async def first_line(self, timeout_s: float) -> bytes:
         """The first line of its standard output. Raises ProcessError when it ends or takes too long."""

@@ -1,7 +1,7 @@
 """Signals out of Prometheus text: a selector, and for a condition a comparison with a number.
 
-`queue_depth{class="marketing"}` gives the sum of the samples it matches; `route_up{route="primary"} == 0` gives true
-or false. That is as much of PromQL as one scrape can answer.
+`queue_depth{class="marketing"}` gives the sum of the samples it matches; `route_up{route="primary"} == 0`
+gives true or false. That is as much of PromQL as one scrape can answer.
 """
 
 from __future__ import annotations

@@ -7,12 +7,14 @@ last line, as a kill leaves it, is passed over.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 
 import msgspec
+import psutil
 
 LEDGER_NAME = "resources.jsonl"
 MARKER = "HARNESS_RUN_MARKER"
@@ -49,10 +51,25 @@ class ResourceLedger:
         self.path = run_dir / LEDGER_NAME
         self.marker = marker
         self._fd = os.open(self.path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o644)
-        self.write(Line(op=Op.MADE, what=What.RUN, name=run_dir.name, pid=os.getpid(), marker=marker))
+        self.write(
+            Line(
+                op=Op.MADE,
+                what=What.RUN,
+                name=run_dir.name,
+                pid=os.getpid(),
+                started_at=psutil.Process().create_time(),
+                marker=marker,
+            )
+        )
 
     def write(self, line: Line) -> None:
-        os.write(self._fd, msgspec.json.encode(line) + b"\n")
+        """Raises OSError when it cannot be written; what was to be made must not be made then."""
+        data = msgspec.json.encode(line) + b"\n"
+        try:
+            while data:  # a short write: usually the disk is full and the next one says so
+                data = data[os.write(self._fd, data) :]
+        except OSError as error:
+            raise OSError(f"cannot write to the ledger {self.path}: {error.strerror}") from error
 
     def making(self, what: What, name: str, detail: dict[str, str] | None = None) -> None:
         self.write(Line(op=Op.MAKING, what=what, name=name, detail=detail or {}))
@@ -61,7 +78,9 @@ class ResourceLedger:
         self.write(Line(op=Op.MADE, what=what, name=name, pid=pid, started_at=started_at))
 
     def gone(self, what: What, name: str) -> None:
-        self.write(Line(op=Op.GONE, what=what, name=name))
+        """Never raises: what is gone and still listed is looked for by whoever heals, and not found."""
+        with contextlib.suppress(OSError):
+            self.write(Line(op=Op.GONE, what=what, name=name))
 
     def close(self) -> None:
         os.close(self._fd)
@@ -72,6 +91,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
     marker: str | None
     owner_pid: int | None
+    owner_started_at: float | None
     processes: dict[str, list[tuple[int, float]]]  # name -> (pid, started_at); empty list: pid unknown
     faults: list[str]
 
@@ -94,13 +114,13 @@ def read_lines(run_dir: Path) -> Iterator[Line]:
 def standing(run_dir: Path) -> Standing:
     """Replay the ledger: what was made, or may have been, and is not yet gone."""
     marker: str | None = None
-    owner: int | None = None
+    owner: Line | None = None
     processes: dict[str, list[tuple[int, float]]] = {}
     faults: dict[str, None] = {}
     for line in read_lines(run_dir):
         match line.what, line.op:
             case What.RUN, _:
-                marker, owner = line.marker, line.pid
+                marker, owner = line.marker, line
             case What.PROCESS, Op.MAKING:
                 processes.setdefault(line.name, [])
             case What.PROCESS, Op.MADE:
@@ -112,4 +132,10 @@ def standing(run_dir: Path) -> Standing:
                 faults.pop(line.name, None)
             case What.FAULT, _:
                 faults[line.name] = None
-    return Standing(marker=marker, owner_pid=owner, processes=processes, faults=list(faults))
+    return Standing(
+        marker=marker,
+        owner_pid=owner.pid if owner else None,
+        owner_started_at=owner.started_at if owner else None,
+        processes=processes,
+        faults=list(faults),
+    )

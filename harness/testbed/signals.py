@@ -1,12 +1,13 @@
 """Reading what the SUT says of itself: a poll of one address serves every signal that reads from it.
 
-A value is journalled when it changes, when it stops making sense, and once a second in between; each carries the
-time of the previous read, because the truth changed somewhere between the two.
+A value is journalled when it changes, when it stops making sense, and once a second in between; each carries
+the time of the previous read, because the truth changed somewhere between the two.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -22,6 +23,9 @@ from harness.testbed.prometheus import parse_query, parse_samples
 
 HEARTBEAT_NS = 1_000_000_000
 READ_TIMEOUT_S = 1.0
+LARGEST_ANSWER = 8 * 1024 * 1024
+LONGEST_TEXT = 200
+LARGEST_INT = 2**63
 
 Value = bool | int | float | str | None
 
@@ -106,14 +110,27 @@ class SignalReader:
 
     async def _fetch(self, reading: Reading) -> tuple[Any, str | None]:
         try:
-            answer = await self._client.get(reading.path)
+            async with asyncio.timeout(READ_TIMEOUT_S):
+                answer = await self._get(reading.path)
             if answer.status_code != 200:
                 return None, f"garbage: HTTP {answer.status_code}"
             return parse_document(answer, reading.format), None
+        except TimeoutError:
+            return None, f"unreachable: no whole answer within {READ_TIMEOUT_S:g} s"
         except httpx.TransportError as error:
             return None, f"unreachable: {type(error).__name__}"
-        except (Garbage, ValueError) as error:
-            return None, f"garbage: {error}"
+        except (Garbage, httpx.HTTPError, ValueError, RecursionError) as error:
+            return None, f"garbage: {str(error)[:LONGEST_TEXT]}"
+
+    async def _get(self, path: str) -> httpx.Response:
+        """The whole answer, unless it is longer than any sensible one. Raises Garbage."""
+        body = bytearray()
+        async with self._client.stream("GET", path) as answer:
+            async for chunk in answer.aiter_bytes():
+                body += chunk
+                if len(body) > LARGEST_ANSWER:
+                    raise Garbage(f"an answer of more than {LARGEST_ANSWER} bytes")
+            return httpx.Response(answer.status_code, content=bytes(body))
 
     def _note(
         self, reading: Reading, document: Any, error: str | None, now_ns: int, previous_ns: int | None
@@ -165,10 +182,18 @@ def evaluate(reading: Reading, document: Any) -> Value:
     else:
         try:
             found = jmespath.search(reading.expression, document)
-        except JMESPathError as error:
+        except (JMESPathError, RecursionError) as error:
             raise Garbage(f"{reading.expression}: {error}") from error
     if reading.is_condition and not isinstance(found, bool):
-        raise Garbage(f"`{reading.expression}` gave {found!r}, neither true nor false")
+        raise Garbage(f"`{reading.expression}` gave {_shown(found)}, neither true nor false")
     if not isinstance(found, bool | int | float | str):
-        raise Garbage(f"`{reading.expression}` gave {found!r}, not a value")
-    return found
+        raise Garbage(f"`{reading.expression}` gave {_shown(found)}, not a value")
+    if isinstance(found, float) and not math.isfinite(found):
+        raise Garbage(f"`{reading.expression}` gave {found}, not a number")
+    if isinstance(found, int) and abs(found) >= LARGEST_INT:
+        raise Garbage(f"`{reading.expression}` gave a number of {found.bit_length()} bits")
+    return found[:LONGEST_TEXT] if isinstance(found, str) else found
+
+
+def _shown(found: object) -> str:
+    return repr(found)[:LONGEST_TEXT]

@@ -1,12 +1,13 @@
 """The system under test as a process: its life, its front door, its signals, its word on each message.
 
-Started, killed and stopped by the harness; when it exits unbidden that is a result of the run. Submission is HTTP
-with the message's token as Idempotency-Key. Nothing here judges.
+Started, killed and stopped by the harness; when it exits unbidden that is a result of the run. Submission is
+HTTP with the message's token as Idempotency-Key. Nothing here judges.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 from collections.abc import Mapping
@@ -21,12 +22,16 @@ from harness.history.events import HarnessWarning, Submitted, SystemProcess, Sys
 from harness.history.journal import Journal
 from harness.scenario.templates import render_body
 from harness.scenario.timeline import Message
-from harness.testbed.processes import ChildProcess, ProcessError, log_tail
+from harness.testbed.processes import ChildProcess, ProcessError, how_it_ended, log_tail
 from harness.testbed.resources import ResourceLedger
 
 SUBMIT_TIMEOUT_S = 5.0
 READY_TIMEOUT_S = 15.0
 READY_POLL_S = 0.05
+ANSWER_TIMEOUT_S = 10.0
+"""For a whole answer; one that trickles for ever would never meet the time-out of a single read."""
+LAST_WORDS_S = 1.0
+"""How long the last lines of a log may take from the system's end to the file."""
 SENDER = "no-reply@shop.example"
 
 
@@ -114,15 +119,17 @@ class SystemUnderTest:
         last = "it did not listen"
         while loop.time() < deadline:
             if not child.is_running:
+                await self._last_words()
                 raise SystemNotReady(
-                    f"the system exited with code {child.returncode} before it was ready{self._shown_tail()}"
+                    f"the system {how_it_ended(child.returncode)} before it was ready{self._shown_tail()}"
                 )
             try:
-                answer = await self._client.get(self.plan.ready_path or "/")
+                async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                    answer = await self._client.get(self.plan.ready_path or "/")
                 if self.plan.ready_path is None or answer.status_code == 200:
                     return
                 last = f"GET {self.plan.ready_path} answered {answer.status_code}"
-            except httpx.TransportError as error:
+            except (httpx.HTTPError, TimeoutError) as error:
                 last = f"GET {self.plan.ready_path or '/'}: {type(error).__name__}"
             await asyncio.sleep(READY_POLL_S)
         raise SystemNotReady(
@@ -135,10 +142,17 @@ class SystemUnderTest:
 
     async def _watch_exit(self, child: ChildProcess) -> None:
         code = await child.wait()
+        await self._last_words()
         if self._expected_to_run and child is self._child:
             self.exit_code = code
             self._note("exited", pid=child.pid, code=code, tail=log_tail(self.log_path))
             self.exited.set()
+
+    async def _last_words(self) -> None:
+        """Wait until what it wrote last is in its log; the pump ends when nobody is left to write."""
+        if self._pump is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._pump.wait(), LAST_WORDS_S)
 
     def _note(
         self, change: str, *, pid: int | None, code: int | None = None, tail: list[str] | None = None
@@ -172,16 +186,17 @@ class SystemUnderTest:
     async def submit(self, message: Message) -> Submission:
         """Offer one message once. Never raises for what the SUT does."""
         try:
-            answer = await self._client.request(
-                self.plan.submit_method,
-                self.plan.submit_path,
-                json=submission_body(message, self.plan.submit_body),
-                headers={"Idempotency-Key": message.token},
-            )
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                answer = await self._client.request(
+                    self.plan.submit_method,
+                    self.plan.submit_path,
+                    json=submission_body(message, self.plan.submit_body),
+                    headers={"Idempotency-Key": message.token},
+                )
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             # It never got the request.
             return Submission(Submitted.REFUSED, text=type(error).__name__)
-        except httpx.TransportError as error:
+        except (httpx.HTTPError, TimeoutError) as error:
             return Submission(Submitted.INDETERMINATE, text=type(error).__name__)
         if answer.is_success:
             return Submission(Submitted.ACCEPTED, answer.status_code)
@@ -195,11 +210,12 @@ class SystemUnderTest:
         if self.plan.states_path is None or self.plan.states_items is None or not self.is_running:
             return
         try:
-            answer = await self._client.get(self.plan.states_path)
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                answer = await self._client.get(self.plan.states_path)
             answer.raise_for_status()
             items = jmespath.search(self.plan.states_items, answer.json())
             states = [_state_of(item) for item in items or []]
-        except (httpx.HTTPError, ValueError, TypeError, KeyError) as error:
+        except (httpx.HTTPError, TimeoutError, ValueError, TypeError, KeyError, RecursionError) as error:
             self._journal.append(
                 HarnessWarning(
                     t_ns=self._journal.now_ns(),
@@ -233,13 +249,15 @@ def submission_body(message: Message, template: dict[str, Any] | None) -> Any:
 
 def _state_of(item: Any) -> tuple[str, str | None, str]:
     """(token, recipient, state) of one item. Raises KeyError or TypeError when it is not one."""
+    if not isinstance(item, dict):
+        raise TypeError(f"an item of states is {item!r:.200}, not an object")
     recipient = item.get("recipient")
     token = item.get("token")
     if token is None and recipient is not None:
         token = str(recipient).partition("@")[0].removeprefix("c.")
     if token is None:
         raise KeyError("neither `token` nor `recipient` in an item of states")
-    return str(token), recipient, str(item["state"])
+    return str(token), None if recipient is None else str(recipient), str(item["state"])
 
 
 def base_environment(extra: Mapping[str, str]) -> dict[str, str]:

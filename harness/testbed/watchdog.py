@@ -1,8 +1,8 @@
 """The watchdog: a process that outlives the harness just long enough to heal after it.
 
 `python -m harness.testbed.watchdog RUN_DIR` reads its standard input, whose other end only the harness holds.
-The word `done` means an orderly end; end of file without it means that the harness died, however it died, and the
-watchdog heals. It runs in a session of its own, so that Ctrl-C and a killed process group spare it.
+The word `done` means an orderly end; end of file without it means that the harness died, however it died, and
+the watchdog heals. It runs in a session of its own, so that Ctrl-C and a killed process group spare it.
 """
 
 from __future__ import annotations

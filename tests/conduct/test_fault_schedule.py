@@ -1,4 +1,4 @@
-"""A fault counts only when it was read back and met by a canary; every step is in the history and the ledger."""
+"""A fault counts only when it was read back and met by a canary; every step is in history and ledger."""
 
 from __future__ import annotations
 

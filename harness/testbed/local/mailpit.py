@@ -1,7 +1,7 @@
 """Mailpit as a route's provider: its process, and its mail read back as receipts while the run goes on.
 
-Mailpit is not ours, so its receipts come after the fact (`observed: after`), it takes no faults of a provider's
-own, and has no rejecting listener. Its clock is this machine's wall clock.
+Mailpit is not ours, so its receipts come after the fact (`observed: after`), it takes no faults of a
+provider's own, and has no rejecting listener. Its clock is this machine's wall clock.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ class MailpitProvider:
         self._ledger = ledger
         self._journal = journal
         self._process: MailpitProcess | None = None
+        self._seen: psutil.Process | None = None
         self._reader: MailpitReader | None = None
         self._follower: asyncio.Task[None] | None = None
         self._complained = ""
@@ -105,8 +106,20 @@ class MailpitProvider:
 
     def _record_pid(self, pid: int) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
-            started_at = psutil.Process(pid).create_time()
+            self._seen = psutil.Process(pid)
+            started_at = self._seen.create_time()
             self._ledger.made(What.PROCESS, self._ledger_name, pid=pid, started_at=started_at)
+
+    def lost(self) -> str | None:
+        """How it ended unbidden, or why its mail is no longer read; None while all is well."""
+        if self._process is None or self._seen is None:
+            return None
+        if not self._seen.is_running():
+            return f"provider {self.name}: Mailpit (process {self._seen.pid}) ended by itself"
+        follower = self._follower
+        if follower is not None and follower.done() and not follower.cancelled():
+            return f"the mail of provider {self.name} is no longer read: {follower.exception()}"
+        return None
 
     async def calibrate(self, when: str) -> None:
         """Find the wall time of the run's zero; Mailpit stamps its mail with the wall clock."""
@@ -153,8 +166,7 @@ class MailpitProvider:
         """Take the last mail."""
         if self._follower is not None:
             self._follower.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._follower
+            await asyncio.gather(self._follower, return_exceptions=True)  # `lost` tells what broke it
             self._follower = None
         if self._reader is not None:
             await self._take()

@@ -87,7 +87,7 @@ class ProviderProcess:
         return self._client
 
     async def calibrate(self, when: str) -> None:
-        """Find the offset of the provider's clock by the round trip that took least; half of it is the error."""
+        """Find the provider clock's offset by the round trip that took least; half of it is the error."""
         best: tuple[int, int] | None = None
         for _ in range(CALIBRATION_ROUNDS):
             before = self._journal.now_ns()
@@ -155,8 +155,7 @@ class ProviderProcess:
         """Take what is still to come of the journal, and make sure that nothing is missing at its end."""
         if self._follower is not None:
             self._follower.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._follower
+            await asyncio.gather(self._follower, return_exceptions=True)  # `lost` tells what broke it
             self._follower = None
         try:
             await self._merge(follow=False)
@@ -199,6 +198,15 @@ class ProviderProcess:
         answer = await self.client.delete(f"/faults/{fault_id}")
         if answer.status_code not in (204, 404):
             answer.raise_for_status()
+
+    def lost(self) -> str | None:
+        """How it ended unbidden, or why its journal is no longer followed; None while all is well."""
+        if (ending := self._child.ending()) is not None:
+            return ending
+        follower = self._follower
+        if follower is not None and follower.done() and not follower.cancelled():
+            return f"the journal of provider {self.name} is no longer followed: {follower.exception()}"
+        return None
 
     @property
     def is_running(self) -> bool:

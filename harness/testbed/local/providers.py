@@ -30,7 +30,7 @@ def provider_for(
     ledger: ResourceLedger,
     journal: Journal,
 ) -> ProviderProcess | MailpitProvider:
-    """The provider's process, not yet started. Each of its routes has a listener and an account of its own."""
+    """The provider's process, not yet started. Each route has a listener and an account of its own."""
     wanted = scenario.providers[name]
     routes = routes_of(scenario, name)
     if wanted.fake == MAILPIT:

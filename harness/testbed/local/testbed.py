@@ -1,7 +1,8 @@
-"""The local testbed as a whole: one process per provider, one proxy per endpoint, the system, all on loopback.
+"""The local testbed as a whole: one process per provider, one proxy per endpoint, the system, all on
+loopback.
 
-Providers and proxies are up, and every proxy leads somewhere, before the SUT starts: no connection ever bypasses a
-proxy.
+Providers and proxies are up, and every proxy leads somewhere, before the SUT starts: no connection ever
+bypasses a proxy.
 """
 
 from __future__ import annotations
@@ -70,10 +71,14 @@ class LocalTestbed:
         assert self._signals is not None, "the testbed is not started"
         return self._signals
 
+    def endpoint(self, route: str) -> Endpoint:
+        """Where this route's faults act; there once the routes are started."""
+        return self._endpoints[route]
+
     def injector(self, fault: Fault) -> FaultInjector:
         if fault.target == "system":
             return injector_for_system(fault, self.system)
-        return injector_on(fault, self._endpoints[fault.target])
+        return injector_on(fault, self.endpoint(fault.target))
 
     def binaries(self) -> dict[str, Any]:
         path, sha256 = proxy_program(ProxyKind(self.proxy), os.environ)
@@ -186,6 +191,15 @@ class LocalTestbed:
             provider=fake,
         )
         return address
+
+    def lost(self) -> str | None:
+        for provider in self._providers.values():
+            if (ending := provider.lost()) is not None:
+                return ending
+        for name, proxy in self._proxies.items():
+            if proxy.is_lost:
+                return f"the proxy {name} ended by itself; see proxies/{name}.log in the run's folder"
+        return None
 
     async def verify_clean(self) -> list[str]:
         if not self._endpoints:
