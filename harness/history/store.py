@@ -194,6 +194,7 @@ def _convert(con: duckdb.DuckDBPyConnection, source: _Source, scratch: Path, num
         con.execute(
             _UNMERGED.format(
                 main=table,
+                above=len(files) * _SEQ_ROOM,
                 raw=f"read_parquet({text_literal(str(raw))})",
                 provider=_provider_columns(con, raw),
                 known=_history_columns(con, main),
@@ -204,11 +205,14 @@ def _convert(con: duckdb.DuckDBPyConnection, source: _Source, scratch: Path, num
     return files
 
 
+# Numbers for records from one provider's journal, clear of the harness's own and of other providers'.
+_SEQ_ROOM = 1_000_000_000
+
 # A record that the harness had not taken over yet: its times move to the run's clock, as last calibrated.
 _UNMERGED = """
 copy (
     with history as (select {known} from {main}),
-    at as (
+    offsets as (
         select source, arg_max(offset_ns, seq) as offset_ns from history
         where kind = 'clock.calibrated' group by source
     ),
@@ -216,20 +220,20 @@ copy (
         select {provider} from {raw} r
         where not exists (select 1 from history h where h.source = r.source and h.n = r.n)
     ),
-    base as (select any_value(run) as run, max(seq) as seq from history)
+    base as (select any_value(run) as run, max(seq) + {above} as seq from history)
     select base.run, base.seq + row_number() over (order by f.source, f.n) as seq,
-           f.* replace (f.t_ns + coalesce(at.offset_ns, 0) as t_ns,
-                        f.begin_ns + coalesce(at.offset_ns, 0) as begin_ns,
-                        f.end_ns + coalesce(at.offset_ns, 0) as end_ns)
-    from fresh f cross join base left join at on at.source = f.source
+           f.* replace (f.t_ns + coalesce(o.offset_ns, 0) as t_ns,
+                        f.begin_ns + coalesce(o.offset_ns, 0) as begin_ns,
+                        f.end_ns + coalesce(o.offset_ns, 0) as end_ns)
+    from fresh f cross join base left join offsets o on o.source = f.source
     union all by name
-    select base.run, base.seq + 1000000 + row_number() over (order by f.source) as seq,
+    select base.run, base.seq + 999999999 as seq,
            'harness.warning' as kind, base_t.t_ns, 'clock-error' as warning, f.source as subject,
            to_json('its clock was never calibrated; records taken from its own journal keep its own times')
                as detail
     from (select distinct source from fresh) f cross join base
     cross join (select max(t_ns) as t_ns from history) base_t
-    where f.source not in (select source from at where source is not null)
+    where f.source not in (select source from offsets where source is not null)
 ) to {out} (format parquet)
 """
 

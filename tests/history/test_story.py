@@ -1,0 +1,60 @@
+"""The life story of a message: its own events and what went on around it, in order."""
+
+from __future__ import annotations
+
+from harness.history.story import About
+from tests.checks.histories import Run, opened
+
+
+def story_of(run: Run, token: str) -> list[tuple[float, str, str]]:
+    with opened(run) as history:
+        return [
+            (round(line.t_ns / 1e9 - 10, 6), str(line.about), line.text) for line in history.events_of(token)
+        ]
+
+
+def test_a_message_that_went_the_long_way() -> None:
+    run = Run()
+    run.traffic(0, 10, 1)
+    run.fault(4, 20)
+    run.detects(7)
+    message = run.message(5)
+    run.receipt(message, 5.5, "primary", "aborted")
+    run.copy(message, 7.5, "backup", code=202)
+    run.says(message, "sent", 8)
+    assert story_of(run, message.token) == [
+        (4, "fault", "fault f1 (outage on primary): injecting"),
+        (4, "fault", "fault f1 (outage on primary): active"),
+        (4, "fault", "fault f1 (outage on primary): acted"),
+        (5, "message", f"offered to the system, transactional, to {message.recipient}"),
+        (5, "message", "the system answered: accepted"),
+        (5.5, "message", "m365 by primary: aborted"),
+        (6.9, "signal", "signal detected of primary: false"),
+        (7, "signal", "signal detected of primary: true"),
+        (7.5, "message", "sendgrid by backup: accepted (202)"),
+        (8, "message", "the system says: sent"),
+    ]
+
+
+def test_what_happened_long_before_or_after_is_left_out() -> None:
+    run = Run()
+    run.fault(1, 2)
+    run.kill(30, 31)
+    message = run.message(10)
+    run.copy(message, 10.1)
+    assert {about for _, about, _ in story_of(run, message.token)} == {About.MESSAGE}
+
+
+def test_restarts_and_the_operators_words_are_told() -> None:
+    run = Run()
+    message = run.message(10)
+    run.kill(10.1, 10.5)
+    run.operator("approve", 10.6)
+    run.copy(message, 11)
+    told = [text for _, _, text in story_of(run, message.token)]
+    assert "the system's process: killed" in told
+    assert "operator scenario: approve" in told
+
+
+def test_nobody_knows_a_token_that_never_was() -> None:
+    assert story_of(Run(), "x" * 16) == []

@@ -1,0 +1,191 @@
+"""The definitions: messages, overdue stretches, incidents, edges, shares, gaps, quiescence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.checks.histories import Run, ns, opened
+
+
+def ask(run: Run, sql: str) -> list[tuple[Any, ...]]:
+    with opened(run) as history:
+        return history.con.execute(sql).fetchall()
+
+
+def test_nothing_at_all_is_a_history_too() -> None:
+    run = Run(baseline=0)
+    run.events.clear()
+    assert ask(run, "select count(*) from events") == [(0,)]
+
+
+def test_a_message_is_as_good_as_its_best_answer() -> None:
+    run = Run(baseline=0)
+    message = run.message(1, result=None)
+    run.offer_again(message, 2, 2, "refused")
+    run.offer_again(message, 3, 3, "accepted")
+    assert ask(run, "select result, offers, scheduled_ns, accepted_ns from messages") == [
+        ("accepted", 3, ns(1), ns(3))
+    ]
+
+
+def test_one_unanswered_offer_among_refusals_leaves_it_open() -> None:
+    run = Run(baseline=0)
+    message = run.message(1, result=None)
+    run.offer_again(message, 2, 2, "refused")
+    assert ask(run, "select result from messages") == [("indeterminate",)]
+
+
+def test_attempts_with_several_recipients_are_one() -> None:
+    run = Run(baseline=0)
+    for _ in range(3):
+        run.copy(run.message(1), 2, attempt="together")
+    assert ask(run, "select recipients from attempts") == [(3,)]
+
+
+class TestImpacts:
+    def impacts(self, *spans: tuple[float, float | None], at_least: int = 2) -> list[tuple[Any, ...]]:
+        run = Run(baseline=0)
+        for since, until in spans:
+            message = run.message(since - 1)  # due within 1 s
+            if until is not None:
+                run.copy(message, until)
+        rows = ask(run, f"select from_ns, until_ns from impacts({at_least}) order by from_ns")
+        return [(a / 1e9 - 10, None if b is None else b / 1e9 - 10) for a, b in rows]
+
+    def test_where_two_overlap(self) -> None:
+        assert self.impacts((5, 10), (7, 12)) == [(7, 10)]
+
+    def test_where_two_touch_there_is_none(self) -> None:
+        assert self.impacts((5, 10), (10, 12)) == []
+
+    def test_one_that_takes_over_at_an_instant_continues_it(self) -> None:
+        assert self.impacts((5, 20), (7, 10), (10, 12)) == [(7, 12)]
+
+    def test_two_stretches(self) -> None:
+        assert self.impacts((5, 30), (6, 8), (20, 22)) == [(6, 8), (20, 22)]
+
+    def test_for_ever(self) -> None:
+        assert self.impacts((5, None), (6, None)) == [(6, None)]
+
+    def test_from_the_first_one(self) -> None:
+        assert self.impacts((5, 10), at_least=1) == [(5, 10)]
+
+
+class TestIncidents:
+    def test_each_has_its_number_routes_and_successor(self) -> None:
+        run = Run()
+        run.fault(10, 20, takes=0.5, incident="a")
+        run.fault(12, 25, "latency", "backup", takes=0.5, incident="a")
+        run.fault(40, 50, incident="b")
+        rows = ask(
+            run,
+            "select incident, number, routes, lead_routes, on_lo, on_hi, off_lo, off_hi, next_on_lo "
+            "from incidents order by number",
+        )
+        assert rows == [
+            ("a", 1, ["backup", "primary"], ["primary"], ns(10), ns(10.5), ns(25), ns(25.5), ns(40)),
+            ("b", 2, ["primary"], ["primary"], ns(40), ns(40), ns(50), ns(50), None),
+        ]
+
+    def test_a_fault_that_nobody_removed_lasts_to_the_end(self) -> None:
+        run = Run(ends=60)
+        run.fault(10, None)
+        assert ask(run, "select off_lo from incidents") == [(ns(60),)]
+
+    def test_a_kill_lasts_until_the_system_is_back(self) -> None:
+        run = Run()
+        run.kill(10, 12)
+        assert ask(run, "select on_lo, off_lo, routes from incidents") == [(ns(10), ns(12), [])]
+
+
+class TestEdges:
+    def edges(self, *reads: tuple[float, Any, float | None]) -> list[tuple[Any, ...]]:
+        run = Run()
+        for at, value, before in reads:
+            run.reads("detected", value, at, before=before, error="?" if value is None else None)
+        rows = ask(run, "select rising, lo, hi from signal_edges order by hi")
+        return [(rising, lo / 1e9 - 10, hi / 1e9 - 10) for rising, lo, hi in rows]
+
+    def test_between_two_reads(self) -> None:
+        assert self.edges((1, False, None), (2, True, 1)) == [(True, 1, 2)]
+
+    def test_recorded_only_when_it_changes(self) -> None:
+        assert self.edges((1, False, None), (5, True, 4.9), (9, False, 8.9)) == [
+            (True, pytest.approx(4.9), 5),
+            (False, pytest.approx(8.9), 9),
+        ]
+
+    def test_the_first_reading_is_no_edge(self) -> None:
+        assert self.edges((1, True, None), (2, True, 1)) == []
+
+    def test_answers_without_sense_widen_it_back_to_the_last_good_one(self) -> None:
+        assert self.edges((1, False, None), (5, None, 4.9), (6, None, 5.9), (7, True, 6.9)) == [
+            (True, pytest.approx(4.9), 7)
+        ]
+
+    @pytest.mark.parametrize("value", [1, 0.5, "down", "true"])
+    def test_what_counts_as_true(self, value: Any) -> None:
+        assert len(self.edges((1, False, None), (2, value, 1))) == 1
+
+    @pytest.mark.parametrize("value", [0, "", "false", "off"])
+    def test_what_counts_as_false(self, value: Any) -> None:
+        assert self.edges((1, False, None), (2, value, 1)) == []
+
+
+class TestSwitches:
+    def test_the_first_of_enough_copies_in_a_row(self) -> None:
+        run = Run(baseline=20)  # 1 in 22 by chance: three in a row
+        run.fault(10, 30)
+        for at, via in ((11, "backup"), (12, "primary"), (13, "backup"), (14, "backup"), (15, "backup")):
+            run.copy(run.message(at), at, via)
+        assert ask(run, "select switched_ns, k from switches") == [(ns(13), 3)]
+
+    def test_an_expectation_of_exactly_one_in_a_thousand_is_not_enough(self) -> None:
+        run = Run(baseline=8)  # 1 in 10: a thousandth needs more than three
+        run.fault(10, 30)
+        assert ask(run, "select k from _switch_lengths") == [(4,)]
+
+    def test_without_a_baseline_either_route_is_as_likely(self) -> None:
+        run = Run(baseline=0)
+        run.fault(10, 30)
+        assert ask(run, "select k from _switch_lengths") == [(10,)]
+
+    def test_marketing_does_not_count(self) -> None:
+        run = Run()
+        run.fault(10, 30)
+        for at in range(11, 20):
+            run.copy(run.message(at, "marketing"), at, "backup")
+        assert ask(run, "select * from switches") == []
+
+    def test_failing_back_is_the_first_copy_on_the_old_route_afterwards(self) -> None:
+        run = Run()
+        run.fault(10, 20)
+        run.traffic(11, 25, 0.5, via="backup")
+        run.traffic(25, 30, 0.5)
+        assert ask(run, "select failed_back_ns from failbacks") == [(ns(25.1),)]
+
+
+def test_a_gap_is_a_number_that_nobody_saw() -> None:
+    run = Run()
+    run.loses_record("backup")
+    run.loses_record("backup")
+    run.copy(run.message(5), 5.1, "backup")
+    assert ask(run, "select source, missing from gaps") == [("sendgrid", 2)]
+
+
+def test_durations_in_the_scenario_are_read_as_written_or_as_nanoseconds() -> None:
+    for written, ns_ in (("2s", 2e9), ("400ms", 4e8), ("1.5m", 9e10), ("1h", 3.6e12), ("5", 5)):
+        assert ask(Run(longest_retry=written), "select longest_retry_ns from runs") == [(int(ns_),)]
+
+
+def test_clock_error_is_the_worst_calibration_plus_the_drift() -> None:
+    from harness.history.events import ClockCalibrated
+
+    run = Run(clock_error=0.001)
+    run.events.append(
+        ClockCalibrated(t_ns=ns(99), source="m365", when="end", offset_ns=5_000, error_ns=2_000_000)
+    )
+    assert ask(run, "select error_ns from clock where source = 'm365'") == [(2_005_000,)]
+    assert ask(run, "select error_ns from runs") == [(2_005_000,)]
