@@ -61,7 +61,7 @@ class Canary:
         api: ApiCanary | None = None,
     ) -> None:
         """`api` makes the requests where the route is an HTTP API; SMTP needs none."""
-        self._address = address
+        self.address = address
         self._api = api
         self._account = account
         self._ca_path = ca_path
@@ -74,13 +74,13 @@ class Canary:
         code = None
         try:
             async with asyncio.timeout(timeout_s):
-                reader, writer = await asyncio.open_connection(self._address.host, self._address.port)
-                if self._address.is_http:
+                reader, writer = await asyncio.open_connection(self.address.host, self.address.port)
+                if self.address.is_http:
                     writer.write(b"GET /harness-canary HTTP/1.1\r\nHost: canary.example\r\n\r\n")
                     await writer.drain()
                 line = await reader.readline()
                 saw = Saw.OK if line else Saw.CLOSED
-                if not self._address.is_http and line[:3].isdigit():
+                if not self.address.is_http and line[:3].isdigit():
                     code = int(line[:3])
                     if code >= 400:
                         saw = Saw.REJECTED
@@ -123,8 +123,12 @@ class Canary:
             code, text, saw = first.code, first.message, Saw.REJECTED
         except (TimeoutError, aiosmtplib.SMTPTimeoutError, httpx.TimeoutException):
             saw = Saw.NO_ANSWER
-        except (ConnectionRefusedError, aiosmtplib.SMTPConnectError, httpx.ConnectError):
+        except (ConnectionRefusedError, httpx.ConnectError):
             saw = Saw.CONNECT_REFUSED
+        except aiosmtplib.SMTPConnectError as error:
+            # The library's word for a connection that ends before the greeting as well.
+            refused = isinstance(error.__cause__, ConnectionRefusedError)
+            saw = Saw.CONNECT_REFUSED if refused else Saw.CLOSED
         except (aiosmtplib.SMTPServerDisconnected, ConnectionError, httpx.TransportError):
             saw = Saw.CLOSED
         elapsed_ms = (asyncio.get_running_loop().time() - started) * 1000
@@ -136,10 +140,10 @@ class Canary:
         return ssl.create_default_context(cafile=str(self._ca_path))
 
     async def _smtp(self, token: str | None, timeout_s: float) -> None:
-        starttls = "starttls" in self._address.scheme
+        starttls = "starttls" in self.address.scheme
         client = aiosmtplib.SMTP(
-            hostname=self._address.host,
-            port=self._address.port,
+            hostname=self.address.host,
+            port=self.address.port,
             timeout=timeout_s,
             start_tls=starttls,
             tls_context=self._tls() if starttls else None,
@@ -160,7 +164,7 @@ class Canary:
             api.login(self._account) if token is None else api.message(self._account, canary_message(token))
         )
         async with httpx.AsyncClient(
-            base_url=self._address.base_url, timeout=timeout_s, trust_env=False
+            base_url=self.address.base_url, timeout=timeout_s, trust_env=False
         ) as client:
             answer = await client.request(
                 request.method, request.path, headers=request.headers, content=request.body

@@ -164,9 +164,9 @@ class SendGridCanary:
 
     def message(self, account: Account, message: EmailMessage) -> ApiRequest:
         content = {
-            "personalizations": [{"to": [{"email": message["To"]}]}],
-            "from": {"email": message["From"]},
-            "subject": message["Subject"],
+            "personalizations": [{"to": [{"email": str(message["To"])}]}],
+            "from": {"email": str(message["From"])},
+            "subject": str(message["Subject"]),
             "content": [{"type": "text/plain", "value": message.get_content()}],
         }
         return ApiRequest(
