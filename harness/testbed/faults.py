@@ -8,6 +8,7 @@ others.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -18,7 +19,7 @@ from harness.history.events import Receipt, ReceiptResult
 from harness.providers.wire import ProviderFault
 from harness.scenario.timeline import Fault
 from harness.testbed.canary import Canary, Saw, Sighting
-from harness.testbed.proxy.errors import ProxyError
+from harness.testbed.proxy.errors import ProxyError, ProxyNotAsAsked
 from harness.testbed.system import SystemNotReady, SystemUnderTest
 
 Detail = dict[str, Any]
@@ -158,10 +159,11 @@ class _ByToxics(_OnEndpoint):
             await self.endpoint.proxy.add_toxic(name, type_, stream, attributes)
 
     async def _take_away(self) -> Detail:
-        read_back: Detail = {}
         for name, _ in self._names():
-            read_back = await self.endpoint.proxy.remove_toxic(name)
-        return read_back
+            # Whether the proxy is as it should be is asked when all of them are gone.
+            with contextlib.suppress(ProxyNotAsAsked):
+                await self.endpoint.proxy.remove_toxic(name)
+        return await self.endpoint.proxy.confirm()
 
 
 class Blackhole(_ByToxics):
