@@ -84,9 +84,7 @@ def choose(on: str = "auto", proxy: str = "auto", *, mailpit: bool = False) -> C
         return Choice("local", "embedded", "the embedded proxy was asked for")
     if toxiproxy is not None:
         return Choice("local", "toxiproxy", f"toxiproxy-server is at {toxiproxy}")
-    return Choice(
-        "local", "embedded", "toxiproxy-server is not here; the embedded proxy speaks the same protocol"
-    )
+    return Choice("local", "embedded", "toxiproxy-server is not here, and this one speaks its protocol")
 
 
 def discover() -> list[Found]:
