@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 TOXIPROXY := v2.12.0
 MAILPIT := v1.27.11
 ARGS ?=
+WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint shows tools bench lock clean
@@ -48,7 +49,7 @@ lint: setup
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 shows: setup
 	@$(BIN)/python tests/shows.py $(ARGS)
