@@ -21,6 +21,7 @@ from harness.cli.stored import find_run
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+    from rich.console import Console
 
 EPILOG = """\b
 Examples:
@@ -99,8 +100,21 @@ def _table(names: list[str], rows: list[tuple[Any, ...]]) -> None:
     for row in rows:
         table.add_row(*(Text("" if value is None else str(value)) for value in row))
     console = Console()
-    console.print(table)
+    if console.measure(table, options=console.options.update(max_width=10_000)).maximum > console.width:
+        _records(console, names, rows)
+    else:
+        console.print(table)
     console.print(f"{len(rows)} {'row' if len(rows) == 1 else 'rows'}", style="dim", highlight=False)
+
+
+def _records(console: Console, names: list[str], rows: list[tuple[Any, ...]]) -> None:
+    """Too wide for a table: one field a line, empty ones left out."""
+    width = max(len(name) for name in names)
+    for number, row in enumerate(rows, 1):
+        console.print(f"row {number}", style="bold", highlight=False)
+        for name, value in zip(names, row, strict=True):
+            if value is not None:
+                console.print(f"  {name:{width}}  {value}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _list(con: DuckDBPyConnection) -> None:
