@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -78,15 +79,18 @@ def _events(messages: int) -> Iterator[AnyEvent]:
     yield PhaseEntered(t_ns=10 * S, phase=Phase.STORM)
     faults = [(100 * S, 130 * S), (250 * S, 280 * S), (400 * S, 430 * S)]
     for number, (on, off) in enumerate(faults):
-        common = {"fault": f"f{number}", "incident": f"i{number}", "type": "outage", "target": "primary"}
-        for kind, t in (
-            (FaultInjecting, on),
-            (FaultActive, on + 5 * MS),
-            (FaultActed, on + 20 * MS),
-            (FaultRemoving, off),
-            (FaultRemoved, off + 5 * MS),
-        ):
-            yield msgspec.convert({"t_ns": t, "scheduled_ns": on, "kind": _tag(kind), **common}, kind)
+        common: dict[str, Any] = {
+            "fault": f"f{number}",
+            "incident": f"i{number}",
+            "type": "outage",
+            "target": "primary",
+            "scheduled_ns": on,
+        }
+        yield FaultInjecting(t_ns=on, **common)
+        yield FaultActive(t_ns=on + 5 * MS, **common)
+        yield FaultActed(t_ns=on + 20 * MS, **common)
+        yield FaultRemoving(t_ns=off, **common)
+        yield FaultRemoved(t_ns=off + 5 * MS, **common)
     for tick in range(0, 7000):
         t = tick * 100 * MS
         down = any(on + 2 * S <= t < off + 3 * S for on, off in faults)
@@ -144,7 +148,3 @@ def _events(messages: int) -> Iterator[AnyEvent]:
             body_bytes=1000,
         )
     yield RunFinished(t_ns=end, outcome=Outcome.COMPLETED)
-
-
-def _tag(kind: type[msgspec.Struct]) -> str:
-    return str(kind.__struct_config__.tag)

@@ -26,7 +26,7 @@ left join messages m
 create view receipts as select * from _receipts where canary is distinct from 'harness';
 
 -- One row per attempt, whatever the number of its recipients. The SUT's canaries count: a provider counts them.
-create view attempts as
+create table attempts as
 select run, source, attempt, any_value(provider) as provider, any_value(route) as route,
        any_value(endpoint) as endpoint, min(begin_ns) as begin_ns, max(end_ns) as end_ns, min(seq) as seq,
        count(*) as recipients, bool_or(result in ('deferred', 'refused')) as refused,
