@@ -162,8 +162,8 @@ def smtp_client(address: RouteAddress, ca_path: Path) -> aiosmtplib.SMTP:
         port=address.port,
         start_tls="starttls" in address.scheme,
         tls_context=ssl.create_default_context(cafile=str(ca_path)),
-        username=address.username,
-        password=address.password,
+        username=address.username or None,
+        password=address.password or None,
         timeout=20,
     )
 
@@ -217,7 +217,7 @@ async def _bench(run_dir: Path, proxy: str, text: str) -> AsyncIterator[tuple[Be
     scenario = load_text(text, run_dir / "scenario.yaml")
     started_ns = time.monotonic_ns()
     journal = Journal(run_dir / "history.jsonl", "bench", lambda: time.monotonic_ns() - started_ns)
-    ledger = ResourceLedger(run_dir, marker=f"bench-{os.getpid()}-{run_dir.name}")
+    ledger = ResourceLedger(run_dir, marker=f"bench {os.getpid()} {run_dir}")
     testbed = LocalTestbed(scenario, run_dir, proxy, seed=7)
     try:
         yield Bench(testbed, journal, run_dir), ledger

@@ -73,13 +73,19 @@ class ProviderProcess:
             self.ready = msgspec.json.decode(line, type=Ready)
         except msgspec.DecodeError as error:
             raise ProcessError(f"provider {self.name}: no ready line but {line!r}") from error
-        self._client = httpx.AsyncClient(
-            base_url=f"http://{self.config.control_host}:{self.ready.control_port}",
-            timeout=CONTROL_TIMEOUT_S,
-            trust_env=False,
-            verify=False,  # plain HTTP: no CA bundle to load for nothing
+        self.connect(
+            httpx.AsyncClient(
+                base_url=f"http://{self.config.control_host}:{self.ready.control_port}",
+                timeout=CONTROL_TIMEOUT_S,
+                trust_env=False,
+                verify=False,  # plain HTTP: no CA bundle to load for nothing
+            )
         )
         return self.ready
+
+    def connect(self, client: httpx.AsyncClient) -> None:
+        """From now on speak to the control API through this client."""
+        self._client = client
 
     @property
     def client(self) -> httpx.AsyncClient:
