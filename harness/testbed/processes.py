@@ -45,6 +45,12 @@ def how_it_ended(code: int | None) -> str:
         return f"was killed by signal {-code}"
 
 
+def retrieved(task: asyncio.Task[None]) -> None:
+    """A task's done-callback: what broke it is told by whoever watches it, and not once more by asyncio."""
+    if not task.cancelled():
+        task.exception()
+
+
 class ChildProcess:
     """One process of the run, from its ledger line to its end."""
 

@@ -22,7 +22,7 @@ from harness.history.events import HarnessWarning, Submitted, SystemProcess, Sys
 from harness.history.journal import Journal
 from harness.scenario.templates import render_body
 from harness.scenario.timeline import Message
-from harness.testbed.processes import ChildProcess, ProcessError, how_it_ended, log_tail
+from harness.testbed.processes import ChildProcess, ProcessError, how_it_ended, log_tail, retrieved
 from harness.testbed.resources import ResourceLedger
 
 SUBMIT_TIMEOUT_S = 5.0
@@ -111,6 +111,7 @@ class SystemUnderTest:
         self._expected_to_run = True
         self._note("started", pid=child.pid)
         self._watch = asyncio.create_task(self._watch_exit(child), name="the system's life")
+        self._watch.add_done_callback(retrieved)
         await self._until_ready(child)
 
     async def _until_ready(self, child: ChildProcess) -> None:
@@ -145,8 +146,8 @@ class SystemUnderTest:
         await self._last_words()
         if self._expected_to_run and child is self._child:
             self.exit_code = code
-            self._note("exited", pid=child.pid, code=code, tail=log_tail(self.log_path))
             self.exited.set()
+            self._note("exited", pid=child.pid, code=code, tail=log_tail(self.log_path))
 
     async def _last_words(self) -> None:
         """Wait until what it wrote last is in its log; the pump ends when nobody is left to write."""
@@ -172,16 +173,16 @@ class SystemUnderTest:
     async def stop(self) -> None:
         """SIGTERM, then SIGKILL; the log pump ends by itself when the last writer is gone."""
         self._expected_to_run = False
+        was_running = self.is_running
         if self._child is not None:
-            was_running = self._child.is_running
             await self._child.stop()
-            if was_running:
-                self._note("stopped", pid=self._child.pid, code=self._child.returncode)
         if self._pump is not None:
             await self._pump.stop()
         if self._watch is not None:
             self._watch.cancel()
         await self._client.aclose()
+        if self._child is not None and was_running:
+            self._note("stopped", pid=self._child.pid, code=self._child.returncode)
 
     async def submit(self, message: Message) -> Submission:
         """Offer one message once. Never raises for what the SUT does."""

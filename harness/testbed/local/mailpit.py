@@ -25,7 +25,7 @@ from harness.providers.mailpit import (
 )
 from harness.providers.wire import BoundListener, Ready
 from harness.testbed.discover import find_tool
-from harness.testbed.processes import ProcessError
+from harness.testbed.processes import ProcessError, retrieved
 from harness.testbed.proxy.ports import candidate_ports
 from harness.testbed.resources import MARKER, ResourceLedger, What
 
@@ -146,6 +146,7 @@ class MailpitProvider:
 
     def follow(self) -> None:
         self._follower = asyncio.create_task(self._follow(), name=f"mail of {self.name}")
+        self._follower.add_done_callback(retrieved)
 
     async def _follow(self) -> None:
         while True:

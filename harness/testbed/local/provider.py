@@ -25,7 +25,7 @@ from harness.history.events import (
 from harness.history.journal import Journal
 from harness.providers.wire import FaultStatus, ProviderConfig, ProviderFault, Ready
 from harness.testbed.faults import InjectionError
-from harness.testbed.processes import ChildProcess, ProcessError
+from harness.testbed.processes import ChildProcess, ProcessError, retrieved
 from harness.testbed.resources import ResourceLedger
 
 START_TIMEOUT_S = 15.0
@@ -122,6 +122,7 @@ class ProviderProcess:
     def follow(self) -> None:
         """From now on merge the provider's journal into the run's."""
         self._follower = asyncio.create_task(self._follow(), name=f"journal of {self.name}")
+        self._follower.add_done_callback(retrieved)
 
     async def _follow(self) -> None:
         while True:

@@ -218,9 +218,19 @@ class LocalTestbed:
             await self._system.stop()
 
     async def finish(self) -> None:
-        for provider in self._providers.values():
+        ends = await asyncio.gather(
+            *(self._finish(provider) for provider in self._providers.values()), return_exceptions=True
+        )
+        # Each has had its turn; the first that went wrong is told.
+        for end in ends:
+            if isinstance(end, BaseException):
+                raise end
+
+    async def _finish(self, provider: ProviderProcess | MailpitProvider) -> None:
+        try:
             if provider.is_running:
                 await provider.calibrate("end")
+        finally:
             await provider.finish()
 
     async def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""A tiny mailer whose MODE says how it misbehaves; the system under test of the tests of endings.
+"""A tiny mailer whose MODE says how it misbehaves: words with commas between. How runs end is tested with it.
 
 It sends every message at once by its only route, and answers a GET with its state.
 """
@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-MODE = os.environ.get("MODE", "")
+MODE = os.environ.get("MODE", "").split(",")
 ROUTE = urlsplit(os.environ["ROUTE_URL"])
 STATE = Path(os.environ["STATE_DIR"])
 AFTER_S = 2.5  # from the start to the misbehaviour: past the baseline of 1 s
@@ -66,7 +66,7 @@ class Handler(BaseHTTPRequestHandler):
         order = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         key = self.headers["Idempotency-Key"]
         with one_at_a_time:
-            if key not in answers and MODE != "delivers-nothing":
+            if key not in answers and "delivers-nothing" not in MODE:
                 try:
                     send(order)
                 except (OSError, smtplib.SMTPException) as error:
@@ -76,12 +76,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         if self.path == "/ready":
-            return self.answer(503 if MODE == "never-ready" else 200, b"{}")
-        if MODE in GARBAGE:
-            kind, body, headers = GARBAGE[MODE]
+            return self.answer(503 if "never-ready" in MODE else 200, b"{}")
+        for kind, body, headers in (GARBAGE[mode] for mode in MODE if mode in GARBAGE):
             return self.answer(200, body, kind, headers)
         items = (
-            ["text", 7] if MODE == "garbage-states" else [{"token": key, "state": "sent"} for key in answers]
+            ["text", 7] if "garbage-states" in MODE else [{"token": key, "state": "sent"} for key in answers]
         )
         self.answer(200, json.dumps({"down": False, "pending": 0, "messages": items}).encode())
 
@@ -99,16 +98,16 @@ class Handler(BaseHTTPRequestHandler):
 
 
 started_before = STATE / "started"
-if MODE == "does-not-come-back" and started_before.exists():
+if "does-not-come-back" in MODE and started_before.exists():
     print("the database is locked", flush=True)
     sys.exit(5)
 started_before.touch()
-if MODE == "stubborn":
+if "stubborn" in MODE:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     # A daemon: a session of its own, and no parent that waits for it.
     subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"], start_new_session=True)
-if MODE in ("dies", "floods"):
-    timer = threading.Timer(AFTER_S, die if MODE == "dies" else flood)
+for misbehave in (die,) * ("dies" in MODE) + (flood,) * ("floods" in MODE):
+    timer = threading.Timer(AFTER_S, misbehave)
     timer.daemon = True
     timer.start()
 ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()

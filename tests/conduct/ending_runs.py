@@ -1,0 +1,115 @@
+"""Short runs of `harness run` as processes of their own, to be disturbed and then looked at from outside.
+
+What is left of a run is found without the harness's help: every process of a run carries its marker.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from harness.conduct.judge import Judgement, judge
+from harness.testbed.resources import LEDGER_NAME, MARKER, standing
+from tests.waiting import wait_until
+
+SCENARIO = Path(__file__).parent / "systems" / "endings.yaml"
+HARNESS = [sys.executable, "-c", "from harness.cli import main; main()"]
+DEADLINE_S = 90.0
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A run that is over: its code and what it printed."""
+
+    folder: Path | None
+    code: int
+    said: str
+
+    @property
+    def dir(self) -> Path:
+        assert self.folder is not None, self.said
+        return self.folder
+
+    def events(self, kind: str) -> list[dict[str, object]]:
+        lines = (self.dir / "history.jsonl").read_text("utf-8", "replace").splitlines()
+        found = []
+        for line in lines:
+            try:
+                event = json.loads(line)
+            except ValueError:
+                continue  # the torn last line of a killed writer
+            if event["kind"] == kind:
+                found.append(event)
+        return found
+
+    def judgement(self) -> Judgement:
+        return judge(self.dir)
+
+    def left_over(self) -> list[psutil.Process]:
+        return left_over(self.dir)
+
+
+class Running:
+    """`harness run` at work, in an --out of its own."""
+
+    def __init__(self, out: Path, *arguments: str, mode: str = "", proxy: str = "embedded") -> None:
+        self.out = out
+        argv = [*HARNESS, "run", str(SCENARIO), "--proxy", proxy, "--out", str(out)]
+        self._log = out.with_name(out.name + ".txt")
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [*argv, "--set", f"system.env.MODE={mode}", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    @property
+    def folder(self) -> Path | None:
+        return next(iter(sorted(self.out.iterdir())), None) if self.out.is_dir() else None
+
+    def history(self) -> str:
+        path = self.folder / "history.jsonl" if self.folder else None
+        return path.read_text("utf-8", "replace") if path and path.exists() else ""
+
+    def until(self, said: str) -> None:
+        """Until its history holds this text."""
+        wait_until(lambda: said in self.history() or self.process.poll() is not None, DEADLINE_S)
+        assert said in self.history(), self._log.read_text("utf-8", "replace")
+
+    def until_phase(self, phase: str) -> None:
+        self.until(f'"phase":"{phase}"')
+
+    def send(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def part(self, words: str) -> psutil.Process:
+        """The run's process with these words in its command line."""
+        assert self.folder is not None
+        (found,) = [p for p in left_over(self.folder) if words in " ".join(p.cmdline())]
+        return found
+
+    def end(self) -> Ended:
+        code = self.process.wait(DEADLINE_S)
+        return Ended(self.folder, code, self._log.read_text("utf-8", "replace"))
+
+
+def left_over(folder: Path) -> list[psutil.Process]:
+    """Every process of the run that is still there, zombies not counted."""
+    if not (folder / LEDGER_NAME).exists():
+        return []
+    marker = standing(folder).marker
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARKER) == marker and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
