@@ -19,8 +19,7 @@ class Grounds:
     """One run's. Reasons are sentences for people."""
 
     unexposed: tuple[str, ...]  # incidents that the system never met
-    missing_receipts: int
-    gaps: tuple[str, ...]  # sources with numbers missing
+    gaps: tuple[str, ...]  # sources whose record is not whole, and why
     read_back_routes: frozenset[str]  # routes whose receipts were read back, without exact times
     finished: bool
     error_ns: int
@@ -29,9 +28,7 @@ class Grounds:
         return f"the system never met {_listed(self.unexposed)}" if self.unexposed else ""
 
     def gap_reason(self) -> str:
-        if not self.gaps:
-            return ""
-        return f"{self.missing_receipts} records of {_listed(self.gaps)} are missing"
+        return _listed(self.gaps)
 
 
 def grounds(history: History, run: str) -> Grounds:
@@ -42,6 +39,13 @@ def grounds(history: History, run: str) -> Grounds:
         [run],
     ).fetchall()
     gaps = con.execute("select source, missing from gaps where run = ? order by source", [run]).fetchall()
+    # The harness saw more than the numbers show: a record cut off at its end, or a witness who disagrees.
+    warned = con.execute(
+        "select distinct coalesce(subject, ''), cast(detail ->> '$' as varchar) from events "
+        "where run = $run and kind = 'harness.warning' and warning in ('receipt-gap', 'witness-disagrees') "
+        "and coalesce(subject, '') not in (select source from gaps where run = $run) order by all",
+        {"run": run},
+    ).fetchall()
     read_back = con.execute(
         "select distinct route from receipts where run = ? and observed_after", [run]
     ).fetchall()
@@ -49,8 +53,13 @@ def grounds(history: History, run: str) -> Grounds:
     finished, error_ns = about if about is not None else (False, 0)
     return Grounds(
         unexposed=tuple(f"incident {incident} ({what})" for incident, what in unexposed),
-        missing_receipts=sum(missing for _, missing in gaps),
-        gaps=tuple(str(source) for source, _ in gaps),
+        gaps=(
+            *(
+                f"{count_of(missing, 'record is', 'records are')} missing from {source}"
+                for source, missing in gaps
+            ),
+            *(f"the record of {subject} is not whole ({detail})" for subject, detail in warned),
+        ),
         read_back_routes=frozenset(str(route) for (route,) in read_back),
         finished=bool(finished),
         error_ns=int(error_ns),

@@ -65,7 +65,7 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
     return Finding(
         check="mttd",
         verdict=verdict,
-        summary=_summary(values, inferred, verdict, params.target),
+        summary=_summary(values, inferred, params.target),
         numbers={
             "mttd_s_max": number(max(value.hi_ns for value in values)) if values else None,
             "mttd_s_mean": number(sum(known) / len(known)) if known else None,
@@ -111,7 +111,7 @@ def _detection(history: History, run: str, incident: Incident, finished: bool) -
     return _Found(incident, NEVER, inferred=inferred)
 
 
-def _summary(values: list[Interval], inferred: int, verdict: Verdict, target: int | None) -> str:
+def _summary(values: list[Interval], inferred: int, target: int | None) -> str:
     if not values:
         return "it cannot be told when faults were detected"
     worst = max(values, key=lambda value: value.hi_ns)
@@ -123,7 +123,7 @@ def _summary(values: list[Interval], inferred: int, verdict: Verdict, target: in
     )
     if inferred:
         told += " (inferred from the switch: there is no detection signal)"
-    if verdict is not Verdict.PASS and target is not None:
+    if target is not None and worst.hi_ns > target:
         told += f", the target is {words(target)}"
     return told
 

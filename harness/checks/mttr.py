@@ -81,7 +81,7 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
     return Finding(
         check="mttr",
         verdict=verdict,
-        summary=_summary(found, values, params, verdict, watched),
+        summary=_summary(found, values, params, watched),
         numbers={
             "mttr_s_max": number(max(value.hi_ns for value in values.values())) if values else None,
             "mttr_s_mean": number(sum(finite) / len(finite)) if finite else None,
@@ -129,9 +129,7 @@ def _overdue_numbers(history: History, run: str) -> dict[str, float | int | None
     }
 
 
-def _summary(
-    found: list[Incident], values: dict[str, Interval], params: Params, verdict: Verdict, watched: int
-) -> str:
+def _summary(found: list[Incident], values: dict[str, Interval], params: Params, watched: int) -> str:
     if not found:
         return "there was no incident to recover from"
     if not watched:
@@ -147,7 +145,7 @@ def _summary(
         if math.isinf(worst.hi_ns)
         else f"mail flowed in time again {words(worst.middle_ns)} after the fault{many}"
     )
-    if verdict is not Verdict.PASS and params.target is not None:
+    if params.target is not None and worst.hi_ns > params.target:
         told += f", the target is {words(params.target)}"
     return told
 

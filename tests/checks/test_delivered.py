@@ -243,7 +243,7 @@ class TestQuiescence:
     def test_a_missing_record_makes_loss_uncertain(self) -> None:
         run = Run()
         run.loses_record()
-        assert "records of m365 are missing" in self.missing(run).reason
+        assert "1 record is missing from m365" in self.missing(run).reason
 
 
 class TestShare:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.checks.finding import Verdict
+from harness.history.events import HarnessWarning
 from tests.checks.histories import Message, Run, check
 
 
@@ -198,10 +199,18 @@ class TestInconclusive:
         run, _ = healthy()
         run.loses_record()
         run.copy(run.message(30), 30.1)
-        assert "1 records of m365 are missing" in check(run, "duplicates", "none").reason
+        assert "1 record is missing from m365" in check(run, "duplicates", "none").reason
 
     def test_but_a_duplicate_is_a_fail_even_so(self) -> None:
         run, messages = healthy()
         run.loses_record()
         run.copy(messages[0], 30)
         assert check(run, "duplicates", "none").verdict is Verdict.FAIL
+
+    @pytest.mark.parametrize("warning", ["receipt-gap", "witness-disagrees"])
+    def test_the_harness_warned_that_the_record_is_not_whole(self, warning: str) -> None:
+        run, _ = healthy()
+        run.events.append(HarnessWarning(t_ns=1, warning=warning, subject="m365", detail="98 of 100"))
+        finding = check(run, "duplicates", "none")
+        assert finding.verdict is Verdict.INCONCLUSIVE
+        assert finding.reason == "the record of m365 is not whole (98 of 100)"

@@ -191,4 +191,4 @@ class TestInconclusive:
         run.copy(run.message(30), 30.1)
         finding = judged(run)
         assert finding.verdict is Verdict.INCONCLUSIVE
-        assert "records of m365 are missing" in finding.reason
+        assert "1 record is missing from m365" in finding.reason
