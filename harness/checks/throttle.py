@@ -35,7 +35,7 @@ class Bucket(BaseModel):
 
     rate: Annotated[Rate, Field(gt=0)]
     """Attempts that flow in again."""
-    burst: Annotated[int, Field(ge=1)] = 1
+    burst: Annotated[int, Field(strict=True, ge=1)] = 1
     """Attempts at once, from a full bucket."""
 
 

@@ -22,10 +22,12 @@ TEXT_WIDTH = 100
 
 
 def verdict_line(judgement: Judgement) -> str:
-    """`PASS  m365-auth-outage: 0 of 325 messages arrived twice; …`"""
+    """`PASS  m365-auth-outage: 0 of 325 messages arrived twice; …`, and what ended the run early."""
     with read_facts(judgement) as facts:
         sentence = headline_of(judgement, facts).sentence
-    return f"{outcome_words(judgement).word}  {printable(judgement.scenario)}: {printable(sentence)}"
+    line = f"{outcome_words(judgement).word}  {printable(judgement.scenario)}: {printable(sentence)}"
+    # What ended a run early is said at the place where somebody will look first.
+    return f"{line}\n  {judgement.detail.strip()}" if judgement.detail else line
 
 
 def summary_text(judgement: Judgement) -> str:

@@ -210,19 +210,18 @@ def _holds(scenario: Scenario, document: Document) -> Iterator[Problem]:
 
 
 def _masked(scenario: Scenario, document: Document) -> Iterator[Problem]:
-    """A fault that begins or ends behind one that lets nothing through cannot be proved to act or be gone."""
+    """A fault that lies wholly behind one that lets nothing through cannot be proved to act."""
     for number, fault in enumerate(scenario.faults):
         for other_number, other in enumerate(scenario.faults):
             if number == other_number or fault.on != other.on or not _masks(other):
                 continue
-            begins = other.at <= fault.at < other.end_ns
-            ends = other.at < fault.end_ns < other.end_ns
+            inside = other.at <= fault.at and fault.end_ns <= other.end_ns
             both = _masks(fault) and number < other_number and fault.at == other.at
-            if (begins or ends) and not both:
+            if inside and not both:
                 yield document.problem(
                     ("faults", number),
-                    f"`{fault.kind}` {'begins' if begins else 'ends'} while `{other.kind}` "
-                    f"(faults[{other_number}], {_s(other.at)} to {_s(other.end_ns)}) lets nothing through "
+                    f"`{fault.kind}` lies within `{other.kind}` "
+                    f"(faults[{other_number}], {_s(other.at)} to {_s(other.end_ns)}), which lets nothing through "
                     f"on `{fault.on}`, so it could not be proved",
                     advice="Shift one of them, or put it on another route.",
                 )
