@@ -17,11 +17,13 @@ from typing import Any
 
 import httpx
 import jmespath
+import msgspec
 
 from harness.history.events import HarnessWarning, Submitted, SystemProcess, SystemState
 from harness.history.journal import Journal
 from harness.scenario.templates import render_body
 from harness.scenario.timeline import Message
+from harness.testbed.front_door import FrontDoor, NoAnswer, NotOffered
 from harness.testbed.processes import ChildProcess, ProcessError, how_it_ended, log_tail, retrieved
 from harness.testbed.resources import ResourceLedger
 
@@ -81,8 +83,8 @@ class SystemUnderTest:
             timeout=SUBMIT_TIMEOUT_S,
             trust_env=False,
             verify=False,  # plain HTTP: no CA bundle to load for nothing
-            limits=httpx.Limits(max_connections=200, max_keepalive_connections=50),
         )
+        self._front_door = FrontDoor("127.0.0.1", plan.port, SUBMIT_TIMEOUT_S)
 
     @property
     def base_url(self) -> str:
@@ -180,6 +182,7 @@ class SystemUnderTest:
             await self._pump.stop()
         if self._watch is not None:
             self._watch.cancel()
+        self._front_door.close()
         await self._client.aclose()
         if self._child is not None and was_running:
             self._note("stopped", pid=self._child.pid, code=self._child.returncode)
@@ -187,24 +190,22 @@ class SystemUnderTest:
     async def submit(self, message: Message) -> Submission:
         """Offer one message once. Never raises for what the SUT does."""
         try:
-            async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                answer = await self._client.request(
-                    self.plan.submit_method,
-                    self.plan.submit_path,
-                    json=submission_body(message, self.plan.submit_body),
-                    headers={"Idempotency-Key": message.token},
-                )
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            # It never got the request.
-            return Submission(Submitted.REFUSED, text=type(error).__name__)
-        except (httpx.HTTPError, TimeoutError) as error:
-            return Submission(Submitted.INDETERMINATE, text=type(error).__name__)
-        if answer.is_success:
-            return Submission(Submitted.ACCEPTED, answer.status_code)
+            answer = await self._front_door.exchange(
+                self.plan.submit_method,
+                self.plan.submit_path,
+                {"Content-Type": "application/json", "Idempotency-Key": message.token},
+                msgspec.json.encode(submission_body(message, self.plan.submit_body)),
+            )
+        except NotOffered as error:
+            return Submission(Submitted.REFUSED, text=str(error))
+        except NoAnswer as error:
+            return Submission(Submitted.INDETERMINATE, text=str(error))
+        if 200 <= answer.status < 300:
+            return Submission(Submitted.ACCEPTED, answer.status)
         # A gateway's time-out says nothing of what happened behind it.
-        unsure = answer.status_code in (502, 504)
+        unsure = answer.status in (502, 504)
         result = Submitted.INDETERMINATE if unsure else Submitted.REFUSED
-        return Submission(result, answer.status_code, answer.text[:200])
+        return Submission(result, answer.status, answer.body.decode("utf-8", "replace")[:200])
 
     async def read_states(self) -> None:
         """Journal what the SUT says of each message it will speak of; a warning where it makes no sense."""

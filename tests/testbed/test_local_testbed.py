@@ -190,7 +190,7 @@ async def test_start_and_stop_leave_no_process_and_calibrate_at_both_ends(tmp_pa
         assert len(running) == 6, "two providers, two proxies, the system and its log"
         await bench.testbed.system.kill()
         assert await bench.testbed.system.submit(message()) == Submission(
-            Submitted.REFUSED, text="ConnectError"
+            Submitted.REFUSED, text="ConnectionRefusedError"
         )
     assert not processes_of(standing(bench.run_dir))
     assert not any(process.is_running() for process in running.values())
