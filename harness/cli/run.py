@@ -77,10 +77,9 @@ def command(
     heals; waits until all is quiet; and judges what happened by the providers' own receipts. Each run leaves
     a folder under --out with its history and its report. Ctrl-C heals first.
     """
-    from rich.console import Console
-
     from harness.cli.repeats import repeats_of, say_repeats
     from harness.conduct.judge import strongest
+    from harness.report.console import PatientConsole
     from harness.report.findings_json import as_list, encode
     from harness.report.junit import write_junit
 
@@ -89,7 +88,7 @@ def command(
     _check_writable(out)
     if junit is not None:
         _check_writable(junit.parent)
-    console = Console(stderr=as_json)
+    console = PatientConsole(stderr=as_json)
     runs = _Runs(planned=planned, repeat=repeat, choice=choice, out=out, quiet=quiet, console=console)
     judgements = _run_all(runs)
     if junit is not None:

@@ -325,7 +325,9 @@ class Kill:
         raise InjectionError("kill: something still listens on the system's port")
 
     async def remove(self) -> Detail:
-        await self.system.start()
+        # A removal that was interrupted may have started it already.
+        if not self.system.is_running:
+            await self.system.start()
         return {"running": True}
 
 

@@ -58,7 +58,10 @@ class Ended:
 class Running:
     """`harness run` at work, in an --out of its own."""
 
-    def __init__(self, out: Path, *arguments: str, mode: str = "", proxy: str = "embedded") -> None:
+    def __init__(
+        self, out: Path, *arguments: str, mode: str = "", proxy: str = "embedded", unread: bool = False
+    ) -> None:
+        """`unread`: its output is a pipe whose reader goes away after the first line (`| head -1`)."""
         self.out = out
         argv = [*HARNESS, "run", str(SCENARIO), "--proxy", proxy, "--out", str(out)]
         self._log = out.with_name(out.name + ".txt")
@@ -66,9 +69,12 @@ class Running:
             self.process = subprocess.Popen(
                 [*argv, "--set", f"system.env.MODE={mode}", *arguments],
                 stdin=subprocess.DEVNULL,
-                stdout=log,
+                stdout=subprocess.PIPE if unread else log,
                 stderr=log,
             )
+        if self.process.stdout is not None:
+            self.process.stdout.readline()
+            self.process.stdout.close()
 
     @property
     def folder(self) -> Path | None:

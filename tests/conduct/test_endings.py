@@ -28,7 +28,7 @@ from harness.testbed import system
 from harness.testbed.heal import find_unhealed
 from harness.testbed.resources import standing
 from tests.conduct.ending_runs import DEADLINE_S, HARNESS, SCENARIO, Ended, Running, left_over
-from tests.requires import require_tool
+from tests.requires import find_tool, require_tool
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
@@ -45,6 +45,7 @@ WAYS: dict[str, tuple[str, list[str]]] = {
     "answers nonsense": ("garbage-number", MTTD),
     "noisy and stubborn": ("floods,stubborn,garbage-states", []),
     "well": ("", []),
+    "nobody reads what it prints": ("", []),
 }
 
 
@@ -56,7 +57,8 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
     def conduct_one(name: str) -> Ended:
         mode, sets = WAYS[name]
         words = [word for each in sets for word in ("--set", each)]
-        return Running(folder / name.replace(" ", "-"), *words, mode=mode).end()
+        unread = name == "nobody reads what it prints"
+        return Running(folder / name.replace(" ", "-"), *words, mode=mode, unread=unread).end()
 
     with ThreadPoolExecutor(3) as pool:
         return dict(zip(WAYS, pool.map(conduct_one, WAYS), strict=True))
@@ -139,8 +141,10 @@ class TestTheSystem:
         warnings = ended["noisy and stubborn"].events("harness.warning")
         assert [w["warning"] for w in warnings if w["subject"] == "system"] == ["states-unreadable"]
 
-    def test_that_is_well_passes_beside_the_others(self, ended: dict[str, Ended]) -> None:
-        assert ended["well"].code == 0, ended["well"].said
+    @pytest.mark.parametrize("way", ["well", "nobody reads what it prints"])
+    def test_that_is_well_passes_beside_the_others(self, ended: dict[str, Ended], way: str) -> None:
+        assert ended[way].code == 0, ended[way].said
+        assert ended[way].judgement().exit_code is ExitCode.PASS
 
 
 class TestAnInterruption:
@@ -157,12 +161,14 @@ class TestAnInterruption:
             ('"kind":"fault.acted"', signal.SIGINT, signal.SIGINT),
             ('"phase":"drain"', signal.SIGTERM, signal.SIGINT),
             ('"phase":"teardown"', signal.SIGINT, signal.SIGTERM),
+            ('"kind":"fault.removing"', signal.SIGINT, None),
         ],
     )
     def test_heals_and_ends_with_130(
         self, tmp_path: Path, moment: str, number: signal.Signals, then: signal.Signals | None
     ) -> None:
-        running = Running(tmp_path / "out", "-q")
+        is_kill = "removing" in moment  # the restart is what is interrupted then
+        running = Running(tmp_path / "out", "-q", *(["--set", *KILL] if is_kill else []))
         running.until(moment)
         running.send(number)
         if then is not None:
@@ -176,6 +182,8 @@ class TestAnInterruption:
         # Of two that come at once it is the kernel's choice which one is first.
         assert judgement.detail in {f"by {each.name}" for each in (number, then) if each is not None}
         assert len(run.events("fault.injecting")) == len(run.events("fault.removed"))
+        starts = [event for event in run.events("system.process") if event["change"] == "started"]
+        assert len(starts) <= (2 if is_kill else 1)
 
 
 class TestKillingTheHarness:
@@ -183,7 +191,8 @@ class TestKillingTheHarness:
 
     def test_leaves_nothing_at_any_moment_and_a_history_that_can_be_read(self, tmp_path: Path) -> None:
         def one(number: int, after_s: float) -> str:
-            running = Running(tmp_path / f"killed-{number}", "-q")
+            proxy = "toxiproxy" if number % 2 and find_tool("toxiproxy-server") else "embedded"
+            running = Running(tmp_path / f"killed-{number}", "-q", proxy=proxy)
             wait_until(lambda: running.folder is not None, DEADLINE_S)
             try:
                 running.process.wait(after_s)

@@ -169,7 +169,8 @@ class ProviderProcess:
             last = int((await self.client.get("/stats")).json()["last_n"])
         except httpx.TransportError as error:
             self._warn(
-                "receipt-gap", f"the provider no longer answers ({error}): its last receipts are unknown"
+                "receipt-gap",
+                f"the provider no longer answers ({type(error).__name__}): its last receipts are unknown",
             )
             return
         if last != self._merged:
