@@ -1,8 +1,8 @@
-"""How fast the driver offers messages, and how late: an open loop against a tiny system in a process of its own.
+"""How fast the driver offers messages, and how late, against a tiny system in a process of its own.
 
-`python benchmarks/driver.py [RATE] [SECONDS]` offers RATE messages a second, journals every offer as a run
-does, and prints the rate that was reached, the driver's lag (actual minus scheduled time of an offer), and the
-processor time that one message costs the harness. Target: 300 a second with a p99 lag below 20 ms.
+`python benchmarks/driver.py [RATE] [SECONDS]` offers RATE messages a second, journals every offer as a
+run does, and prints the rate that was reached, the driver's lag (actual minus scheduled time of an offer),
+and the processor time that one message costs the harness. Target: 300 a second with a p99 lag below 20 ms.
 """
 
 from __future__ import annotations
