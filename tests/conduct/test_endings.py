@@ -60,7 +60,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
         unread = name == "nobody reads what it prints"
         return Running(folder / name.replace(" ", "-"), *words, mode=mode, unread=unread).end()
 
-    with ThreadPoolExecutor(3) as pool:
+    with ThreadPoolExecutor(4) as pool:
         return dict(zip(WAYS, pool.map(conduct_one, WAYS), strict=True))
 
 
@@ -147,43 +147,62 @@ class TestTheSystem:
         assert ended[way].judgement().exit_code is ExitCode.PASS
 
 
-class TestAnInterruption:
-    """Ctrl-C, or a CI job that is cancelled."""
+MOMENTS: dict[str, tuple[str, signal.Signals, signal.Signals | None]] = {
+    # name: (what its history says then, the signal, a second one in the tear-down)
+    "begun": ('"kind":"run.started"', signal.SIGTERM, None),
+    "setting up": ('"phase":"setup"', signal.SIGINT, None),
+    "starting the system": ('"change":"started"', signal.SIGTERM, None),
+    "in the baseline": ('"phase":"baseline"', signal.SIGINT, None),
+    "putting a fault in place": ('"kind":"fault.injecting"', signal.SIGTERM, None),
+    "with a fault on": ('"kind":"fault.acted"', signal.SIGINT, signal.SIGINT),
+    "restarting the system": ('"kind":"fault.removing"', signal.SIGINT, None),
+    "draining": ('"phase":"drain"', signal.SIGTERM, signal.SIGINT),
+    "tearing down": ('"phase":"teardown"', signal.SIGINT, signal.SIGTERM),
+}
 
-    @pytest.mark.parametrize(
-        ("moment", "number", "then"),
-        [
-            ('"kind":"run.started"', signal.SIGTERM, None),
-            ('"phase":"setup"', signal.SIGINT, None),
-            ('"change":"started"', signal.SIGTERM, None),
-            ('"phase":"baseline"', signal.SIGINT, None),
-            ('"kind":"fault.injecting"', signal.SIGTERM, None),
-            ('"kind":"fault.acted"', signal.SIGINT, signal.SIGINT),
-            ('"phase":"drain"', signal.SIGTERM, signal.SIGINT),
-            ('"phase":"teardown"', signal.SIGINT, signal.SIGTERM),
-            ('"kind":"fault.removing"', signal.SIGINT, None),
-        ],
-    )
-    def test_heals_and_ends_with_130(
-        self, tmp_path: Path, moment: str, number: signal.Signals, then: signal.Signals | None
-    ) -> None:
-        is_kill = "removing" in moment  # the restart is what is interrupted then
-        running = Running(tmp_path / "out", "-q", *(["--set", *KILL] if is_kill else []))
-        running.until(moment)
+
+@pytest.fixture(scope="module")
+def interrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
+    """One run for each moment, several side by side."""
+    folder = tmp_path_factory.mktemp("moments")
+
+    def interrupt_one(name: str) -> Ended:
+        said, number, then = MOMENTS[name]
+        kill = ["--set", *KILL] if name == "restarting the system" else []
+        running = Running(folder / name.replace(" ", "-"), "-q", *kill)
+        running.until(said)
         running.send(number)
         if then is not None:
             running.until_phase("teardown")
             running.send(then)
-        run = running.end()
+        return running.end()
+
+    with ThreadPoolExecutor(4) as pool:
+        return dict(zip(MOMENTS, pool.map(interrupt_one, MOMENTS), strict=True))
+
+
+class TestAnInterruption:
+    """Ctrl-C, or a CI job that is cancelled."""
+
+    @pytest.mark.parametrize("moment", MOMENTS)
+    def test_heals_and_ends_with_130(self, interrupted: dict[str, Ended], moment: str) -> None:
+        run = interrupted[moment]
         assert run.code == 130, run.said
         assert_healed(run)
         judgement = run.judgement()
         assert judgement.exit_code is ExitCode.INTERRUPTED
+        _, *numbers = MOMENTS[moment]
         # Of two that come at once it is the kernel's choice which one is first.
-        assert judgement.detail in {f"by {each.name}" for each in (number, then) if each is not None}
+        assert judgement.detail in {f"by {each.name}" for each in numbers if each is not None}
+
+    @pytest.mark.parametrize("moment", MOMENTS)
+    def test_takes_every_fault_away(self, interrupted: dict[str, Ended], moment: str) -> None:
+        run = interrupted[moment]
         assert len(run.events("fault.injecting")) == len(run.events("fault.removed"))
-        starts = [event for event in run.events("system.process") if event["change"] == "started"]
-        assert len(starts) <= (2 if is_kill else 1)
+
+    def test_in_a_restart_does_not_start_the_system_twice(self, interrupted: dict[str, Ended]) -> None:
+        changes = [e["change"] for e in interrupted["restarting the system"].events("system.process")]
+        assert changes == ["started", "killed", "started", "stopped"]
 
 
 class TestKillingTheHarness:
@@ -214,7 +233,7 @@ class TestKillingTheHarness:
             assert judgement.detail.startswith("the recording ends without its last event")
             return "it was cut off"
 
-        with ThreadPoolExecutor(5) as pool:
+        with ThreadPoolExecutor(10) as pool:
             ends = list(pool.map(one, range(10), self.MOMENTS_S))
         assert ends.count("it was cut off") >= 4, ends
 
