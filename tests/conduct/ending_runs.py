@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from harness.conduct.judge import Judgement, judge
-from harness.testbed.resources import LEDGER_NAME, MARKER, standing
+from harness.testbed.resources import MARKER, standing
 from tests.waiting import wait_until
 
 SCENARIO = Path(__file__).parent / "systems" / "endings.yaml"
@@ -108,9 +108,9 @@ class Running:
 
 def left_over(folder: Path) -> list[psutil.Process]:
     """Every process of the run that is still there, zombies not counted."""
-    if not (folder / LEDGER_NAME).exists():
-        return []
     marker = standing(folder).marker
+    if marker is None:
+        return []  # killed before it wrote its first line, so before it made anything
     found = []
     for process in psutil.process_iter():
         try:
