@@ -221,8 +221,8 @@ def _masked(scenario: Scenario, document: Document) -> Iterator[Problem]:
                 yield document.problem(
                     ("faults", number),
                     f"`{fault.kind}` lies within `{other.kind}` "
-                    f"(faults[{other_number}], {_s(other.at)} to {_s(other.end_ns)}), which lets nothing through "
-                    f"on `{fault.on}`, so it could not be proved",
+                    f"(faults[{other_number}], {_s(other.at)} to {_s(other.end_ns)}), which lets nothing "
+                    f"through on `{fault.on}`, so it could not be proved",
                     advice="Shift one of them, or put it on another route.",
                 )
                 break

@@ -110,5 +110,5 @@ def reset(writer: asyncio.StreamWriter) -> None:
 async def until(condition: Any, within_s: float = 5) -> None:
     """Wait for something that another task does; fails when it takes too long."""
     async with asyncio.timeout(within_s):
-        while not condition():  # noqa: ASYNC110 - the condition is seen from outside, it has no event
+        while not condition():
             await asyncio.sleep(0.005)
