@@ -49,7 +49,10 @@ def grounds(history: History, run: str) -> Grounds:
     read_back = con.execute(
         "select distinct route from receipts where run = ? and observed_after", [run]
     ).fetchall()
-    about = con.execute("select finished, error_ns from runs where run = ?", [run]).fetchone()
+    about = con.execute(
+        "select coalesce(outcome in ('completed', 'system-exited'), false), error_ns from runs where run = ?",
+        [run],
+    ).fetchone()
     finished, error_ns = about if about is not None else (False, 0)
     return Grounds(
         unexposed=tuple(f"incident {incident} ({what})" for incident, what in unexposed),

@@ -48,7 +48,9 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
     ground = grounds(history, run)
     found = incidents(history, run, params.min_overdue)
     watched, read_back, watch_end = history.con.execute(
-        "select count(*) filter (class = 'transactional' and within_ns is not null), "
+        "select count(*) filter (class = 'transactional' and within_ns is not null and exists (select 1 "
+        "from incidents i where i.run = $run and scheduled_ns <= i.off_hi "
+        "and (copy_ns is null or copy_ns >= i.on_lo))), "
         "coalesce(bool_or(observed_after) filter (class = 'transactional'), false), "
         "(select watch_end_ns from runs where run = $run) "
         "from fates where run = $run and not baseline",

@@ -70,10 +70,15 @@ with spread as (
 ), sizes as (
     select run, number, any_value(release) as release, any_value(t_ns) as t_ns, count(*) as backlog
     from backlog group by run, number
+), owed as (
+    -- Who still waits goes on in the portions of the greatest release that began to let them go.
+    select b.run, b.number, max(s.backlog) as of_ from backlog b
+    join backlog e on e.run = b.run and e.token = b.token and e.rkey = b.rkey and e.number <= b.number
+    join sizes s on s.run = e.run and s.number = e.number group by b.run, b.number
 )
 select s.run, s.number, s.release, s.t_ns, s.backlog, coalesce(f.largest, 0) as largest, f.largest_ns,
-       cast(ceil($share * s.backlog - 1e-9) as bigint) as allowed
-from sizes s left join fullest f using (run, number)
+       cast(ceil($share * o.of_ - 1e-9) as bigint) as allowed
+from sizes s join owed o using (run, number) left join fullest f using (run, number)
 order by s.run, s.number
 """
 

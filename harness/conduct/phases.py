@@ -206,16 +206,16 @@ class Conductor:
     async def _drain(self) -> None:
         """Wait until nothing moves: no receipt for twice the longest retry, queue depth 0 where told."""
         assert self._driver is not None
-        self.enter(Phase.DRAIN)
+        began_ns = self.enter(Phase.DRAIN)
         silence_ns = 2 * self.scenario.system.longest_retry
         await self._driver.finish()
         deadline_s = self.timeline.drain_deadline_ns / 1e9
-        if not await until(lambda: self._is_quiet(silence_ns), deadline_s, poll_s=0.05):
+        if not await until(lambda: self._is_quiet(silence_ns, began_ns), deadline_s, poll_s=0.05):
             self._warn("no-quiescence", f"something still moved when the drain's {deadline_s:g} s were over")
         await self.testbed.system.read_states()
 
-    def _is_quiet(self, silence_ns: int) -> bool:
-        if self.journal.now_ns() - self.pulse.last_activity_ns < silence_ns:
+    def _is_quiet(self, silence_ns: int, began_ns: int) -> bool:
+        if self.journal.now_ns() - max(began_ns, self.pulse.last_activity_ns) < silence_ns:
             return False
         depths = [
             value for (name, _), value in self.testbed.signals.state.values.items() if name == "queue_depth"

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Iterator
+from fractions import Fraction
 from random import Random
 
 import msgspec
@@ -21,7 +23,7 @@ from harness.scenario.models import Scenario
 from harness.scenario.timeline import AnyEntry, Fault, Marker, Message, Timeline
 from harness.scenario.workload import Stream
 
-BASELINE_RATE = 2  # messages per second, where the baseline's stream has no rate of its own
+BASELINE_RATE = Fraction(2)  # messages per second, where the baseline's stream has no rate of its own
 RECIPIENT_DOMAIN = "customer.example"
 CANARY_PREFIX = "canary"
 
@@ -95,7 +97,7 @@ def _baseline(scenario: Scenario, tokens: _Tokens) -> Iterator[Message]:
     rate = stream.exact_rate or BASELINE_RATE
     random = tokens.random("baseline")
     name = f"{stream.stream}/baseline"
-    for index, offset_ns in enumerate(_evenly(lambda i: int(i * NS_PER_S / rate), length_ns)):
+    for index, offset_ns in enumerate(_steady(rate, length_ns)):
         yield _message(stream, name, index, offset_ns - length_ns, tokens, random, baseline=True)
 
 
@@ -128,19 +130,21 @@ def _arrivals(stream: Stream, random: Random) -> Iterator[int]:
             assert count is not None  # the stream's own model saw to that
             return iter(sorted(int(random.random() * length_ns) for _ in range(count)))
         return _poisson(float(rate), length_ns, count, random)
-    if rate is None:
+    if rate is None or count is not None:
         assert count is not None
-        return (index * length_ns // count for index in range(count))
-    if count is not None:
-        return (int(index * NS_PER_S / rate) for index in range(count))
-    return _evenly(lambda index: int(index * NS_PER_S / rate), length_ns)
+        return ((2 * index + 1) * length_ns // (2 * count) for index in range(count))
+    return _steady(rate, length_ns)
 
 
-def _evenly(nth: Callable[[int], int], length_ns: int) -> Iterator[int]:
-    index = 0
-    while (offset_ns := nth(index)) < length_ns:
-        yield offset_ns
-        index += 1
+def _steady(rate: Fraction, length_ns: int) -> Iterator[int]:
+    """As many as fit into the length, in its middle.
+
+    A message at a round time would meet a fault at the same round time in flight, and whether it is cut
+    would be a matter of milliseconds.
+    """
+    count = math.ceil(rate * length_ns / NS_PER_S)
+    slack_ns = length_ns - (count - 1) * NS_PER_S / rate
+    return (int(index * NS_PER_S / rate + slack_ns / 2) for index in range(count))
 
 
 def _poisson(rate: float, length_ns: int, count: int | None, random: Random) -> Iterator[int]:

@@ -143,7 +143,11 @@ class Model:
         for event in self._of(ev.ConnectionsClosed):
             if event.source == receipt.source and receipt.connection in event.connections:
                 late = event.t_ns - receipt.end_ns
-                if 0 <= late <= 100_000_000 + self.delay(receipt.route):
+                broken = any(
+                    target in (receipt.route, "system") and on <= event.t_ns <= off + 100_000_000
+                    for _, target, on, off, _ in self.faults()
+                )
+                if broken and 0 <= late <= 100_000_000 + self.delay(receipt.route):
                     return True
         return False
 
@@ -180,7 +184,13 @@ class Model:
             for killed in self.kills():
                 if receipt.begin_ns - self.error <= killed <= receipt.end_ns + self.error:
                     return True
-        return any(self.state(token, killed) == "sending" for killed in self.kills())
+        if any(self.state(token, killed) == "sending" for killed in self.kills()):
+            return True
+        untold = not any(receipt.token == token for receipt in self.receipts)
+        scheduled = self.messages[token][0].scheduled_ns
+        return untold and any(
+            type_ in ("blackhole", "kill") and scheduled <= off for type_, _, _, off, _ in self.faults()
+        )
 
     def _fate(self, token: str) -> str:
         copies, expires = self.copies_of(token), self.messages[token][0].expires_ns
@@ -277,6 +287,7 @@ class Model:
         length = every - max(math.ceil(Fraction(every, 20)), 100_000_000 + spread)
         releases = self.releases()
         found = []
+        owed: dict[str, int] = {}  # the largest backlog that each still waiting message was part of
         for index, at in enumerate(releases):
             until = releases[index + 1] if index + 1 < len(releases) else math.inf
             backlog = [
@@ -298,5 +309,8 @@ class Model:
                 (sum(begin <= other < begin + length for other in firsts) for begin in firsts if length > 0),
                 default=0,
             )
-            found.append((len(backlog), fullest, math.ceil(share * len(backlog))))
+            for token in backlog:
+                owed[token] = max(owed.get(token, 0), len(backlog))
+            portion = max(owed[token] for token in backlog)
+            found.append((len(backlog), fullest, math.ceil(share * portion)))
         return found

@@ -176,6 +176,20 @@ class TestHolds:
         run.says(message, "held", 52)
         assert judged(run).numbers["held"] == 1
 
+    def test_what_a_blackhole_may_have_swallowed_is_of_unknown_fate(self) -> None:
+        run = self.held()
+        run.fault(50, 55, "blackhole")
+        message = run.message(51)
+        run.says(message, "held", 58)
+        assert judged(run).numbers["held"] == 1
+
+    def test_a_kill_before_the_first_byte_leaves_no_receipt_and_an_unknown_fate(self) -> None:
+        run = self.held()
+        message = run.message(50)
+        run.kill(50.1, 51)
+        run.says(message, "held", 59)
+        assert judged(run).numbers["held"] == 1
+
     def test_exactly_the_allowed_share_is_a_pass_and_one_more_a_fail(self) -> None:
         for count, verdict in ((1, Verdict.PASS), (2, Verdict.FAIL)):
             run = self.held()
@@ -220,6 +234,17 @@ class TestQuiescence:
         run.reads("queue_depth", 3, 50, None)
         run.reads("queue_depth", 0, 60, None)
         assert self.missing(run).verdict is Verdict.FAIL
+
+    def test_a_queue_that_can_no_longer_be_read_is_not_empty(self) -> None:
+        run = Run()
+        run.reads("queue_depth", 0, 9, None)
+        run.reads("queue_depth", None, 60, None, error="garbage: HTTP 500")
+        assert self.missing(run).verdict is Verdict.INCONCLUSIVE
+
+    def test_a_silent_outage_is_no_quiet(self) -> None:
+        run = Run(ends=22)
+        run.fault(2, 20)
+        assert self.missing(run).verdict is Verdict.INCONCLUSIVE
 
     def test_canaries_do_not_disturb_the_quiet(self) -> None:
         run = Run()

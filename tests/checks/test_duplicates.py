@@ -44,6 +44,7 @@ def test_a_second_copy_by_another_route_is_a_fail_and_names_the_message() -> Non
         ("ack-loss across", "cross-route after a lost acknowledgement"),
         ("ack-loss same", "same route after a lost acknowledgement"),
         ("connection cut", "cross-route after a lost acknowledgement"),
+        ("no goodbye", "cross-route"),
         ("timeout", "after a timeout"),
         ("restart", "after a restart"),
         ("replay", "replay"),
@@ -62,6 +63,12 @@ def test_each_extra_copy_has_a_cause(story: str, cause: str) -> None:
             run.receipt(message, 5.1, "primary", "ack-lost")
             run.copy(message, 6, "primary")
         case "connection cut":
+            run.fault(5, 8, "reset")
+            first = run.copy(message, 5.1)
+            run.closes(first.connection, 5.15)
+            run.copy(message, 6, "backup")
+        case "no goodbye":
+            # A client that never says QUIT: without a fault its answer was not lost.
             first = run.copy(message, 5.1)
             run.closes(first.connection, 5.15)
             run.copy(message, 6, "backup")

@@ -34,11 +34,34 @@ def test_a_workload_that_was_over_before_is_inconclusive_whatever_the_system_not
 
 
 @pytest.mark.parametrize("result", ["refused", "deferred", "aborted", "ack-lost"])
-@pytest.mark.parametrize("type_", ["auth-failure", "refuse", "ack-loss", "reset", "outage", "latency"])
+@pytest.mark.parametrize("type_", ["auth-failure", "refuse", "reset", "outage", "latency"])
 def test_an_attempt_that_went_wrong_shows_it_for_every_fault(type_: str, result: str) -> None:
     run = faulty(type_)
     run.receipt(run.message(12), 12.1, "primary", result)
     assert judged(run).verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize(
+    ("result", "verdict"),
+    [
+        ("ack-lost", Verdict.PASS),
+        ("deferred", Verdict.INCONCLUSIVE),
+        ("refused", Verdict.INCONCLUSIVE),
+        ("aborted", Verdict.INCONCLUSIVE),
+    ],
+)
+def test_only_a_lost_acknowledgement_shows_acknowledgement_loss(result: str, verdict: Verdict) -> None:
+    run = faulty("ack-loss")
+    run.receipt(run.message(12), 12.1, "primary", result)
+    assert judged(run).verdict is verdict
+
+
+def test_latency_on_an_unused_route_is_not_met_because_another_route_made_messages_late() -> None:
+    run = faulty()
+    run.fault(11, 19, "latency", "backup", attributes={"latency": 100})
+    for second in (12, 13):
+        run.copy(run.message(second), 25)
+    assert judged(run).verdict is Verdict.INCONCLUSIVE
 
 
 def test_where_the_fault_only_delays_any_attempt_shows_it() -> None:

@@ -132,6 +132,24 @@ class TestEnds:
         assert judged(run, "5s").verdict is Verdict.FAIL
         assert judged(run, "1h").verdict is Verdict.INCONCLUSIVE
 
+    def test_an_impact_that_began_before_the_fault_belongs_to_the_first_incident(self) -> None:
+        run = Run()
+        for _ in range(2):
+            run.copy(run.message(8.9), 10.5)
+        outage(run)
+        run.receipt(None, 11, result="refused")
+        for number in range(40):
+            run.message(9 + number * 0.25)
+        assert judged(run, "5s").verdict is Verdict.FAIL
+
+    def test_a_hold_told_only_at_the_end_counts_from_when_the_fate_became_unknown(self) -> None:
+        run = outage()
+        for _ in range(2):
+            message = run.message(10)
+            run.receipt(message, 10.1, "primary", "aborted")
+            run.says(message, "held", 59)
+        assert judged(run, "5s").verdict is Verdict.PASS
+
     def test_an_expiry_ends_it(self) -> None:
         run = outage()
         for _ in range(2):
@@ -175,7 +193,7 @@ class TestInconclusive:
         outage(run)
         finding = judged(run)
         assert finding.verdict is Verdict.INCONCLUSIVE
-        assert "never met" in finding.reason
+        assert finding.reason == "no transactional message had a time to keep"
 
     def test_times_that_were_read_back(self) -> None:
         run = outage()

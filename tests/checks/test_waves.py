@@ -196,3 +196,12 @@ class TestInconclusive:
         run.traffic(0, 5, 0.5)
         run.fault(10, 20)
         assert judged(run).verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_release_in_the_middle_of_a_replay_does_not_shrink_its_portion() -> None:
+    run, messages = held()
+    let_go(run, messages, 23, 10, 2)
+    run.operator("resume", 32.5)
+    finding = judged(run)
+    assert finding.verdict is Verdict.PASS
+    assert finding.numbers["allowed"] == 10

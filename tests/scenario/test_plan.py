@@ -45,9 +45,9 @@ def test_the_demo_sends_325_messages_after_50_of_baseline() -> None:
     assert len(messages(timeline, "receipts", baseline=True)) == 50
 
 
-def test_a_rate_is_evenly_spaced_from_its_beginning() -> None:
+def test_a_rate_is_evenly_spaced_and_never_at_a_round_time() -> None:
     times = [m.at_ns for m in messages(plan(loaded()), "receipts")]
-    assert times == [i * S // 5 for i in range(100)]
+    assert times == [i * S // 5 + S // 10 for i in range(100)]
 
 
 def test_a_count_comes_all_at_once() -> None:
@@ -56,12 +56,18 @@ def test_a_count_comes_all_at_once() -> None:
 
 def test_a_count_with_a_length_is_spread_over_it() -> None:
     found = messages(plan(with_stream("count: 4, for: 2s, at: 6s")), "newsletter")
-    assert [m.at_ns for m in found] == [6 * S, 6 * S + S // 2, 7 * S, 7 * S + S // 2]
+    assert [m.at_ns for m in found] == [6 * S + (2 * i + 1) * S // 4 for i in range(4)]
 
 
 def test_a_rate_with_a_count_ends_with_the_last_of_them() -> None:
     scenario = with_stream("rate: 2/s, count: 3, at: 6s")
-    assert [m.at_ns for m in messages(plan(scenario), "newsletter")] == [6 * S, 6 * S + S // 2, 7 * S]
+    times = [m.at_ns for m in messages(plan(scenario), "newsletter")]
+    assert times == [6 * S + (2 * i + 1) * S // 4 for i in range(3)]
+
+
+def test_what_does_not_fill_its_length_lies_in_its_middle() -> None:
+    found = messages(plan(with_stream("rate: 1/s, for: 2500ms, at: 0s")), "newsletter")
+    assert [m.at_ns for m in found] == [S // 4, S // 4 + S, S // 4 + 2 * S]
 
 
 def test_a_rate_per_minute_is_exact() -> None:
@@ -87,7 +93,7 @@ def test_a_random_count_is_met_exactly() -> None:
 def test_the_baseline_ends_where_the_storm_begins() -> None:
     timeline = plan(loaded())
     times = [m.at_ns for m in messages(timeline, "receipts", baseline=True)]
-    assert times == [-2 * S + i * S // 5 for i in range(10)]
+    assert times == [-2 * S + i * S // 5 + S // 10 for i in range(10)]
     markers = {e.marker: e.at_ns for e in timeline.entries if isinstance(e, Marker)}
     assert markers == {"baseline": -2 * S, "storm": 0, "heal": 20 * S, "drain-deadline": 80 * S}
 

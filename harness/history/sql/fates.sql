@@ -21,7 +21,8 @@ with said as (
 )
 select run, token, rkey, any_value(final_state) as state,
        coalesce(min(t_ns) filter (state = final_state and t_ns > other_ns),
-                min(t_ns) filter (state = final_state and other_ns is null), any_value(final_ns)) as since_ns
+                min(t_ns) filter (state = final_state and other_ns is null), any_value(final_ns)) as since_ns,
+       any_value(other_ns) is not null as changed
 from changed group by run, token, rkey;
 
 create view kills as select run, t_ns from process_changes where change in ('killed', 'exited');
@@ -33,16 +34,22 @@ with last_words as (
     from kills k join _said s on s.run = k.run and s.t_ns <= k.t_ns
     group by k.run, k.t_ns, s.token, s.rkey
 )
-select run, token, rkey, min(why) as why from (
-    select run, token, rkey, 'acknowledgement lost' as why from lost_acks
+select run, token, rkey, min(why) as why, max(at_ns) as at_ns from (
+    select run, token, rkey, 'acknowledgement lost' as why, end_ns as at_ns from lost_acks
     union all
-    select run, token, rkey, 'body aborted' from receipts where result = 'aborted' and canary is null
+    select run, token, rkey, 'body aborted', end_ns from receipts where result = 'aborted' and canary is null
     union all
-    select r.run, r.token, r.rkey, 'in flight at a kill'
+    select r.run, r.token, r.rkey, 'in flight at a kill', k.t_ns
     from receipts r join kills k on k.run = r.run
     where r.canary is null and r.begin_ns - r.error_ns <= k.t_ns and k.t_ns <= r.end_ns + r.error_ns
     union all
-    select run, token, rkey, 'in flight at a kill' from last_words where state = 'sending'
+    select run, token, rkey, 'in flight at a kill', t_ns from last_words where state = 'sending'
+    union all
+    -- What a blackhole swallowed, or a kill caught before its first byte, leaves no receipt.
+    select m.run, m.token, m.rkey, 'perhaps swallowed by a fault', greatest(m.scheduled_ns, f.on_lo)
+    from messages m join faults f on f.run = m.run and f.type in ('blackhole', 'kill')
+    where m.scheduled_ns <= f.off_hi and not exists (select 1 from receipts r
+          where r.run = m.run and r.token = m.token and r.rkey = m.rkey)
 ) where token is not null group by run, token, rkey;
 
 -- One row per message with everything that decides its fate. Times are null where it did not happen.
@@ -68,7 +75,8 @@ select m.*, coalesce(a.copies, 0) as copies, a.copy_ns, a.last_copy_ns, a.route 
        coalesce(t.attempts, 0) as attempts,
        coalesce(u.bounced, b.token is not null) as bounced, coalesce(u.dropped, false) as dropped,
        s.state, s.since_ns as state_since_ns, f.why as unknown_fate,
-       case when s.state = 'held' and f.why is not null then s.since_ns end as held_ns
+       case when s.state = 'held' and f.why is not null
+            then case when s.changed then s.since_ns else least(s.since_ns, f.at_ns) end end as held_ns
 from messages m
 left join arrived a using (run, token, rkey)
 left join tried t using (run, token, rkey)
@@ -112,14 +120,15 @@ qualify hit;
 
 -- Whether nothing moves any more at the end of the record. `quiet` is null where the SUT's longest retry is not known.
 create view quiescence as
-select r.run, r.watch_end_ns - greatest(m.last_ns, coalesce(t.last_ns, 0)) as quiet_ns,
+select r.run, r.watch_end_ns - greatest(m.last_ns, t.last_ns, o.off_ns) as quiet_ns,
        2 * r.longest_retry_ns as needed_ns, q.depth as queue_depth,
-       r.watch_end_ns - greatest(m.last_ns, coalesce(t.last_ns, 0)) >= 2 * r.longest_retry_ns
-           and coalesce(q.depth, 0) = 0 as quiet
+       r.watch_end_ns - greatest(m.last_ns, t.last_ns, o.off_ns) >= 2 * r.longest_retry_ns
+           and (q.run is null or coalesce(q.depth = 0, false)) as quiet
 from runs r
 join (select run, max(first_offer_ns) as last_ns from messages group by run) m on m.run = r.run
 left join (select run, max(end_ns) as last_ns from receipts where canary is null group by run) t on t.run = r.run
+left join (select run, max(off_hi) as off_ns from faults group by run) o on o.run = r.run
 left join (
-    select run, arg_max(number, (t_ns, seq)) as depth from readings
-    where signal = 'queue_depth' and number is not null group by run
+    select run, last(number order by t_ns, seq) as depth from readings
+    where signal = 'queue_depth' group by run
 ) q on q.run = r.run;

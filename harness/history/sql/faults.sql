@@ -55,7 +55,10 @@ from grouped g left join began l using (run, incident);
 
 -- The last moment at which detecting an incident still counts as detecting it: off plus 5 s of grace.
 create view detection_windows as
-select run, incident, on_lo, least(off_hi + 5_000_000_000, next_on_lo) as until_ns from incidents;
+select i.run, i.incident, i.on_lo, least(i.off_hi + 5_000_000_000, min(n.on_lo)) as until_ns
+from incidents i left join incidents n
+  on n.run = i.run and n.number > i.number and list_has_any(n.lead_routes, i.lead_routes)
+group by i.run, i.incident, i.on_lo, i.off_hi;
 
 create view process_changes as
 select run, seq, t_ns, change from events where kind = 'system.process';

@@ -44,7 +44,8 @@ create view _noticed as
 select i.run, i.incident, e.signal, min(e.lo) as lo, min(e.hi) as hi
 from incidents i join detection_windows w using (run, incident)
 join signal_edges e on e.run = i.run and e.rising and e.signal in ('detected', 'acknowledged')
-    and (e.route is null or list_contains(i.lead_routes, e.route))
+    and (list_contains(i.lead_routes, e.route)
+         or e.route is null and (i.next_on_lo is null or e.hi < i.next_on_lo))
     and e.hi >= i.on_lo and e.hi <= w.until_ns
 group by i.run, i.incident, e.signal;
 
@@ -55,13 +56,15 @@ with attributed as (
     select i.run, i.incident, min(p.from_ns) as impact_ns, bool_or(p.until_ns is null) as endless,
            case when not bool_or(p.until_ns is null) then max(p.until_ns) end as restored_ns
     from incidents i join impacts(min_overdue) p
-      on p.run = i.run and p.from_ns >= i.on_lo and (i.next_on_lo is null or p.from_ns < i.next_on_lo)
+      on p.run = i.run and (p.from_ns >= i.on_lo or i.number = 1 and (p.until_ns is null or p.until_ns > i.on_lo))
+         and (i.next_on_lo is null or p.from_ns < i.next_on_lo)
     group by i.run, i.incident
 ), drained as (
     select i.run, i.incident, bool_or(p.until_ns is null) as endless,
            case when not bool_or(p.until_ns is null) then max(p.until_ns) end as drained_ns
     from incidents i join impacts(1) p
-      on p.run = i.run and p.from_ns >= i.on_lo and (i.next_on_lo is null or p.from_ns < i.next_on_lo)
+      on p.run = i.run and (p.from_ns >= i.on_lo or i.number = 1 and (p.until_ns is null or p.until_ns > i.on_lo))
+         and (i.next_on_lo is null or p.from_ns < i.next_on_lo)
     group by i.run, i.incident
 )
 select i.run, i.incident, i.number, i.routes, i.on_lo, i.on_hi, i.off_lo, i.off_hi,
@@ -109,6 +112,7 @@ with play as (
     from faults f join receipts r on r.run = f.run and r.route = f.target
     where r.canary is null and not r.baseline and r.begin_ns - r.error_ns <= f.off_hi
       and r.end_ns + r.error_ns >= f.on_lo
+      and (f.type <> 'ack-loss' or r.result = 'ack-lost' or r.fault = f.fault)
       and (r.result <> 'accepted' or r.fault is not null
            or f.type not in ('outage', 'blackhole', 'reset', 'auth-failure', 'refuse', 'ack-loss'))
     group by f.run, f.fault
@@ -126,6 +130,7 @@ with play as (
     select f.run, f.fault, count(*) as overdue
     from faults f join overdue o
       on o.run = f.run and o.scheduled_ns between f.on_lo and f.off_hi
+     and f.type in ('outage', 'blackhole', 'reset', 'auth-failure')
     group by f.run, f.fault
 ), waited as (
     -- The route fell silent while messages waited, and took them when it was back.

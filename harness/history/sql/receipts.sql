@@ -70,6 +70,8 @@ from (select run, source, t_ns, unnest(connections) as connection from events wh
 join handoffs h on h.run = e.run and h.source = e.source and h.connection = e.connection
 left join route_delays d on d.run = h.run and d.route = h.route
 where h.result = 'accepted' and h.end_ns <= e.t_ns
+  and exists (select 1 from faults f where f.run = h.run and f.target in (h.route, 'system')
+              and e.t_ns between f.on_lo and f.off_hi + 100_000_000)
   and e.t_ns - h.end_ns <= 100_000_000 + coalesce(d.delay_ns, 0)
 qualify row_number() over (partition by h.run, h.source, h.connection, e.t_ns order by h.end_ns desc, h.seq desc) = 1;
 
