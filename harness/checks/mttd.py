@@ -45,7 +45,9 @@ class _Found:
 def evaluate(history: History, run: str, params: Params) -> Finding:
     ground = grounds(history, run)
     all_ = incidents(history, run)
-    found = [_detection(history, run, each, ground.finished) for each in all_ if each.routes]
+    found = [
+        _detection(history, run, each, ground.finished, ground.gap_reason()) for each in all_ if each.routes
+    ]
     values = [each.value for each in found if each.value is not None]
     verdicts = [value.meets(params.target) for value in values] if params.target is not None else []
     doubts = [ground.exposure_reason(), *(each.reason for each in found)]
@@ -82,7 +84,7 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
     )
 
 
-def _detection(history: History, run: str, incident: Incident, finished: bool) -> _Found:
+def _detection(history: History, run: str, incident: Incident, finished: bool, gaps: str) -> _Found:
     if incident.detected is not None:
         return _Found(incident, Interval.between(incident.on, incident.detected))
     truths, errors, errors_then, was_on = history.con.execute(
@@ -108,6 +110,8 @@ def _detection(history: History, run: str, incident: Incident, finished: bool) -
         return _Found(incident, None, f"nothing detected {name}, and nothing was overdue because of it")
     if not finished:
         return _Found(incident, None, f"the record ends before anything detected {name}")
+    if gaps:
+        return _Found(incident, None, f"{gaps}, so it is not certain that anything was overdue")
     return _Found(incident, NEVER, inferred=inferred)
 
 

@@ -91,6 +91,11 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
     margin_ns = max(-(-params.every // 20), 100_000_000 + spread_ns)
     releases = con.execute("select count(*) from releases where run = ?", [run]).fetchone()
     released = int(releases[0]) if releases else 0
+    sent = con.execute(
+        "select count(*) from fates where run = $run and not baseline and ($class is null or class = $class)",
+        {"run": run, "class": params.class_},
+    ).fetchone()
+    nobody = sent is None or sent[0] == 0
     rows = con.execute(
         WAVES,
         {"run": run, "class": params.class_, "share": params.share, "every": params.every, "lead": LEAD_NS},
@@ -102,14 +107,16 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
         doubts.append(f"receipts of {routes} were read back, without exact times")
     if rows and margin_ns >= params.every:
         doubts.append("the injected delay is as long as `every`, so no window is left to look at")
+    kind = f"{params.class_} messages" if params.class_ else "messages"
     verdict, reason = conclude(
         failed=bool(broken) and not ground.read_back_routes,
-        counted=released,
-        nothing="there was no release: no switch, no fault's end, no resume, no approval",
+        counted=0 if nobody else released,
+        nothing=f"no {kind} were sent"
+        if nobody
+        else "there was no release: no switch, no fault's end, no resume, no approval",
         doubts=doubts,
     )
     worst = max(rows, key=lambda row: (max(0, row[5] - row[7]), row[5], row[4]), default=None)
-    kind = f"{params.class_} messages" if params.class_ else "messages"
     return Finding(
         check="waves",
         verdict=verdict,

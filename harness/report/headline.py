@@ -70,6 +70,8 @@ def _sentence(judgement: Judgement, latest: Latest | None) -> str:
             return words.meaning
     if latest is not None and parts:
         parts.append(f"{latest.stream} {span_ns(latest.late_ns)} late at worst")
+        if latest.never:
+            parts.append(f"{latest.never:,} never arrived")
     return _sentence_of(parts) or words.meaning
 
 

@@ -99,6 +99,7 @@ Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=60)]
 Address = Annotated[
     str,
     AfterValidator(_reserved),
+    AfterValidator(str.lower),  # who sends to `Probe@…` and who to `probe@…` mean the same mailbox
     WithJsonSchema({"type": "string", "pattern": r"^[^\s@]+@[^\s@]+$"}),
 ]
 """A mail address in a domain that is set aside for tests."""

@@ -104,14 +104,13 @@ class Model:
         return incidents
 
     def delay(self, route: str) -> int:
-        return max(
-            (
-                1_000_000 * (attributes.get("latency", 0) + attributes.get("jitter", 0))
-                for type_, target, _, _, attributes in self.faults()
-                if target == route and type_ == "latency"
-            ),
-            default=0,
-        )
+        """Latencies on at once add up; most of them are on at the moment at which some one begins."""
+        mine = [
+            (on, off, 1_000_000 * (attributes.get("latency", 0) + attributes.get("jitter", 0)))
+            for type_, target, on, off, attributes in self.faults()
+            if target == route and type_ == "latency"
+        ]
+        return max((sum(d for on, off, d in mine if on <= begins <= off) for begins, _, _ in mine), default=0)
 
     # duplicates ------------------------------------------------------------------------------------------
 

@@ -212,3 +212,15 @@ class TestInconclusive:
         finding = judged(run, {})
         assert (finding.verdict, finding.reason) == (Verdict.INCONCLUSIVE, "no target was set")
         assert finding.numbers["mttd_s_max"] == 2
+
+
+def test_a_record_with_a_hole_cannot_say_that_nothing_detected_it() -> None:
+    run = outage(switches_at=None)
+    run.reads("detected", False, 5)
+    run.reads("detected", False, 50)
+    assert judged(run).verdict is Verdict.FAIL
+    run.loses_record()
+    run.copy(run.message(50), 50.1)
+    finding = judged(run)
+    assert finding.verdict is Verdict.INCONCLUSIVE
+    assert "not certain that anything was overdue" in finding.reason

@@ -104,6 +104,15 @@ def test_injected_latency_may_crowd_attempts_together() -> None:
         assert finding.verdict is verdict
 
 
+def test_latencies_that_are_on_at_once_add_up_and_others_do_not() -> None:
+    for second_begins, allowed in ((4.5, 9 + 4), (6, 9)):
+        run = quiet()
+        run.fault(4, 5, "latency", attributes={"latency": 400})
+        run.fault(second_begins, 7, "latency", attributes={"latency": 400})
+        attempts(run, 4.9)
+        assert judged(run).numbers["primary_allowed"] == allowed
+
+
 def test_the_baseline_fills_the_bucket() -> None:
     run = quiet()
     for _ in range(3):

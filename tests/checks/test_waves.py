@@ -97,6 +97,7 @@ class TestBacklog:
         run.fault(10, 20)
         run.detects(12)
         run.traffic(9, 21, 0.5)
+        run.copy(run.message(5, "marketing"), 5.1)  # sent, and waiting at no release
         finding = judged(run)
         assert finding.verdict is Verdict.PASS
         assert finding.summary.startswith("not needed")
@@ -205,3 +206,11 @@ def test_a_release_in_the_middle_of_a_replay_does_not_shrink_its_portion() -> No
     finding = judged(run)
     assert finding.verdict is Verdict.PASS
     assert finding.numbers["allowed"] == 10
+
+
+def test_a_class_that_nobody_sent_proves_nothing() -> None:
+    run, messages = held()
+    let_go(run, messages, 23, 10, 2)
+    finding = judged(run, {**TENTHS, "class": "digest"})
+    assert finding.verdict is Verdict.INCONCLUSIVE
+    assert finding.reason == "no digest messages were sent"

@@ -26,14 +26,22 @@ select t.run, t.fault, coalesce(nullif(t.incident, ''), t.fault) as incident, t.
 from told t join runs r using (run) left join back b using (run, fault)
 where t.active_ns is not null;
 
--- The most a fault held an attempt on a route back, and so the most by which it can crowd attempts together.
+-- The most that faults held an attempt on a route back, and so the most by which they can crowd attempts together.
+-- Latencies that are on at once add up.
 create view route_delays as
-select run, target as route,
-       max(case when type = 'latency'
-           then cast(1e6 * (coalesce(cast(attributes ->> '$.latency' as double), 0)
-                            + coalesce(cast(attributes ->> '$.jitter' as double), 0)) as bigint)
-           else 0 end) as delay_ns
-from faults where target <> 'system' group by run, target;
+with delays as (
+    select run, target as route, on_lo, off_hi,
+           case when type = 'latency'
+                then cast(1e6 * (coalesce(cast(attributes ->> '$.latency' as double), 0)
+                                 + coalesce(cast(attributes ->> '$.jitter' as double), 0)) as bigint)
+                else 0 end as delay_ns
+    from faults where target <> 'system'
+)
+select run, route, max(total_ns) as delay_ns from (
+    select a.run, a.route, cast(sum(b.delay_ns) as bigint) as total_ns
+    from delays a join delays b on b.run = a.run and b.route = a.route and b.on_lo <= a.on_lo and a.on_lo <= b.off_hi
+    group by a.run, a.route, a.on_lo
+) group by run, route;
 
 -- Faults that share a label are one incident. `routes` are all the routes it broke, lead_routes those it began with:
 -- leaving these is what counts as switching. next_on_lo is when the next incident begins, null for the last.
