@@ -13,6 +13,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,9 +55,10 @@ class Choice:
     why: str
 
 
-def find_tool(name: str) -> Path | None:
-    """The program `name`, or None: $HARNESS_TOOLS, then ./.tools, then PATH."""
-    places = [os.environ.get("HARNESS_TOOLS"), str(Path.cwd() / ".tools"), os.environ.get("PATH", os.defpath)]
+def find_tool(name: str, environ: Mapping[str, str] | None = None) -> Path | None:
+    """The program `name`, or None: $HARNESS_TOOLS, then ./.tools, then PATH, as `environ` has them."""
+    environ = os.environ if environ is None else environ
+    places = [environ.get("HARNESS_TOOLS"), str(Path.cwd() / ".tools"), environ.get("PATH", os.defpath)]
     found = shutil.which(name, path=os.pathsep.join(place for place in places if place))
     return Path(found).absolute() if found else None
 

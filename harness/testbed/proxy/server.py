@@ -12,7 +12,6 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +21,7 @@ from typing import IO
 
 import psutil
 
+from harness.testbed.discover import find_tool
 from harness.testbed.proxy.client import TIMEOUT_S, ProxyClient
 from harness.testbed.proxy.errors import ProxyRefused, ProxyServerError, ProxyUnreachable
 from harness.testbed.proxy.ports import candidate_ports
@@ -230,13 +230,6 @@ class ProxyServer:
         return ProxyServerError(f"{self._program.name} ended with {code} at its start; see {self.log_path}")
 
 
-def find_toxiproxy(environ: Mapping[str, str]) -> Path | None:
-    """The Toxiproxy of this machine: in $HARNESS_TOOLS, in ./.tools, or on PATH."""
-    places = [environ.get("HARNESS_TOOLS"), str(Path.cwd() / ".tools"), environ.get("PATH", os.defpath)]
-    found = shutil.which(TOXIPROXY, path=os.pathsep.join(place for place in places if place))
-    return Path(found).absolute() if found else None
-
-
 def proxy_program(kind: ProxyKind, environ: Mapping[str, str]) -> tuple[Path, str]:
     """The program that a proxy of this kind would run, and its SHA-256. Raises ProxyServerError."""
     path = _program(kind, None, environ)
@@ -246,7 +239,7 @@ def proxy_program(kind: ProxyKind, environ: Mapping[str, str]) -> tuple[Path, st
 def _program(kind: ProxyKind, binary: Path | None, environ: Mapping[str, str]) -> Path:
     if kind is ProxyKind.EMBEDDED:
         return Path(sys.executable)
-    found = binary or find_toxiproxy(environ)
+    found = binary or find_tool(TOXIPROXY, environ)
     if found is None:
         raise ProxyServerError(f"{TOXIPROXY} is not in $HARNESS_TOOLS, not in ./.tools and not on PATH")
     return found
