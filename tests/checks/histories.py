@@ -48,6 +48,7 @@ class Run:
         baseline: int = 20,
         ends: float = 100,
         finished: bool = True,
+        outcome: ev.Outcome = ev.Outcome.COMPLETED,
         longest_retry: str | None = "2s",
         clock_error: float = 0,
         expect: list[dict[str, Any]] | None = None,
@@ -80,7 +81,7 @@ class Run:
                 )
             )
         if finished:
-            self.events.append(ev.RunFinished(t_ns=ns(ends), outcome=ev.Outcome.COMPLETED))
+            self.events.append(ev.RunFinished(t_ns=ns(ends), outcome=outcome))
         for number in range(baseline):
             at = -T0 + number * T0 / baseline
             self.copy(self.message(at, within=1, baseline=True), at + 0.1)

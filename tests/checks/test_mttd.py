@@ -224,3 +224,16 @@ def test_a_record_with_a_hole_cannot_say_that_nothing_detected_it() -> None:
     finding = judged(run)
     assert finding.verdict is Verdict.INCONCLUSIVE
     assert "not certain that anything was overdue" in finding.reason
+
+
+def test_an_incident_elsewhere_does_not_end_the_time_to_detect_this_one() -> None:
+    for elsewhere, undetected in (("backup", 0), ("primary", 1)):
+        run = Run()
+        run.fault(10, 12)
+        run.fault(13, 20, "latency", elsewhere, attributes={"latency": 100})
+        for _ in range(3):
+            run.copy(run.message(10), 13.6, "backup")
+        run.detects(13.5)
+        finding = judged(run)
+        # On the same route the later incident takes the detection, and the first one has none.
+        assert finding.numbers["undetected"] == undetected, elsewhere

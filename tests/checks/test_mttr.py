@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from harness.checks.finding import Finding, Verdict
+from harness.history.events import Outcome
 from tests.checks.histories import Message, Run, check
 
 
@@ -149,6 +150,17 @@ class TestEnds:
             run.receipt(message, 10.1, "primary", "aborted")
             run.says(message, "held", 59)
         assert judged(run, "5s").verdict is Verdict.PASS
+
+    def test_what_the_harness_cut_short_did_not_last_for_ever(self) -> None:
+        for outcome, verdict in (
+            (Outcome.INJECTION_FAILED, Verdict.INCONCLUSIVE),
+            (Outcome.INTERRUPTED, Verdict.INCONCLUSIVE),
+            (Outcome.SYSTEM_EXITED, Verdict.FAIL),
+        ):
+            run = outage(Run(ends=20, outcome=outcome))
+            for _ in range(2):
+                run.message(12)
+            assert judged(run, "15s").verdict is verdict, outcome
 
     def test_an_expiry_ends_it(self) -> None:
         run = outage()
