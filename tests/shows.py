@@ -2,7 +2,7 @@
 
 `make shows` runs it. Each show is a real command line with its exit code and, where more is claimed, a look
 at what the run recorded, taken with jq or the json module and none of the harness's own code. Takes about
-half an hour; arguments choose shows by a part of their name, and --list names them.
+a quarter of an hour; arguments choose shows by a part of their name, and --list names them.
 """
 
 from __future__ import annotations

@@ -67,7 +67,8 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
     counts = dict(con.execute(f"select fate, count(*) from ({FATES}) group by fate", {"run": run}).fetchall())
     total = sum(counts.values())
     quiet, restless = _quiescence(history, run)
-    certain = quiet and not ground.gaps
+    unread = _states_unread(history, run)
+    certain = quiet and not ground.gaps and not unread
     missing = counts.get("missing", 0)
     bad = counts.get("undelivered", 0) + counts.get("stale", 0) + (missing if certain else 0)
     open_ = (0 if certain else missing) + counts.get("unknown", 0) + counts.get("perhaps stale", 0)
@@ -78,7 +79,7 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
     if bad + open_ > allowed:
         doubts += [
             f"{count_of(missing, 'message is', 'messages are')} missing, "
-            f"but {ground.gap_reason() or restless}"
+            f"but {ground.gap_reason() or unread or restless}"
             if missing and not certain
             else "",
             f"{count_of(counts['unknown'], 'message')} got no clear answer from the system"
@@ -119,6 +120,16 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
         offenders=_offenders(history, run, held_too_many),
         reason=reason,
     )
+
+
+def _states_unread(history: History, run: str) -> str:
+    """Why nobody knows what the system holds back: a missing message may be one of those."""
+    row = history.con.execute(
+        "select cast(detail ->> '$' as varchar) from events "
+        "where run = ? and kind = 'harness.warning' and warning = 'states-unreadable' limit 1",
+        [run],
+    ).fetchone()
+    return "" if row is None else f"what the system holds could not be read ({row[0]})"
 
 
 def _quiescence(history: History, run: str) -> tuple[bool, str]:

@@ -23,8 +23,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Self
 
-import msgspec
-
 from harness import __version__
 from harness.conduct.errors import RunEnded
 from harness.conduct.phases import Conductor
@@ -239,13 +237,24 @@ async def _tear_down(conductor: Conductor, ending: _Ending) -> _Ending:
     try:
         ending = await asyncio.wait_for(_orderly(conductor, ending), TEARDOWN_S)
     except TimeoutError:
-        pass  # what did not end in time is killed below
+        # What did not end is killed below; its last receipts may be missing, so nothing of this is a pass.
+        ending = _Ending(
+            Outcome.HARNESS_FAILED, f"the tear-down took longer than {TEARDOWN_S:g} s{_after(ending)}"
+        )
     except Exception as error:  # noqa: BLE001  our own defect: what is left is killed below all the same
         ending = _Ending(Outcome.HARNESS_FAILED, f"tear-down: {type(error).__name__}: {error}")
     report = await asyncio.to_thread(heal, conductor.journal.path.parent)
     if not report.ok:
         return _Ending(Outcome.HEAL_FAILED, "; ".join(report.left))
+    if ending.outcome is Outcome.HEAL_FAILED:
+        # A fault would not go, and went with the process that held it: nothing is left to clean.
+        return _Ending(Outcome.HARNESS_FAILED, f"{ending.detail}; it was ended by force, nothing is left")
     return ending
+
+
+def _after(ending: _Ending) -> str:
+    """What had ended the run before, where that was not its own end."""
+    return "" if ending.outcome is Outcome.COMPLETED else f"; before that: {ending.detail}"
 
 
 async def _orderly(conductor: Conductor, ending: _Ending) -> _Ending:
@@ -280,7 +289,3 @@ def _store(run_dir: Path) -> None:
         to_parquet(run_dir)
     except Exception as error:  # noqa: BLE001  a convenience: every reader falls back to the journal
         print(f"{run_dir / 'history.parquet'} could not be written: {error}", file=sys.stderr)
-
-
-def read_timeline(run_dir: Path) -> Timeline:
-    return msgspec.json.decode((run_dir / "timeline.json").read_bytes(), type=Timeline)

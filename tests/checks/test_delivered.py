@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from harness.checks.finding import Finding, Verdict
+from harness.history.events import HarnessWarning
 from tests.checks.histories import Run, check
 
 
@@ -189,6 +190,17 @@ class TestHolds:
         run.kill(50.1, 51)
         run.says(message, "held", 59)
         assert judged(run).numbers["held"] == 1
+
+    def test_where_the_states_could_not_be_read_a_missing_message_may_be_held(self) -> None:
+        run = self.held()
+        message = run.message(50)
+        run.receipt(message, 50.1, "primary", "aborted")
+        run.events.append(
+            HarnessWarning(t_ns=1, warning="states-unreadable", subject="system", detail="/messages: 500")
+        )
+        finding = judged(run)
+        assert finding.verdict is Verdict.INCONCLUSIVE
+        assert "could not be read (/messages: 500)" in finding.reason
 
     def test_exactly_the_allowed_share_is_a_pass_and_one_more_a_fail(self) -> None:
         for count, verdict in ((1, Verdict.PASS), (2, Verdict.FAIL)):

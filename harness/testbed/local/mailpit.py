@@ -55,7 +55,8 @@ class MailpitProvider:
         self._seen: psutil.Process | None = None
         self._reader: MailpitReader | None = None
         self._follower: asyncio.Task[None] | None = None
-        self._complained = ""
+        self._complained = ("", "")
+        self._ending = asyncio.Event()
 
     @property
     def _ledger_name(self) -> str:
@@ -149,16 +150,19 @@ class MailpitProvider:
         self._follower.add_done_callback(retrieved)
 
     async def _follow(self) -> None:
-        while True:
+        # It is told to end rather than cancelled: mail that a cancelled poll had read would be lost.
+        while not self._ending.is_set():
             await self._take()
-            await asyncio.sleep(POLL_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), POLL_S)
 
-    async def _take(self) -> None:
+    async def _take(self, *, last: bool = False) -> None:
         assert self._reader is not None
         try:
             receipts = await asyncio.to_thread(self._reader.poll)
         except MailpitError as error:
-            self._warn("mailpit-unreadable", str(error))
+            # The next poll brings what this one missed; after the last there is none.
+            self._warn("receipt-gap" if last else "mailpit-unreadable", str(error))
             return
         for receipt in receipts:
             self._journal.append(receipt)
@@ -166,15 +170,15 @@ class MailpitProvider:
     async def finish(self) -> None:
         """Take the last mail."""
         if self._follower is not None:
-            self._follower.cancel()
+            self._ending.set()
             await asyncio.gather(self._follower, return_exceptions=True)  # `lost` tells what broke it
             self._follower = None
         if self._reader is not None:
-            await self._take()
+            await self._take(last=True)
 
     def _warn(self, warning: str, detail: str) -> None:
-        if detail != self._complained:
-            self._complained = detail
+        if (warning, detail) != self._complained:
+            self._complained = (warning, detail)
             self._journal.append(
                 HarnessWarning(t_ns=self._journal.now_ns(), warning=warning, subject=self.name, detail=detail)
             )
