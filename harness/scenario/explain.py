@@ -84,8 +84,7 @@ def _one(document: Document, path: Path, error: dict[str, Any], parent: Any) -> 
             path, message, at_key=True, meant=nearest(error["loc"][-1], keys), choices=keys
         )
     if kind == "missing":
-        key = error["loc"][-1]
-        return document.problem(path[:-1], f"`{key}` is missing", advice=_example(str(key)))
+        return document.problem(path, "is missing", advice=_example(str(error["loc"][-1])))
     if kind == "part":
         where = (*path, ctx["key"]) if ctx["key"] else path
         return document.problem(where, ctx["text"], advice=ctx["advice"])

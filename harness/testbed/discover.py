@@ -65,6 +65,9 @@ def find_tool(name: str, environ: Mapping[str, str] | None = None) -> Path | Non
 
 def choose(on: str = "auto", proxy: str = "auto", *, mailpit: bool = False) -> Choice:
     """The testbed and proxy for a run, which may need Mailpit; raises NotAvailable where one is missing."""
+    for option, name, valid in (("--on", on, TESTBEDS), ("--proxy", proxy, PROXIES)):
+        if name not in valid:
+            raise NotAvailable(f"there is no `{option} {name}`", f"say one of: {', '.join(valid)}")
     if on == "containers":
         raise NotAvailable(
             "this version has no containers testbed: it runs scenarios on the local one only",

@@ -123,6 +123,13 @@ def test_what_cannot_be_had_is_said_and_still_exit_0(bare: Install, harness: Har
     assert "A run would be refused: this version has no containers testbed" in ended.out
 
 
+@pytest.mark.parametrize(("on", "proxy"), [("lokal", "auto"), ("auto", "toxiproxi")])
+def test_a_name_that_nobody_knows_is_refused_and_not_taken_for_auto(on: str, proxy: str) -> None:
+    with pytest.raises(NotAvailable, match="there is no `--") as refused:
+        choose(on, proxy)
+    assert "auto" in refused.value.do
+
+
 def test_as_json(bare: Install, harness: Harness) -> None:
     document = json.loads(harness("doctor", "--json").out)
     assert document["choice"]["proxy"] == "embedded"

@@ -34,6 +34,7 @@ CASES: dict[str, str | tuple[str, ...]] = {
     "share-without-unit": changed(("share: 10%", "share: 10")),
     "expectation-without-unit": changed(("mttd: 5s", "mttd: 5")),
     "empty-value": changed(("mttd: 5s", "mttd:")),
+    "everything-missing": "scenario: drill\n",
     "missing-key": changed(("drain: {deadline: 60s}\n", "")),
     "within-missing": changed((", within: 1s", "")),
     "rate-without-end": changed(("rate: 5/s, for: 20s", "rate: 5/s")),
