@@ -22,7 +22,10 @@ from harness.history.events import AnyEvent, MessageSubmitted, MessageSubmitting
 from harness.history.journal import Journal
 from harness.scenario.timeline import Message
 from harness.testbed.resources import ResourceLedger
-from harness.testbed.system import SystemPlan, SystemUnderTest
+from harness.testbed.system.doors.http import HttpDoor
+from harness.testbed.system.life import SystemUnderTest
+from harness.testbed.system.plan import ProcessPlan
+from harness.testbed.system.process import ProcessHost
 
 LEAD_S = 0.5
 SYSTEM = """
@@ -70,17 +73,8 @@ async def measure(folder: Path, port: int, rate: float, seconds: float) -> None:
     began_ns = time.monotonic_ns()
     journal = Journal(folder / "history.jsonl", "bench", lambda: time.monotonic_ns() - began_ns)
     ledger = ResourceLedger(folder, "bench")
-    plan = SystemPlan(
-        argv=[],
-        env={},
-        cwd=folder,
-        port=port,
-        submit_method="POST",
-        submit_path="/messages",
-        submit_body=None,
-        ready_path=None,
-    )
-    system = SystemUnderTest(plan, folder, ledger, journal)
+    host = ProcessHost(ProcessPlan(argv=[], env={}, cwd=folder), port, folder, ledger)
+    system = SystemUnderTest(host, HttpDoor(host.address, "POST", "/messages"), journal)
     driver = Driver(system, journal)
     messages = [message(number, int(number / rate * 1e9)) for number in range(int(rate * seconds))]
     origin_ns = journal.now_ns() + int(LEAD_S * 1e9)

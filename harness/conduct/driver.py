@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from harness.history.events import HarnessWarning, MessageSubmitted, MessageSubmitting, Submitted
 from harness.history.journal import Journal
 from harness.scenario.timeline import Message
-from harness.testbed.system import SystemUnderTest
+from harness.testbed.system.life import SystemUnderTest
 
 OFFER_AGAIN_FOR_NS = 10_000_000_000
 OFFER_AGAIN_EVERY_S = 0.5

@@ -25,7 +25,7 @@ from harness.history.journal import Journal
 from harness.scenario.timeline import Fault
 from harness.testbed.faults import MASKING, FaultInjector, InjectionError
 from harness.testbed.resources import ResourceLedger, What
-from harness.testbed.system import SystemNotReady
+from harness.testbed.system.life import SystemNotReady
 
 PROVE_WITHIN_S = 5.0
 PROVE_EVERY_S = 0.1

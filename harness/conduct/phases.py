@@ -22,7 +22,7 @@ from harness.scenario.timeline import Fault, Message, Timeline
 from harness.testbed.base import Testbed, TestbedError
 from harness.testbed.processes import how_it_ended, log_tail
 from harness.testbed.resources import ResourceLedger
-from harness.testbed.system import SystemNotReady
+from harness.testbed.system.life import SystemNotReady
 
 GRACE_S = 3.0
 """After the baseline's last message, how long its copies may take beyond their objective."""

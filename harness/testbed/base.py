@@ -11,7 +11,7 @@ from harness.scenario.timeline import Fault
 from harness.testbed.faults import FaultInjector
 from harness.testbed.resources import ResourceLedger
 from harness.testbed.signals import SignalReader
-from harness.testbed.system import SystemUnderTest
+from harness.testbed.system.life import SystemUnderTest
 
 
 class TestbedError(Exception):

@@ -7,7 +7,6 @@ others.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from harness.providers.wire import ProviderFault
 from harness.scenario.timeline import Fault
 from harness.testbed.canary import Canary, Saw, Sighting
 from harness.testbed.proxy.errors import ProxyError, ProxyNotAsAsked
-from harness.testbed.system import SystemNotReady, SystemUnderTest
+from harness.testbed.system.life import SystemNotReady, SystemUnderTest
 
 Detail = dict[str, Any]
 CANARY_TIMEOUT_S = 2.0
@@ -317,12 +316,9 @@ class Kill:
         return {"running": False}
 
     async def act(self) -> Detail:
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", self.system.plan.port)
-        except OSError:
-            return {"canary": "connection refused"}
-        writer.transport.abort()
-        raise InjectionError("kill: something still listens on the system's port")
+        if await self.system.is_answered():
+            raise InjectionError("kill: something still listens on the system's port")
+        return {"canary": "nothing answers on its port"}
 
     async def remove(self) -> Detail:
         # A removal that was interrupted may have started it already.

@@ -13,7 +13,7 @@ from harness.conduct.driver import Driver
 from harness.history.events import AnyEvent, HarnessWarning, MessageSubmitted, MessageSubmitting, Submitted
 from harness.history.journal import Journal
 from harness.scenario.timeline import Message
-from harness.testbed.system import Submission
+from harness.testbed.system.doors.base import Submission
 
 MS = 1_000_000
 

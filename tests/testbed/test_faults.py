@@ -278,7 +278,7 @@ async def test_a_killed_system_comes_back_on_its_port_with_its_state(tmp_path):
     async with whole(tmp_path / "run", "embedded") as bench:
         system, state = bench.testbed.system, tmp_path / "run" / "system"
         (state / "kept").write_text("what the system remembers")
-        port = system.plan.port
+        _, port = system.host.address
         injector = bench.injector("system", "kill", restart_after=100)
         with pytest.raises(InjectionError, match="still running"):
             await injector.confirm()

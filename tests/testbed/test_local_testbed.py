@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
 
 import httpx
 import msgspec
@@ -24,11 +23,13 @@ from harness.history.events import (
 from harness.history.journal import Journal
 from harness.providers.wire import Account, ProviderConfig
 from harness.scenario.timeline import Message
-from harness.testbed import system as system_module
 from harness.testbed.heal import processes_of
 from harness.testbed.local.provider import ProviderProcess
 from harness.testbed.resources import MARKER, ResourceLedger, standing
-from harness.testbed.system import Submission, SystemNotReady, submission_body
+from harness.testbed.system import assembly
+from harness.testbed.system.doors.base import Submission, submission_body
+from harness.testbed.system.life import SystemNotReady
+from harness.testbed.system.states import States
 from tests.requires import require_tool
 from tests.testbed.local_bench import SCENARIO, Bench, routes_alone, whole
 from tests.waiting import until
@@ -41,7 +42,7 @@ MAILPIT = SCENARIO.replace("fake: sendgrid", "fake: mailpit")
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def bench(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(system_module, "SUBMIT_TIMEOUT_S", 0.5)
+        patch.setattr(assembly, "SUBMIT_TIMEOUT_S", 0.5)
         async with whole(tmp_path_factory.mktemp("bench") / "run", "embedded") as bench:
             yield bench
 
@@ -70,12 +71,12 @@ class TestWhatTheSystemIsGiven:
         assert env["PRIMARY"] == bench.addresses["primary"].url
         assert env["BACKUP"] == bench.addresses["backup"].url
         assert env["FOLDER"] == str(bench.run_dir)
-        assert bench.testbed.system.plan.argv[0] == sys.executable
-        assert bench.testbed.system.plan.argv[-1] == str(bench.addresses["primary"].port)
+        assert bench.testbed.system.host.plan.argv[0] == sys.executable
+        assert bench.testbed.system.host.plan.argv[-1] == str(bench.addresses["primary"].port)
 
     async def test_the_harness_says_where_to_listen_keep_state_and_whom_to_trust(self, bench: Bench):
         env = kept(bench, "starts.jsonl")[0]["env"]
-        assert env["PORT"] == str(bench.testbed.system.plan.port)
+        assert env["PORT"] == str(bench.testbed.system.host.address[1])
         assert env["STATE_DIR"] == str(bench.run_dir / "system")
         assert env["CA_FILE"] == env["SSL_CERT_FILE"] == str(bench.run_dir / "tls" / "ca.pem")
         assert env["HARNESS_RUN"] == bench.run_dir.name
@@ -148,14 +149,14 @@ class TestStates:
     @pytest.mark.parametrize("items", ["messages[].key", "path"])
     async def test_states_that_make_no_sense_are_a_warning(self, bench: Bench, items):
         system = bench.testbed.system
-        plan, before = system.plan, len(bench.events(HarnessWarning))
-        system.plan = replace(plan, states_path="/messages", states_items=items)
+        states, before = system.states, len(bench.events(HarnessWarning))
+        system.states = States("/messages", items)
         if items == "path":
-            system.plan = replace(system.plan, states_path="/status")  # a string where a list should be
+            system.states = States("/status", items)  # a string where a list should be
         try:
             await system.read_states()
         finally:
-            system.plan = plan
+            system.states = states
         (warning,) = bench.events(HarnessWarning)[before:]
         assert warning.warning == "states-unreadable"
 

@@ -13,54 +13,40 @@ from harness.scenario.templates import render_env, render_process
 from harness.testbed.address import RouteAddress
 from harness.testbed.base import TestbedError
 from harness.testbed.proxy.ports import candidate_ports
-from harness.testbed.resources import ResourceLedger
 from harness.testbed.signals import Format, Reading
-from harness.testbed.system import SystemPlan, base_environment
+from harness.testbed.system.plan import ProcessPlan, Surroundings, base_environment
 
 
-def plan_system(
+def plan_process(
     scenario: Scenario,
     run_dir: Path,
     addresses: Mapping[str, RouteAddress],
     ca_path: Path,
-    ledger: ResourceLedger,
-) -> SystemPlan:
-    """Command, environment, port and paths of the SUT. Raises TestbedError when no port is free."""
+    port: int,
+) -> ProcessPlan:
+    """Command and environment of a system that is a process here."""
     system = scenario.system
-    port = free_port(f"system {ledger.marker}")
     state_dir = run_dir / "system"
     state_dir.mkdir(exist_ok=True)
     scenario_dir = scenario.path.resolve().parent
-    context = {
-        "routes": {name: address.template_context() for name, address in addresses.items()},
-        "system": {"port": port, "state_dir": str(state_dir)},
-        "ca_file": str(ca_path),
-        "python": sys.executable,
-        "run_dir": str(run_dir),
-        "scenario_dir": str(scenario_dir),
-    }
-    given = {
-        "PORT": str(port),
-        "STATE_DIR": str(state_dir),
-        "CA_FILE": str(ca_path),
-        "SSL_CERT_FILE": str(ca_path),
-        "HARNESS_RUN": run_dir.name,
-    }
+    surroundings = Surroundings(
+        routes=addresses,
+        port=port,
+        state_dir=str(state_dir),
+        ca_file=str(ca_path),
+        python=sys.executable,
+        run_dir=run_dir,
+        scenario_dir=scenario_dir,
+    )
+    context, given = surroundings.context(), surroundings.environment()
     if system.path is not None:
         inherited = os.environ.get("PYTHONPATH")
         own = str((scenario_dir / system.path).resolve())
         given["PYTHONPATH"] = f"{own}{os.pathsep}{inherited}" if inherited else own
-    return SystemPlan(
+    return ProcessPlan(
         argv=render_process(scenario, context),
         env=base_environment({**given, **render_env(scenario, context)}),
         cwd=scenario_dir,
-        port=port,
-        submit_method=system.submit.method,
-        submit_path=system.submit.path,
-        submit_body=system.submit.body,
-        ready_path=system.ready.http if system.ready else None,
-        states_path=system.states.http if system.states else None,
-        states_items=system.states.items if system.states else None,
     )
 
 

@@ -32,7 +32,7 @@ from harness.testbed.local.credentials import route_account
 from harness.testbed.local.mailpit import MailpitProvider
 from harness.testbed.local.provider import ProviderProcess
 from harness.testbed.local.providers import provider_for, routes_of
-from harness.testbed.local.system_plan import plan_system, readings_of
+from harness.testbed.local.system_plan import free_port, plan_process, readings_of
 from harness.testbed.processes import ProcessError
 from harness.testbed.proxy.endpoint import ProxiedEndpoint
 from harness.testbed.proxy.errors import ProxyError
@@ -40,7 +40,9 @@ from harness.testbed.proxy.server import proxy_program
 from harness.testbed.proxy.state import ProxyKind
 from harness.testbed.resources import MARKER, ResourceLedger, What
 from harness.testbed.signals import SignalReader
-from harness.testbed.system import SystemUnderTest
+from harness.testbed.system.assembly import assemble
+from harness.testbed.system.life import SystemUnderTest
+from harness.testbed.system.process import ProcessHost
 
 VERIFY_TIMEOUT_S = 3.0
 
@@ -99,8 +101,10 @@ class LocalTestbed:
 
     async def start(self, journal: Journal, ledger: ResourceLedger) -> None:
         addresses = await self.start_routes(journal, ledger)
-        plan = plan_system(self._scenario, self._run_dir, addresses, self._ca_path, ledger)
-        self._system = SystemUnderTest(plan, self._run_dir, ledger, journal)
+        port = free_port(f"system {ledger.marker}")
+        plan = plan_process(self._scenario, self._run_dir, addresses, self._ca_path, port)
+        host = ProcessHost(plan, port, self._run_dir, ledger)
+        self._system = assemble(self._scenario, host, journal)
         self._signals = SignalReader(readings_of(self._scenario), self._system.base_url, journal)
 
     async def start_routes(self, journal: Journal, ledger: ResourceLedger) -> dict[str, RouteAddress]:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from harness.testbed.front_door import FrontDoor, NoAnswer, NotOffered
+from harness.testbed.system.doors.http import FrontDoor, NoAnswer, NotOffered
 
 
 @asynccontextmanager

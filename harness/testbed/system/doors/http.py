@@ -1,7 +1,8 @@
 """The way into the SUT by HTTP/1.1: keep-alive connections, one exchange at a time on each, nothing else.
 
 A general client costs several times as much for each message, and the driver shares its processor with the
-system that it drives. What matters is to tell what certainly did not arrive from what may have.
+system that it drives. What matters is to tell what certainly did not arrive from what may have. The message's
+token goes with it as Idempotency-Key.
 """
 
 from __future__ import annotations
@@ -9,8 +10,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import h11
+import msgspec
+
+from harness.history.events import Submitted
+from harness.scenario.timeline import Message
+from harness.testbed.system.doors.base import LONGEST_TEXT, SUBMIT_TIMEOUT_S, Submission, submission_body
 
 MAX_CONNECTIONS = 200
 _READ_BYTES = 65536
@@ -31,6 +38,46 @@ class FrontDoorAnswer:
 
     status: int
     body: bytes
+
+
+class HttpDoor:
+    """One request for each offer: a 2xx means that it was taken."""
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        method: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        timeout_s: float = SUBMIT_TIMEOUT_S,
+    ) -> None:
+        """`body` is the scenario's own form of it."""
+        self._method = method
+        self._path = path
+        self._body = body
+        self._front = FrontDoor(*address, timeout_s)
+
+    async def submit(self, message: Message) -> Submission:
+        try:
+            answer = await self._front.exchange(
+                self._method,
+                self._path,
+                {"Content-Type": "application/json", "Idempotency-Key": message.token},
+                msgspec.json.encode(submission_body(message, self._body)),
+            )
+        except NotOffered as error:
+            return Submission(Submitted.REFUSED, text=str(error))
+        except NoAnswer as error:
+            return Submission(Submitted.INDETERMINATE, text=str(error))
+        if 200 <= answer.status < 300:
+            return Submission(Submitted.ACCEPTED, answer.status)
+        # A gateway's time-out says nothing of what happened behind it.
+        unsure = answer.status in (502, 504)
+        result = Submitted.INDETERMINATE if unsure else Submitted.REFUSED
+        return Submission(result, answer.status, answer.body.decode("utf-8", "replace")[:LONGEST_TEXT])
+
+    async def close(self) -> None:
+        self._front.close()
 
 
 class FrontDoor:

@@ -1,0 +1,27 @@
+"""A system under test from its host and what the scenario says: which way in, when ready, which states."""
+
+from __future__ import annotations
+
+from harness.history.journal import Journal
+from harness.scenario.models import Scenario
+from harness.testbed.system.doors.base import SUBMIT_TIMEOUT_S, Door
+from harness.testbed.system.doors.http import HttpDoor
+from harness.testbed.system.host import SystemHost
+from harness.testbed.system.life import SystemUnderTest
+from harness.testbed.system.states import States
+
+
+def assemble(scenario: Scenario, host: SystemHost, journal: Journal) -> SystemUnderTest:
+    system = scenario.system
+    return SystemUnderTest(
+        host,
+        _door(scenario, host),
+        journal,
+        ready_path=system.ready.http if system.ready else None,
+        states=States(system.states.http, system.states.items) if system.states else None,
+    )
+
+
+def _door(scenario: Scenario, host: SystemHost) -> Door:
+    submit = scenario.system.submit
+    return HttpDoor(host.address, submit.method, submit.path, submit.body, SUBMIT_TIMEOUT_S)

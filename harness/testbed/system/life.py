@@ -1,0 +1,175 @@
+"""The system under test: its life from start to stop, and the way in for mail, whatever runs it.
+
+Started, killed and stopped by the harness; when it exits unbidden that is a result of the run. Everything
+that happens to it is journalled here, once. Nothing here judges.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import httpx
+
+from harness.history.events import HarnessWarning, SystemProcess, SystemState
+from harness.history.journal import Journal
+from harness.scenario.timeline import Message
+from harness.testbed.processes import how_it_ended, log_tail, retrieved
+from harness.testbed.system.doors.base import Door, Submission
+from harness.testbed.system.host import HostError, SystemHost
+from harness.testbed.system.reach import base_url, is_answered, whole_answer
+from harness.testbed.system.states import States, StatesUnreadable
+
+READY_TIMEOUT_S = 15.0
+READY_POLL_S = 0.05
+
+
+class SystemNotReady(Exception):
+    """The SUT did not start or never became healthy; the message holds its last log lines."""
+
+
+class SystemUnderTest:
+    def __init__(
+        self,
+        host: SystemHost,
+        door: Door,
+        journal: Journal,
+        *,
+        ready_path: str | None = None,
+        states: States | None = None,
+    ) -> None:
+        self.host = host
+        self.door = door
+        self.ready_path = ready_path
+        self.states = states
+        self.exited = asyncio.Event()
+        self.exit_code: int | None = None
+        self._journal = journal
+        self._watch: asyncio.Task[None] | None = None
+        self._client = httpx.AsyncClient(
+            base_url=self.base_url,
+            trust_env=False,
+            verify=False,  # plain HTTP: no CA bundle to load for nothing
+        )
+
+    @property
+    def base_url(self) -> str:
+        return base_url(self.host.address)
+
+    @property
+    def log_path(self) -> Path:
+        return self.host.log_path
+
+    @property
+    def is_running(self) -> bool:
+        return self.host.is_running
+
+    async def start(self) -> None:
+        """Start it and wait until it is ready. Raises SystemNotReady."""
+        try:
+            await self.host.start()
+        except HostError as error:
+            raise SystemNotReady(str(error)) from error
+        self._note("started")
+        self._watch = asyncio.create_task(self._watch_exit(), name="the system's life")
+        self._watch.add_done_callback(retrieved)
+        await self._until_ready()
+
+    async def _until_ready(self) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + READY_TIMEOUT_S
+        last = "it did not listen"
+        while loop.time() < deadline:
+            if not self.is_running:
+                await self.host.wait()
+                raise SystemNotReady(
+                    f"the system {how_it_ended(self.host.exit_code)} before it was ready{self._shown_tail()}"
+                )
+            if (complaint := await self._unready()) is None:
+                return
+            last = complaint
+            await asyncio.sleep(READY_POLL_S)
+        raise SystemNotReady(
+            f"the system was not ready within {READY_TIMEOUT_S:g} s: {last}{self._shown_tail()}"
+        )
+
+    async def _unready(self) -> str | None:
+        """Why it is not ready yet; None once it is."""
+        if self.ready_path is None:
+            host, port = self.host.address
+            return None if await is_answered((host, port)) else f"nothing listens on {host}:{port}"
+        try:
+            answer = await whole_answer(self._client, self.ready_path)
+        except (httpx.HTTPError, TimeoutError) as error:
+            return f"GET {self.ready_path}: {type(error).__name__}"
+        if answer.status_code == 200:
+            return None
+        return f"GET {self.ready_path} answered {answer.status_code}"
+
+    def _shown_tail(self) -> str:
+        tail = log_tail(self.log_path)
+        return "; its last lines:\n  " + "\n  ".join(tail) if tail else "; it logged nothing"
+
+    async def _watch_exit(self) -> None:
+        await self.host.wait()
+        self.exit_code = self.host.exit_code
+        self.exited.set()
+        self._note("exited", code=self.exit_code, tail=log_tail(self.log_path))
+
+    def _note(self, change: str, *, code: int | None = None, tail: list[str] | None = None) -> None:
+        self._journal.append(
+            SystemProcess(
+                t_ns=self._journal.now_ns(), change=change, pid=self.host.pid, code=code, log_tail=tail or []
+            )
+        )
+
+    def _expect_its_end(self) -> None:
+        """From now on its end is the harness's own doing."""
+        if self._watch is not None:
+            self._watch.cancel()
+
+    async def kill(self) -> None:
+        """SIGKILL, as a power cut would; only `start` brings it back."""
+        self._expect_its_end()
+        await self.host.kill()
+        self._note("killed", code=self.host.exit_code)
+
+    async def is_answered(self) -> bool:
+        """Whether anything takes connections on its port."""
+        return await is_answered(self.host.address)
+
+    async def stop(self) -> None:
+        """End it in good order, or by force; the ways in and out are closed."""
+        self._expect_its_end()
+        was_running = self.is_running
+        await self.host.stop()
+        await self.door.close()
+        await self._client.aclose()
+        if was_running:
+            self._note("stopped", code=self.host.exit_code)
+
+    async def submit(self, message: Message) -> Submission:
+        """Offer one message once. Never raises for what the SUT does."""
+        return await self.door.submit(message)
+
+    async def read_states(self) -> None:
+        """Journal what the SUT says of each message it will speak of; a warning where it makes no sense."""
+        if self.states is None or not self.is_running:
+            return
+        try:
+            told = await self.states.read(self._client)
+        except StatesUnreadable as error:
+            self._journal.append(
+                HarnessWarning(
+                    t_ns=self._journal.now_ns(),
+                    warning="states-unreadable",
+                    subject="system",
+                    detail=str(error),
+                )
+            )
+            return
+        now_ns = self._journal.now_ns()
+        for each in told:
+            self._journal.append(
+                SystemState(t_ns=now_ns, token=each.token, recipient=each.recipient, state=each.state)
+            )

@@ -1,0 +1,63 @@
+"""What the system is started with: the names that templates may use, and the variables that it is given.
+
+A container sees other paths and addresses than a process on this machine; whoever makes the surroundings says
+how the system sees them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.testbed.address import RouteAddress
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """The world as the system finds it."""
+
+    routes: Mapping[str, RouteAddress]
+    port: int
+    state_dir: str
+    ca_file: str
+    python: str
+    run_dir: Path
+    scenario_dir: Path
+
+    def context(self) -> dict[str, Any]:
+        """What templates may name: TOP_VARIABLES of harness.scenario.templates."""
+        return {
+            "routes": {name: address.template_context() for name, address in self.routes.items()},
+            "system": {"port": self.port, "state_dir": self.state_dir},
+            "ca_file": self.ca_file,
+            "python": self.python,
+            "run_dir": str(self.run_dir),
+            "scenario_dir": str(self.scenario_dir),
+        }
+
+    def environment(self) -> dict[str, str]:
+        """What the harness gives every system, below what the scenario's `env` says."""
+        return {
+            "PORT": str(self.port),
+            "STATE_DIR": self.state_dir,
+            "CA_FILE": self.ca_file,
+            "SSL_CERT_FILE": self.ca_file,
+            "HARNESS_RUN": self.run_dir.name,
+        }
+
+
+@dataclass(frozen=True)
+class ProcessPlan:
+    """A command of this machine, whole: nothing is added to its environment but the run's marker."""
+
+    argv: list[str]
+    env: dict[str, str]
+    cwd: Path
+
+
+def base_environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """The harness's own environment, with what the scenario gives the SUT on top."""
+    return {**os.environ, "PYTHONUNBUFFERED": "1", **extra}

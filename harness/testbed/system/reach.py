@@ -1,0 +1,42 @@
+"""Reaching the system's port from here: does anything answer, and one whole answer by HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+
+ANSWER_TIMEOUT_S = 10.0
+"""For a whole answer; one that trickles for ever would never meet the time-out of a single read."""
+READ_TIMEOUT_S = 5.0
+CONNECT_TIMEOUT_S = 2.0
+CLOSED_WITHIN_S = 0.1
+"""A forwarder in between takes every connection, and closes at once those it cannot pass on."""
+
+
+def base_url(address: tuple[str, int]) -> str:
+    host, port = address
+    return f"http://{host}:{port}"
+
+
+async def is_answered(address: tuple[str, int]) -> bool:
+    """Whether something takes a connection there, and does not drop it at once."""
+    writer: asyncio.StreamWriter | None = None
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            reader, writer = await asyncio.open_connection(*address)
+        async with asyncio.timeout(CLOSED_WITHIN_S):
+            return bool(await reader.read(1))
+    except TimeoutError:
+        return writer is not None
+    except OSError:
+        return False
+    finally:
+        if writer is not None:
+            writer.transport.abort()
+
+
+async def whole_answer(client: httpx.AsyncClient, path: str) -> httpx.Response:
+    """Raises httpx.HTTPError or TimeoutError."""
+    async with asyncio.timeout(ANSWER_TIMEOUT_S):
+        return await client.get(path, timeout=READ_TIMEOUT_S)
