@@ -195,7 +195,7 @@ def _run(node: pytest.Item, path: Path, options: _Options, sets: list[str] | Non
     try:
         scenario = load(path, sets or [])
         fakes = {provider.fake for provider in scenario.providers.values()}
-        choice = choose(scenario.requires or options.on, options.proxy, mailpit="mailpit" in fakes)
+        choice = choose(scenario.least_testbed or options.on, options.proxy, mailpit="mailpit" in fakes)
         request = RunRequest(
             scenario=scenario,
             timeline=plan(scenario, options.seed),

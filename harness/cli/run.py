@@ -198,7 +198,7 @@ def _choose(on: str, proxy: str, planned: Sequence[Planned]) -> Choice:
     try:
         for each in planned:
             fakes = {provider.fake for provider in each.scenario.providers.values()}
-            choose(each.scenario.requires or on, proxy, mailpit="mailpit" in fakes)
+            choose(each.scenario.least_testbed or on, proxy, mailpit="mailpit" in fakes)
     except NotAvailable as error:
         what = f"{error}; nothing was started"
         raise CommandError(what, where=str(each.path), do=error.do) from error

@@ -26,6 +26,7 @@ class RouteListener(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     host: str = "127.0.0.1"
     port: int = 0
     rejecting_port: int = 0
+    https: bool = False  # an HTTP API under TLS, as the real one is; SMTP has STARTTLS as its preset says
 
 
 class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

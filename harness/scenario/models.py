@@ -98,6 +98,12 @@ class _Scenario(Part):
         return self._overrides
 
     @property
+    def least_testbed(self) -> Literal["containers"] | None:
+        """The least testbed that will do: what the file says, or what it needs without saying so."""
+        claims = any(route.as_ for route in self.routes.values())
+        return "containers" if claims else self.requires
+
+    @property
     def storm_ns(self) -> int:
         """End of the last stream or fault, counted from the end of the baseline."""
         ends = [stream.at + stream.length_ns for stream in self.workload]

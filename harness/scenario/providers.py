@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, field_serializer
 from harness.checks.units import RATE_PATTERN, format_rate, parse_rate
 from harness.providers import presets
 from harness.providers.preset import Preset
+from harness.scenario.hosts import HostName
 from harness.scenario.part import Name, Part
 
 MAILPIT = "mailpit"
@@ -65,6 +66,8 @@ class Route(Part):
 
     provider: Name
     """The provider it leads to."""
+    as_: Annotated[tuple[HostName, ...], Field(alias="as")] = ()
+    """Real host names that lead here, for a client with its provider compiled in; needs containers."""
 
 
 def preset_of(fake: str) -> Preset | None:

@@ -17,6 +17,7 @@ from harness.scenario.document import Document, Path, lookup
 from harness.scenario.errors import Problem, nearest, shown
 from harness.scenario.explain import explain
 from harness.scenario.faults import KINDS, SYSTEM, ActsIn
+from harness.scenario.hosts import route_host
 from harness.scenario.providers import FAKES, MAILPIT, preset_of
 from harness.scenario.workload import COMMON_CLASSES
 
@@ -25,6 +26,7 @@ def reference_problems(document: Document) -> list[Problem]:
     """Whatever refers to something that is not there or cannot be done."""
     return [
         *_routes(document),
+        *_claims(document),
         *_limits(document),
         *_streams(document),
         *_faults(document),
@@ -62,6 +64,38 @@ def _routes(document: Document) -> Iterator[Problem]:
         provider = lookup(document.data, ("routes", route, "provider"))
         if isinstance(provider, str) and provider not in providers:
             yield _unknown(document, ("routes", route, "provider"), "provider", provider, providers)
+
+
+def _claims(document: Document) -> Iterator[Problem]:
+    """A real host name leads to one route, and only inside the networks of a run with containers."""
+    system = lookup(document.data, ("system",))
+    outside = isinstance(system, dict) and not system.keys() & {"container", "compose"}
+    claimed: dict[str, str] = {}
+    called: dict[str, str] = {}
+    for route in _names(document, "routes"):
+        if (other := called.setdefault(route_host(route), route)) != route:
+            message = f"a host cannot tell {shown(route)} from {shown(other)}"
+            advice = "Give one of them a name that differs in more than its case, `-` and `_`."
+            yield document.problem(("routes", route), message, at_key=True, advice=advice)
+        path: Path = ("routes", route, "as")
+        hosts = lookup(document.data, path)
+        if not isinstance(hosts, list) or not hosts:
+            continue
+        if outside:
+            yield document.problem(
+                path,
+                "only a system in a container can be led to a proxy by the provider's own host name",
+                at_key=True,
+                advice=f"Give it {{{{ routes.{route}.url }}}}, or run it by `container` or `compose`.",
+            )
+            continue
+        for index, host in enumerate(hosts):
+            if not isinstance(host, str):
+                continue
+            other = claimed.setdefault(host.lower(), route)
+            if other != route or host.lower() in [str(each).lower() for each in hosts[:index]]:
+                message = f"{shown(host)} already leads to route {shown(other)}"
+                yield document.problem((*path, index), message, advice="Name each host once.")
 
 
 def _limits(document: Document) -> Iterator[Problem]:

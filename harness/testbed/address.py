@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import quote
 
+SUBMISSION, HTTPS, HTTP = 587, 443, 8080
+
 
 @dataclass(frozen=True)
 class RouteAddress:
@@ -34,6 +36,10 @@ class RouteAddress:
         return f"{transport}://{self.host}:{self.port}"
 
     @property
+    def is_https(self) -> bool:
+        return self.scheme.endswith("+https")
+
+    @property
     def api_key(self) -> str:
         return self.password
 
@@ -53,3 +59,15 @@ class RouteAddress:
             "password": self.password,
             "api_key": self.api_key,
         }
+
+
+def scheme_of(preset_scheme: str, *, claims_hosts: bool) -> str:
+    """A route's scheme: its preset's, and HTTPS where a client will ask for the provider's real host."""
+    return f"{preset_scheme}s" if claims_hosts and preset_scheme.endswith("+http") else preset_scheme
+
+
+def usual_port(scheme: str) -> int:
+    """Where a provider's clients find it: the port that they too may have compiled in."""
+    if scheme.endswith("+https"):
+        return HTTPS
+    return HTTP if scheme.endswith("+http") else SUBMISSION

@@ -31,6 +31,7 @@ class Saw(StrEnum):
     RESET = "reset"
     CLOSED = "closed without an answer"
     REJECTED = "rejected"
+    UNTRUSTED = "a certificate that is not the run's"
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,9 @@ class Canary:
         code = None
         try:
             async with asyncio.timeout(timeout_s):
-                reader, writer = await asyncio.open_connection(self.address.host, self.address.port)
+                reader, writer = await asyncio.open_connection(
+                    self.address.host, self.address.port, ssl=self._tls() if self.address.is_https else None
+                )
                 if self.address.is_http:
                     writer.write(b"GET /harness-canary HTTP/1.1\r\nHost: canary.example\r\n\r\n")
                     await writer.drain()
@@ -90,6 +93,10 @@ class Canary:
             saw = Saw.CONNECT_REFUSED
         except (ConnectionResetError, BrokenPipeError):
             saw = Saw.RESET
+        except ssl.SSLCertVerificationError:
+            saw = Saw.UNTRUSTED
+        except ssl.SSLError:
+            saw = Saw.CLOSED
         finally:
             if writer is not None:
                 writer.transport.abort()
@@ -123,8 +130,11 @@ class Canary:
             code, text, saw = first.code, first.message, Saw.REJECTED
         except (TimeoutError, aiosmtplib.SMTPTimeoutError, httpx.TimeoutException):
             saw = Saw.NO_ANSWER
-        except (ConnectionRefusedError, httpx.ConnectError):
+        except ConnectionRefusedError:
             saw = Saw.CONNECT_REFUSED
+        except httpx.ConnectError as error:
+            # Its word for a TLS handshake that fails as well.
+            saw = _why_not_connected(error)
         except aiosmtplib.SMTPConnectError as error:
             # The library's word for a connection that ends before the greeting as well.
             refused = isinstance(error.__cause__, ConnectionRefusedError)
@@ -163,13 +173,25 @@ class Canary:
         request = (
             api.login(self._account) if token is None else api.message(self._account, canary_message(token))
         )
+        tls = self._tls() if self.address.is_https else None
         async with httpx.AsyncClient(
-            base_url=self.address.base_url, timeout=timeout_s, trust_env=False
+            base_url=self.address.base_url, timeout=timeout_s, trust_env=False, verify=tls or False
         ) as client:
             answer = await client.request(
                 request.method, request.path, headers=request.headers, content=request.body
             )
             return answer.status_code, answer.text[:200]
+
+
+def _why_not_connected(error: BaseException) -> Saw:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ConnectionRefusedError):
+            return Saw.CONNECT_REFUSED
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return Saw.UNTRUSTED
+        cause = cause.__cause__ or cause.__context__
+    return Saw.CLOSED
 
 
 def canary_recipient(token: str) -> str:

@@ -20,5 +20,5 @@ class Certificates:
 
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    ca, cert, key = make_ca(tmp_path_factory.mktemp("tls"), ["smtp.office365.com"])
+    ca, cert, key = make_ca(tmp_path_factory.mktemp("tls"), ["smtp.office365.com", "api.sendgrid.com"])
     return Certificates(ca=ca, config={"tls_cert_path": str(cert), "tls_key_path": str(key)})

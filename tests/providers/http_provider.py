@@ -53,16 +53,24 @@ class Fake:
 
 
 @asynccontextmanager
-async def sendgrid(sink: MemorySink | None = None, **limits: float) -> AsyncIterator[Fake]:
+async def sendgrid(
+    sink: MemorySink | None = None, tls: dict[str, str] | None = None, **limits: float
+) -> AsyncIterator[Fake]:
+    """With `tls`, the files of a certificate, it speaks HTTPS."""
     loop = asyncio.get_running_loop()
     config = ProviderConfig(
         name="sendgrid",
         preset="sendgrid",
-        listeners=[RouteListener(route="backup", account=Account(username="apikey", secret=KEY))],
+        listeners=[
+            RouteListener(
+                route="backup", account=Account(username="apikey", secret=KEY), https=tls is not None
+            )
+        ],
         canary_account=Account(username="canary", secret=CANARY_KEY, canary=True),
         system_canaries=["probe@canary.example"],
         limits=limits,
         seed=7,
+        **(tls or {}),
     )
     sink = sink or MemorySink()
     provider = await serve(config, Clock(time.time() - loop.time()), sink)

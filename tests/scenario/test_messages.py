@@ -54,6 +54,16 @@ CASES: dict[str, str | tuple[str, ...]] = {
         ("on: primary, fault: auth-failure", "on: primary, fault: refuse, named: sever-busy")
     ),
     "network-fault-on-the-system": changed(("on: primary, fault", "on: system, fault")),
+    "claimed-host-for-a-process": changed(("{provider: m365}", "{provider: m365, as: [smtp.office365.com]}")),
+    "claimed-host-that-is-none": changed(
+        (
+            "{provider: m365}",
+            "{provider: m365, as: ['https://api.example/v3', '*.office365.com', 127.0.0.1, localhost]}",
+        )
+    ),
+    "two-routes-with-one-host": changed(
+        ("third: {provider: pit}", "Back_Up: {provider: pit}\n  back-up: {provider: pit}")
+    ),
     "unknown-variable": changed(("routes.primary.url", "routes.primary.ulr")),
     "template-that-computes": changed(("{{ routes.primary.url }}", "{% for x in y %}{% endfor %}")),
     "template-without-quotes": changed(('"{{ routes.primary.url }}"', "{{ routes.primary.url }}")),

@@ -9,7 +9,7 @@ import itertools
 import os
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from email.message import EmailMessage
@@ -122,7 +122,7 @@ class Bench:
         try:
             async with asyncio.timeout(timeout_s):
                 what: str | int = await (
-                    _by_http(address, token, class_)
+                    _by_http(address, token, class_, self.run_dir / "tls" / "ca.pem")
                     if address.is_http
                     else _by_smtp(address, token, class_, self.run_dir / "tls" / "ca.pem")
                 )
@@ -190,7 +190,8 @@ async def _by_smtp(address: RouteAddress, token: str, class_: str, ca_path: Path
     return "sent"
 
 
-async def _by_http(address: RouteAddress, token: str, class_: str) -> str | int:
+async def _by_http(address: RouteAddress, token: str, class_: str, ca_path: Path) -> str | int:
+    tls = ssl.create_default_context(cafile=str(ca_path)) if address.is_https else False
     content = {
         "personalizations": [{"to": [{"email": f"c.{token}@customer.example"}]}],
         "from": {"email": "shop@shop.example"},
@@ -200,7 +201,7 @@ async def _by_http(address: RouteAddress, token: str, class_: str) -> str | int:
     }
     headers = {"Authorization": f"Bearer {address.api_key}"}
     async with httpx.AsyncClient(
-        base_url=address.base_url, headers=headers, timeout=20, trust_env=False, verify=False
+        base_url=address.base_url, headers=headers, timeout=20, trust_env=False, verify=tls
     ) as client:
         try:
             answer = await client.post("/v3/mail/send", json=content)
@@ -212,9 +213,17 @@ async def _by_http(address: RouteAddress, token: str, class_: str) -> str | int:
 
 
 @asynccontextmanager
-async def _bench(run_dir: Path, proxy: str, text: str) -> AsyncIterator[tuple[Bench, ResourceLedger]]:
+async def _bench(
+    run_dir: Path, proxy: str, text: str, claims: Mapping[str, tuple[str, ...]] | None = None
+) -> AsyncIterator[tuple[Bench, ResourceLedger]]:
     run_dir.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - nothing runs beside it yet
     scenario = load_text(text, run_dir / "scenario.yaml")
+    # A file may claim hosts only for a system in a container; the routes themselves do not mind.
+    routes = {
+        name: route.model_copy(update={"as_": (claims or {}).get(name, ())})
+        for name, route in scenario.routes.items()
+    }
+    scenario = scenario.model_copy(update={"routes": routes})
     started_ns = time.monotonic_ns()
     journal = Journal(run_dir / "history.jsonl", "bench", lambda: time.monotonic_ns() - started_ns)
     ledger = ResourceLedger(run_dir, marker=f"bench {os.getpid()} {run_dir}")
@@ -230,9 +239,11 @@ async def _bench(run_dir: Path, proxy: str, text: str) -> AsyncIterator[tuple[Be
 
 
 @asynccontextmanager
-async def routes_alone(run_dir: Path, proxy: str, text: str = SCENARIO) -> AsyncIterator[Bench]:
-    """Providers and proxies, without a system."""
-    async with _bench(run_dir, proxy, text) as (bench, ledger):
+async def routes_alone(
+    run_dir: Path, proxy: str, text: str = SCENARIO, claims: Mapping[str, tuple[str, ...]] | None = None
+) -> AsyncIterator[Bench]:
+    """Providers and proxies, without a system; `claims` are the host names that routes claim."""
+    async with _bench(run_dir, proxy, text, claims) as (bench, ledger):
         bench.addresses = await bench.testbed.start_routes(bench.journal, ledger)
         yield bench
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping
 from typing import Any
 
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
+from harness.providers.errors import ConfigError
 from harness.providers.http.exchange import ENDPOINT, Exchange, Side
 from harness.providers.http.limits import TokenBucket
 from harness.providers.http.listener import HttpListener
 from harness.providers.http.messages import HttpApi
 from harness.providers.preset import Context
+from harness.providers.tls import server_context
 from harness.providers.wire import BoundListener, RouteListener
 
 
@@ -56,7 +59,17 @@ class HttpEngine:
             )
 
         name = f"{route}-{ENDPOINT}-rejecting" if rejecting else f"{route}-{ENDPOINT}"
-        return HttpListener(self._app(listener, rejecting=rejecting), clock=clock, name=name, on_loss=lost)
+        app = self._app(listener, rejecting=rejecting)
+        return HttpListener(app, clock=clock, name=name, on_loss=lost, tls=self._tls(listener))
+
+    def _tls(self, listener: RouteListener) -> ssl.SSLContext | None:
+        if not listener.https:
+            return None
+        config = self._context.config
+        tls = server_context(config.tls_cert_path, config.tls_key_path)
+        if tls is None:
+            raise ConfigError(f"route {listener.route} is HTTPS: it needs tls_cert_path and tls_key_path")
+        return tls
 
     def _app(self, listener: RouteListener, *, rejecting: bool) -> ASGIApp:
         limit = self._api.rate_limit

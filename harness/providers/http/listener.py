@@ -6,6 +6,7 @@ It reports connections that ended without a goodbye. Closing it lets requests in
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
 
 import uvicorn
@@ -23,11 +24,14 @@ Loss = Callable[[str, str], None]  # connection, how it ended
 
 
 class HttpListener:
-    def __init__(self, app: ASGIApp, *, clock: Clock, name: str, on_loss: Loss) -> None:
+    def __init__(
+        self, app: ASGIApp, *, clock: Clock, name: str, on_loss: Loss, tls: ssl.SSLContext | None = None
+    ) -> None:
         self.clock = clock
         self.port = 0
         self._name = name
         self._on_loss = on_loss
+        self._tls = tls
         self._config = uvicorn.Config(
             app,
             http=ProviderConnection,
@@ -54,6 +58,7 @@ class HttpListener:
             lambda: ProviderConnection(self._config, self._state, self),
             sock=bound,
             backlog=self._config.backlog,
+            ssl=self._tls,
         )
         self.port = bound.getsockname()[1]
         return self.port

@@ -36,12 +36,18 @@ def provider_for(
     if wanted.fake == MAILPIT:
         return MailpitProvider(name, routes[0], scenario.system.canaries, run_dir, ledger, journal)
     preset = presets.load(wanted.fake)
-    has_tls = "starttls" in preset.scheme
+    https = {
+        route for route in routes if preset.engine == "http" and scenario.routes[route].as_
+    }  # its client asks for the provider's real host, and that one has nothing but HTTPS
+    has_tls = "starttls" in preset.scheme or bool(https)
     config = ProviderConfig(
         name=name,
         preset=wanted.fake,
         listeners=[
-            RouteListener(route=route, account=route_account(preset.engine, seed, route)) for route in routes
+            RouteListener(
+                route=route, account=route_account(preset.engine, seed, route), https=route in https
+            )
+            for route in routes
         ],
         canary_account=canary_account(preset.engine, seed, name),
         seed=seed,

@@ -22,9 +22,10 @@ from harness.providers import presets
 from harness.providers.preset import Preset
 from harness.providers.tls import make_ca
 from harness.providers.wire import BoundListener
+from harness.scenario.hosts import certificate_names
 from harness.scenario.models import Scenario
 from harness.scenario.timeline import Fault
-from harness.testbed.address import RouteAddress
+from harness.testbed.address import RouteAddress, scheme_of
 from harness.testbed.base import TestbedError
 from harness.testbed.canary import Canary, Saw
 from harness.testbed.faults import Endpoint, FaultInjector, injector_for_system, injector_on
@@ -112,7 +113,9 @@ class LocalTestbed:
         self._ledger = ledger
         for folder in ("providers", "bodies", "proxies"):
             (self._run_dir / folder).mkdir(exist_ok=True)
-        self._ca_path, cert_path, key_path = make_ca(self._run_dir / "tls")
+        self._ca_path, cert_path, key_path = make_ca(
+            self._run_dir / "tls", certificate_names(self._scenario.routes)
+        )
         self._providers = {
             name: provider_for(
                 name,
@@ -178,7 +181,7 @@ class LocalTestbed:
         account = None if fake is None else route_account(preset.engine, self._seed, bound.route)
         address = RouteAddress(
             route=bound.route,
-            scheme=preset.scheme,
+            scheme=scheme_of(preset.scheme, claims_hosts=bool(self._scenario.routes[bound.route].as_)),
             host="127.0.0.1",
             port=proxy.port,
             username=account.username if account else "",
