@@ -28,7 +28,7 @@ from harness.scenario.timeline import Fault
 from harness.testbed.address import RouteAddress
 from harness.testbed.faults import Endpoint, FaultInjector
 from harness.testbed.local.testbed import LocalTestbed
-from harness.testbed.resources import ResourceLedger
+from harness.testbed.resources import ResourceLedger, standing
 
 STUB = Path(__file__).with_name("stub_system.py")
 SCENARIO = f"""\
@@ -133,9 +133,10 @@ class Bench:
     async def behind_its_back(self, route: str, method: str, path: str = "", content: Any = None) -> Any:
         """Speak to the route's proxy server past the harness; `path` is below the proxy's own."""
         proxy = self.endpoint(route).proxy
+        pid, _ = standing(self.run_dir).processes[f"proxy {proxy.name}"][-1]
         (port,) = [
             each.laddr.port
-            for each in psutil.Process(proxy.pid).net_connections("tcp")
+            for each in psutil.Process(pid).net_connections("tcp")
             if each.status == psutil.CONN_LISTEN and each.laddr.port != self.addresses[route].port
         ]
         async with httpx.AsyncClient(trust_env=False, timeout=5, verify=False) as client:

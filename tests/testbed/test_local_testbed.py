@@ -24,7 +24,7 @@ from harness.history.journal import Journal
 from harness.providers.wire import Account, ProviderConfig
 from harness.scenario.timeline import Message
 from harness.testbed.heal import processes_of
-from harness.testbed.local.provider import ProviderProcess
+from harness.testbed.provider.process import ProviderProcess
 from harness.testbed.resources import MARKER, ResourceLedger, standing
 from harness.testbed.system import assembly
 from harness.testbed.system.doors.base import Submission, submission_body

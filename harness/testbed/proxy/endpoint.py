@@ -7,13 +7,12 @@ state that the change asked for; open connections are lost by that, so it is rep
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from msgspec.structs import replace
 
-from harness.testbed.proxy.client import TIMEOUT_S, ProxyClient
+from harness.testbed.proxy.client import ProxyClient
 from harness.testbed.proxy.errors import (
     ProxyNotAsAsked,
     ProxyRefused,
@@ -21,8 +20,8 @@ from harness.testbed.proxy.errors import (
     ProxyTimeout,
     ProxyUnreachable,
 )
-from harness.testbed.proxy.server import ProxyBinary, ProxyServer
-from harness.testbed.proxy.state import ProxyKind, ProxyState, Toxic
+from harness.testbed.proxy.server import ProxyServer
+from harness.testbed.proxy.state import ProxyState, Toxic
 
 RESTARTED = "proxy-restarted"
 
@@ -35,34 +34,24 @@ class ProxiedEndpoint:
     def __init__(
         self,
         name: str,
-        kind: ProxyKind,
+        server: ProxyServer,
         *,
         upstream: str,
-        log_path: Path,
-        environ: Mapping[str, str],
-        listen_host: str = "127.0.0.1",
-        listen_port: int = 0,
-        seed: int = 0,
-        binary: Path | None = None,
-        on_process: Callable[[int], None] | None = None,
+        listen: str = "127.0.0.1:0",
+        published: tuple[str, int] | None = None,
         on_warning: Callable[[str, str], None] | None = None,
-        timeout_s: float = TIMEOUT_S,
     ) -> None:
-        """`upstream` is `host:port`; `on_warning` gets (warning, detail) for the journal."""
-        self._clean = ProxyState(name=name, listen=f"{listen_host}:{listen_port}", upstream=upstream)
+        """`upstream` and `listen` are `host:port` as the server sees them; port 0 is any that is free.
+
+        `published` is where the harness reaches the proxy, if not there. `on_warning` gets (warning, detail).
+        """
+        self._clean = ProxyState(name=name, listen=listen, upstream=upstream)
         self._wanted = self._clean
+        self._published = published
         self._on_warning = on_warning
         self._lock = asyncio.Lock()
         self._started = False
-        self._server = ProxyServer(
-            kind,
-            log_path=log_path,
-            environ=environ,
-            seed=seed,
-            binary=binary,
-            on_process=on_process,
-            timeout_s=timeout_s,
-        )
+        self._server = server
 
     @property
     def name(self) -> str:
@@ -71,13 +60,13 @@ class ProxiedEndpoint:
 
     @property
     def host(self) -> str:
-        """Where clients connect to."""
-        return self._wanted.listen.rpartition(":")[0].strip("[]")
+        """Where the harness connects to."""
+        return self._published[0] if self._published else self._wanted.listen.rpartition(":")[0].strip("[]")
 
     @property
     def port(self) -> int:
-        """The port that clients connect to; known once started, and then the same for good."""
-        return int(self._wanted.listen.rpartition(":")[2])
+        """The port that the harness connects to; known once started, and then the same for good."""
+        return self._published[1] if self._published else int(self._wanted.listen.rpartition(":")[2])
 
     @property
     def wanted(self) -> ProxyState:
@@ -85,18 +74,9 @@ class ProxiedEndpoint:
         return self._wanted
 
     @property
-    def pid(self) -> int | None:
-        """The server's process, while there is one."""
-        return self._server.pid
-
-    @property
     def is_lost(self) -> bool:
         """Whether the server ended by itself: there should be one, and nobody is just replacing it."""
-        return self._started and not self._lock.locked() and self._server.pid is None
-
-    async def binary(self) -> ProxyBinary:
-        """The program that proxies."""
-        return await self._server.binary()
+        return self._started and not self._lock.locked() and not self._server.is_running
 
     async def start(self) -> Detail:
         """Start the server and the proxy, without toxics. Raises ProxyError."""

@@ -1,16 +1,14 @@
-"""One provider process: its start, its clock, its faults, and its journal merged into the run's history.
+"""The harness's end of one fake: its clock, its faults, and its journal merged into the run's history.
 
 The provider journals each receipt itself, before it answers, on its own clock and numbered. This side follows
 that journal over the control API, shifts the times to the run's clock, and says so when a number is missing.
+Where the provider runs is of no concern here: process.py and the containers testbed start it and `connect`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
-from collections.abc import Mapping
-from pathlib import Path
 
 import httpx
 import msgspec
@@ -23,12 +21,10 @@ from harness.history.events import (
     Receipt,
 )
 from harness.history.journal import Journal
-from harness.providers.wire import FaultStatus, ProviderConfig, ProviderFault, Ready
-from harness.testbed.faults import InjectionError
-from harness.testbed.processes import ChildProcess, ProcessError, retrieved
-from harness.testbed.resources import ResourceLedger
+from harness.providers.wire import FaultStatus, ProviderConfig, ProviderFault
+from harness.testbed.faults.injector import InjectionError
+from harness.testbed.processes import retrieved
 
-START_TIMEOUT_S = 15.0
 CONTROL_TIMEOUT_S = 3.0
 CALIBRATION_ROUNDS = 12
 CANARY_RECEIPT_WAIT_S = 1.0
@@ -40,48 +36,30 @@ class ProviderFaultRefused(InjectionError):
     """The provider would not take a fault; the message is its own."""
 
 
-class ProviderProcess:
-    def __init__(
-        self, config: ProviderConfig, run_dir: Path, ledger: ResourceLedger, journal: Journal
-    ) -> None:
+class ProviderLink:
+    def __init__(self, config: ProviderConfig, journal: Journal) -> None:
         self.config = config
-        self._run_dir = run_dir
         self._journal = journal
-        self._child = ChildProcess(
-            ledger, f"provider {config.name}", run_dir / "providers" / f"{config.name}.log"
-        )
         self._client: httpx.AsyncClient | None = None
         self._follower: asyncio.Task[None] | None = None
         self._offset_ns = 0
         self._merged = 0
         self._canaries: dict[str, Receipt] = {}
-        self.ready: Ready | None = None
 
     @property
     def name(self) -> str:
         return self.config.name
 
-    async def start(self, env: Mapping[str, str]) -> Ready:
-        """Start the process and wait until it listens. Raises ProcessError."""
-        config_path = self._run_dir / "providers" / f"{self.name}.json"
-        config_path.parent.mkdir(parents=True, exist_ok=True)
-        config_path.write_bytes(msgspec.json.encode(self.config))
-        argv = [sys.executable, "-m", "harness.providers", str(config_path)]
-        await self._child.start(argv, env=env, pipe_stdout=True)
-        line = await self._child.first_line(START_TIMEOUT_S)
-        try:
-            self.ready = msgspec.json.decode(line, type=Ready)
-        except msgspec.DecodeError as error:
-            raise ProcessError(f"provider {self.name}: no ready line but {line!r}") from error
+    def connect_to(self, host: str, port: int) -> None:
+        """From now on the control API is reached there."""
         self.connect(
             httpx.AsyncClient(
-                base_url=f"http://{self.config.control_host}:{self.ready.control_port}",
+                base_url=f"http://{host}:{port}",
                 timeout=CONTROL_TIMEOUT_S,
                 trust_env=False,
                 verify=False,  # plain HTTP: no CA bundle to load for nothing
             )
         )
-        return self.ready
 
     def connect(self, client: httpx.AsyncClient) -> None:
         """From now on speak to the control API through this client."""
@@ -207,20 +185,13 @@ class ProviderProcess:
         if answer.status_code not in (204, 404):
             answer.raise_for_status()
 
-    def lost(self) -> str | None:
-        """How it ended unbidden, or why its journal is no longer followed; None while all is well."""
-        if (ending := self._child.ending()) is not None:
-            return ending
+    def unfollowed(self) -> str | None:
+        """Why its journal is no longer followed; None while it is."""
         follower = self._follower
         if follower is not None and follower.done() and not follower.cancelled():
             return f"the journal of provider {self.name} is no longer followed: {follower.exception()}"
         return None
 
-    @property
-    def is_running(self) -> bool:
-        return self._child.is_running
-
-    async def stop(self) -> None:
+    async def disconnect(self) -> None:
         if self._client is not None:
             await self._client.aclose()
-        await self._child.stop()

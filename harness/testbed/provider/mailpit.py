@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
@@ -66,7 +65,7 @@ class MailpitProvider:
     def is_running(self) -> bool:
         return self._process is not None
 
-    async def start(self, env: Mapping[str, str]) -> Ready:
+    async def start(self) -> Ready:
         """Raises ProcessError where Mailpit is not here or does not get ready."""
         binary = find_tool("mailpit")
         if binary is None:

@@ -1,0 +1,240 @@
+"""A testbed made of providers, a proxy for each endpoint, and the system; where they run, a subclass says.
+
+Providers and proxies are up, and every proxy leads somewhere, before the SUT starts: no connection ever
+bypasses a proxy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from harness.history.events import HarnessWarning
+from harness.history.journal import Journal
+from harness.providers import presets
+from harness.providers.preset import Preset
+from harness.providers.tls import make_ca
+from harness.providers.wire import BoundListener
+from harness.scenario.hosts import certificate_names
+from harness.scenario.models import Scenario
+from harness.scenario.timeline import Fault
+from harness.testbed.address import RouteAddress, scheme_of
+from harness.testbed.base import TestbedError
+from harness.testbed.canary import Canary, Saw
+from harness.testbed.credentials import route_account
+from harness.testbed.faults import Endpoint, FaultInjector, injector_for_system, injector_on
+from harness.testbed.processes import ProcessError
+from harness.testbed.provider import Provider
+from harness.testbed.provider.config import routes_of
+from harness.testbed.provider.link import ProviderLink
+from harness.testbed.proxy.endpoint import ProxiedEndpoint
+from harness.testbed.proxy.errors import ProxyError
+from harness.testbed.resources import ResourceLedger
+from harness.testbed.signals import SignalReader
+from harness.testbed.system.life import SystemUnderTest
+
+VERIFY_TIMEOUT_S = 3.0
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Way:
+    """One endpoint's proxy, and what it may lead to. Upstreams are `host:port` as the proxy sees them."""
+
+    proxy: ProxiedEndpoint
+    upstream: str
+    rejecting_upstream: str | None
+    for_system: tuple[str, int] | None = None
+    """(host, port) where the SUT finds the proxy, if not where the harness does."""
+
+
+class AssembledTestbed(ABC):
+    name: str
+
+    def __init__(self, scenario: Scenario, run_dir: Path, proxy: str, seed: int) -> None:
+        self.proxy = proxy
+        self._scenario = scenario
+        self._run_dir = run_dir
+        self._seed = seed
+        self._tls = run_dir / "tls"
+        self._ca_path = self._tls / "ca.pem"
+        self._providers: dict[str, Provider] = {}
+        self._proxies: dict[str, ProxiedEndpoint] = {}
+        self._endpoints: dict[str, Endpoint] = {}
+        self._system: SystemUnderTest | None = None
+        self._signals: SignalReader | None = None
+
+    @property
+    def system(self) -> SystemUnderTest:
+        assert self._system is not None, "the testbed is not started"
+        return self._system
+
+    @property
+    def signals(self) -> SignalReader:
+        assert self._signals is not None, "the testbed is not started"
+        return self._signals
+
+    @abstractmethod
+    def binaries(self) -> dict[str, Any]: ...
+
+    @abstractmethod
+    def _make_provider(self, name: str, journal: Journal, ledger: ResourceLedger) -> Provider:
+        """The provider of that name, not yet started."""
+
+    @abstractmethod
+    def _make_way(self, bound: BoundListener, journal: Journal, ledger: ResourceLedger) -> Way:
+        """The proxy in front of that listener, not yet started."""
+
+    @abstractmethod
+    async def _prepare_system(
+        self, addresses: dict[str, RouteAddress], journal: Journal, ledger: ResourceLedger
+    ) -> tuple[SystemUnderTest, SignalReader]:
+        """The SUT, not yet started, and what reads its signals."""
+
+    def endpoint(self, route: str) -> Endpoint:
+        """Where this route's faults act; there once the routes are started."""
+        return self._endpoints[route]
+
+    def injector(self, fault: Fault) -> FaultInjector:
+        if fault.target == "system":
+            return injector_for_system(fault, self.system)
+        return injector_on(fault, self.endpoint(fault.target))
+
+    def _preset(self, route: str) -> Preset:
+        return presets.load(self._scenario.providers[self._scenario.routes[route].provider].fake)
+
+    def _endpoint_name(self, route: str) -> str:
+        return "api" if self._preset(route).engine == "http" else "smtp"
+
+    async def start(self, journal: Journal, ledger: ResourceLedger) -> None:
+        addresses = await self.start_routes(journal, ledger)
+        self._system, self._signals = await self._prepare_system(addresses, journal, ledger)
+
+    async def start_routes(self, journal: Journal, ledger: ResourceLedger) -> dict[str, RouteAddress]:
+        """Providers and proxies alone; where each route is for its clients. Raises TestbedError."""
+        for folder in ("providers", "bodies", "proxies"):
+            (self._run_dir / folder).mkdir(exist_ok=True)
+        make_ca(self._tls, certificate_names(self._scenario.routes))
+        try:
+            await self._start_ground(journal, ledger)
+            self._providers = {
+                name: self._make_provider(name, journal, ledger)
+                for name in self._scenario.providers
+                if routes_of(self._scenario, name)
+            }
+            started = await asyncio.gather(*(provider.start() for provider in self._providers.values()))
+            await asyncio.gather(*(provider.calibrate("start") for provider in self._providers.values()))
+            for provider in self._providers.values():
+                provider.follow()
+            bound = {listener.route: listener for ready in started for listener in ready.listeners}
+            addresses = await asyncio.gather(
+                *(self._start_route(listener, journal, ledger) for listener in bound.values())
+            )
+        except (ProcessError, ProxyError, httpx.HTTPError) as error:
+            raise TestbedError(str(error)) from error
+        return {address.route: address for address in addresses}
+
+    async def _start_ground(self, journal: Journal, ledger: ResourceLedger) -> None:
+        """What must be there before the first provider."""
+        return
+
+    async def _start_route(
+        self, bound: BoundListener, journal: Journal, ledger: ResourceLedger
+    ) -> RouteAddress:
+        """The route's proxy, in front of the provider's listener for it."""
+        way = self._make_way(bound, journal, ledger)
+        self._proxies[way.proxy.name] = way.proxy
+        await way.proxy.start()
+        preset = self._preset(bound.route)
+        provider = self._providers[self._scenario.routes[bound.route].provider]
+        fake = provider if isinstance(provider, ProviderLink) else None
+        account = None if fake is None else route_account(preset.engine, self._seed, bound.route)
+
+        def at(host: str, port: int) -> RouteAddress:
+            return RouteAddress(
+                route=bound.route,
+                scheme=scheme_of(preset.scheme, claims_hosts=bool(self._scenario.routes[bound.route].as_)),
+                host=host,
+                port=port,
+                username=account.username if account else "",
+                password=account.secret if account else "",
+            )
+
+        for_harness = at(way.proxy.host, way.proxy.port)
+        self._endpoints[bound.route] = Endpoint(
+            route=bound.route,
+            proxy=way.proxy,
+            canary=Canary(
+                for_harness, fake.config.canary_account if fake else None, self._ca_path, api=preset.canary
+            ),
+            upstream=way.upstream,
+            rejecting_upstream=way.rejecting_upstream,
+            provider=fake,
+        )
+        return at(*way.for_system) if way.for_system else for_harness
+
+    @staticmethod
+    def _warner(journal: Journal, subject: str) -> Callable[[str, str], None]:
+        def warn(warning: str, detail: str) -> None:
+            journal.append(
+                HarnessWarning(t_ns=journal.now_ns(), warning=warning, subject=subject, detail=detail)
+            )
+
+        return warn
+
+    def lost(self) -> str | None:
+        for provider in self._providers.values():
+            if (ending := provider.lost()) is not None:
+                return ending
+        for name, proxy in self._proxies.items():
+            if proxy.is_lost:
+                return f"the proxy {name} ended by itself; see proxies/{name}.log in the run's folder"
+        return None
+
+    async def verify_clean(self) -> list[str]:
+        if not self._endpoints:
+            return []
+        sightings = await asyncio.gather(
+            *(endpoint.canary.transport(VERIFY_TIMEOUT_S) for endpoint in self._endpoints.values())
+        )
+        return [
+            f"the canary on route {route} met `{sighting.saw.value}`"
+            for route, sighting in zip(self._endpoints, sightings, strict=True)
+            if sighting.saw is not Saw.OK
+        ]
+
+    async def stop_system(self) -> None:
+        if self._system is not None:
+            await self._system.stop()
+
+    async def finish(self) -> None:
+        ends = await asyncio.gather(
+            *(self._finish(provider) for provider in self._providers.values()), return_exceptions=True
+        )
+        # Each has had its turn; the first that went wrong is told.
+        for end in ends:
+            if isinstance(end, BaseException):
+                raise end
+
+    async def _finish(self, provider: Provider) -> None:
+        try:
+            if provider.is_running:
+                await provider.calibrate("end")
+        finally:
+            await provider.finish()
+
+    async def stop(self) -> None:
+        await asyncio.gather(
+            *(self._stop_proxy(proxy) for proxy in self._proxies.values()),
+            *(provider.stop() for provider in self._providers.values()),
+            return_exceptions=True,
+        )
+
+    async def _stop_proxy(self, proxy: ProxiedEndpoint) -> None:
+        await proxy.stop()

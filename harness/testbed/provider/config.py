@@ -1,0 +1,54 @@
+"""From the scenario's providers and routes to the configuration of each fake."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.providers import presets
+from harness.providers.wire import ProviderConfig, RouteListener
+from harness.scenario.models import Scenario
+from harness.testbed.credentials import canary_account, route_account
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a fake finds its certificate and puts its records, as it sees the paths itself."""
+
+    journal: Path
+    pack: Path
+    cert: Path
+    key: Path
+
+
+def routes_of(scenario: Scenario, provider: str) -> list[str]:
+    return [name for name, route in scenario.routes.items() if route.provider == provider]
+
+
+def config_of(name: str, scenario: Scenario, seed: int, places: Places) -> ProviderConfig:
+    """Each route has a listener and an account of its own. The provider is one of ours, not Mailpit."""
+    wanted = scenario.providers[name]
+    preset = presets.load(wanted.fake)
+    routes = routes_of(scenario, name)
+    https = {
+        route for route in routes if preset.engine == "http" and scenario.routes[route].as_
+    }  # its client asks for the provider's real host, and that one has nothing but HTTPS
+    has_tls = "starttls" in preset.scheme or bool(https)
+    return ProviderConfig(
+        name=name,
+        preset=wanted.fake,
+        listeners=[
+            RouteListener(
+                route=route, account=route_account(preset.engine, seed, route), https=route in https
+            )
+            for route in routes
+        ],
+        canary_account=canary_account(preset.engine, seed, name),
+        seed=seed,
+        limits=dict(wanted.limits),
+        system_canaries=list(scenario.system.canaries),
+        journal_path=str(places.journal),
+        pack_path=str(places.pack),
+        tls_cert_path=str(places.cert) if has_tls else None,
+        tls_key_path=str(places.key) if has_tls else None,
+    )
