@@ -233,13 +233,18 @@ class Operator(Event, frozen=True, kw_only=True, tag="operator"):
 
 
 class ProviderEvent(Event, frozen=True, kw_only=True, tag="provider.event"):
+    """What became of a message later, journalled once it is known whether the SUT was told: t_ns is then."""
+
     source: str
     n: int
     provider: str
-    event: str  # delivered | bounced | complained | dropped | deferred
+    event: str  # processed | delivered | bounced | complained | dropped | deferred
+    route: str = ""  # by which the message had come; empty: not told
     token: str | None = None
     recipient: str | None = None
+    canary: str | None = None  # "system": of a probe of the SUT's own
     webhook: str = "none"  # delivered | late | lost | none
+    delay_ns: int | None = None  # how long the event was on its way, or was tried until it was given up
 
 
 class HarnessWarning(Event, frozen=True, kw_only=True, tag="harness.warning"):

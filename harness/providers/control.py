@@ -2,6 +2,8 @@
 
 It is served in the provider's own loop, on a port of its own that no proxy is in front of. `GET
 /journal?after=N` streams records as they are written, so that the harness neither polls nor misses one.
+`POST /settle` waits until what was taken is passed on: copies to the inbox, events to the sender; with
+`last=1`, what has not got through by then is given up.
 """
 
 from __future__ import annotations
@@ -20,11 +22,20 @@ from harness.providers.errors import FaultRefused
 from harness.providers.faults import FaultTable
 from harness.providers.ledger import Ledger
 from harness.providers.preset import Engine
+from harness.providers.webhooks import Webhooks
 from harness.providers.wire import ProviderFault
+
+LONGEST_SETTLE_S = 60
 
 
 def control_app(
-    *, ledger: Ledger, faults: FaultTable[Any], clock: Clock, engine: Engine, stop: asyncio.Event
+    *,
+    ledger: Ledger,
+    faults: FaultTable[Any],
+    clock: Clock,
+    engine: Engine,
+    events: Webhooks | None,
+    stop: asyncio.Event,
 ) -> Starlette:
     """The application; `stop` is set by POST /shutdown."""
 
@@ -43,15 +54,31 @@ def control_app(
             ledger.follow(int(after), endless=endless), media_type="application/x-ndjson"
         )
 
+    def numbers() -> dict[str, Any]:
+        return {
+            "last_n": ledger.last_n,
+            "connections": dict(engine.connections()),
+            "accepted": dict(ledger.handed_off),
+            **engine.stats(),
+            **({} if events is None else {"events": events.stats()}),
+        }
+
     async def stats(_: Request) -> Response:
-        return _json(
-            {
-                "last_n": ledger.last_n,
-                "connections": dict(engine.connections()),
-                "accepted": dict(ledger.handed_off),
-                **engine.stats(),
-            }
-        )
+        return _json(numbers())
+
+    async def settle(request: Request) -> Response:
+        try:
+            within_s = float(request.query_params.get("within_s", "5"))
+        except ValueError:
+            within_s = -1
+        if not 0 <= within_s <= LONGEST_SETTLE_S:
+            return _error(400, f"within_s must be a number of seconds from 0 to {LONGEST_SETTLE_S}")
+        last = request.query_params.get("last", "0") != "0"
+        waits = [engine.settle(within_s)]
+        if events is not None:
+            waits.append(events.settle(within_s, last=last))
+        settled = all(await asyncio.gather(*waits))
+        return _json({"settled": settled, **numbers()})
 
     async def list_faults(_: Request) -> Response:
         return _json(faults.list())
@@ -82,6 +109,7 @@ def control_app(
             Route("/clock", now),
             Route("/journal", journal),
             Route("/stats", stats),
+            Route("/settle", settle, methods=["POST"]),
             Route("/faults", list_faults),
             Route("/faults/{id}", put_fault, methods=["PUT"]),
             Route("/faults/{id}", delete_fault, methods=["DELETE"]),

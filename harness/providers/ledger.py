@@ -129,9 +129,12 @@ class ReceiptFields(TypedDict, total=False):
 
 
 class ProviderEventFields(TypedDict, total=False):
+    route: str
     token: str | None
     recipient: str | None
+    canary: str | None
     webhook: str
+    delay_ns: int | None
 
 
 class Ledger:

@@ -19,6 +19,7 @@ from harness.providers.clock import Clock
 from harness.providers.faults import FaultTable, Placed
 from harness.providers.ids import SeededIds
 from harness.providers.ledger import Ledger
+from harness.providers.webhooks import EventShape, Webhooks
 from harness.providers.wire import Account, BoundListener, ProviderConfig, ProviderFault
 
 
@@ -33,6 +34,7 @@ class Context:
     faults: FaultTable[Any]
     limits: BaseModel  # an instance of the preset's own model
     ids: SeededIds
+    events: Webhooks | None = None  # where somebody listens to them
 
 
 class Engine(Protocol):
@@ -48,6 +50,10 @@ class Engine(Protocol):
 
     def connections(self) -> Mapping[str, int]:
         """Open connections by route."""
+        ...
+
+    async def settle(self, within_s: float) -> bool:
+        """Wait until nothing that was taken is still to be passed on; false if that takes too long."""
         ...
 
     def stats(self) -> Mapping[str, Any]:
@@ -114,6 +120,11 @@ class Preset(Protocol):
     @property
     def canary(self) -> ApiCanary | None:
         """For HTTP APIs; None where the protocol says it all, as SMTP does."""
+        ...
+
+    @property
+    def events(self) -> EventShape | None:
+        """How it tells senders what became of their messages; None: this fake does not."""
         ...
 
     def place_fault(self, fault: ProviderFault) -> Placed[Any]:

@@ -21,6 +21,7 @@ from harness.providers.faults import FaultTable
 from harness.providers.ids import SeededIds
 from harness.providers.ledger import Ledger, Sink
 from harness.providers.preset import Context, Engine, Preset
+from harness.providers.webhooks import Webhooks
 from harness.providers.wire import ProviderConfig, Ready
 
 
@@ -31,6 +32,7 @@ class RunningProvider:
         self.faults = context.faults
         self.pack = context.pack
         self._engine = engine
+        self._events = context.events
         self._control = control
         self._owned_pack = context.pack if isinstance(context.pack, FilePack) else None
 
@@ -41,6 +43,8 @@ class RunningProvider:
     async def close(self) -> None:
         """End every connection, write what that says, then end the followers and the control API."""
         await self._engine.close()
+        if self._events is not None:
+            await self._events.close()
         self.ledger.close()
         await self._control.close()
         if self._owned_pack is not None:
@@ -55,9 +59,12 @@ async def serve(
     Raises ConfigError, and leaves nothing open, when the configuration cannot be served.
     """
     preset = presets.load(config.preset)
+    if preset.events is None and any(listener.events_url for listener in config.listeners):
+        raise ConfigError(f"preset {preset.name} posts no events, so no route of it can have an events_url")
     limits = check_limits(preset, config.limits)
     pack: BodyPack = FilePack(Path(config.pack_path)) if config.pack_path else MemoryPack()
     ledger = Ledger(config.name, clock, sink)
+    ids = SeededIds(config.seed, config.name)
     context = Context(
         config=config,
         clock=clock,
@@ -65,13 +72,19 @@ async def serve(
         pack=pack,
         faults=FaultTable(preset.place_fault, [listener.route for listener in config.listeners], config.seed),
         limits=limits,
-        ids=SeededIds(config.seed, config.name),
+        ids=ids,
+        events=_events(preset, config, clock, ledger, ids),
     )
     engine = preset.build(context)  # touches nothing yet
     try:
         listeners = await engine.start()
         app = control_app(
-            ledger=ledger, faults=context.faults, clock=clock, engine=engine, stop=stop or asyncio.Event()
+            ledger=ledger,
+            faults=context.faults,
+            clock=clock,
+            engine=engine,
+            events=context.events,
+            stop=stop or asyncio.Event(),
         )
         control = await listen(app, config.control_host, config.control_port)
     except BaseException:
@@ -81,6 +94,15 @@ async def serve(
         raise
     ready = Ready(provider=config.name, control_port=control.port, listeners=listeners)
     return RunningProvider(ready=ready, context=context, engine=engine, control=control)
+
+
+def _events(
+    preset: Preset, config: ProviderConfig, clock: Clock, ledger: Ledger, ids: SeededIds
+) -> Webhooks | None:
+    urls = {each.route: each.events_url for each in config.listeners if each.events_url is not None}
+    if preset.events is None or not urls:
+        return None
+    return Webhooks(preset.events, urls, clock=clock, ledger=ledger, ids=ids)
 
 
 def check_limits(preset: Preset, limits: dict[str, float | int]) -> BaseModel:

@@ -27,6 +27,7 @@ class RouteListener(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     port: int = 0
     rejecting_port: int = 0
     https: bool = False  # an HTTP API under TLS, as the real one is; SMTP has STARTTLS as its preset says
+    events_url: str | None = None  # where this route's events are posted, in the provider's own shape
 
 
 class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -54,7 +54,11 @@ class Fake:
 
 @asynccontextmanager
 async def sendgrid(
-    sink: MemorySink | None = None, tls: dict[str, str] | None = None, **limits: float
+    sink: MemorySink | None = None,
+    tls: dict[str, str] | None = None,
+    *,
+    events_url: str | None = None,
+    **limits: float,
 ) -> AsyncIterator[Fake]:
     """With `tls`, the files of a certificate, it speaks HTTPS."""
     loop = asyncio.get_running_loop()
@@ -63,7 +67,10 @@ async def sendgrid(
         preset="sendgrid",
         listeners=[
             RouteListener(
-                route="backup", account=Account(username="apikey", secret=KEY), https=tls is not None
+                route="backup",
+                account=Account(username="apikey", secret=KEY),
+                https=tls is not None,
+                events_url=events_url,
             )
         ],
         canary_account=Account(username="canary", secret=CANARY_KEY, canary=True),

@@ -37,6 +37,9 @@ class HttpEngine:
     def connections(self) -> Mapping[str, int]:
         return {route: sum(each.connections for each in pair) for route, pair in self._listeners.items()}
 
+    async def settle(self, within_s: float) -> bool:
+        return True
+
     def stats(self) -> Mapping[str, Any]:
         return {}
 

@@ -172,7 +172,7 @@ class Exchange:
         for message in submission.messages:
             identity = identify(message.recipient, message.carried)
             canary = self._canary(message.recipient, account)
-            self._context.ledger.receipt(
+            receipt = self._context.ledger.receipt(
                 route=self._side.route,
                 endpoint=ENDPOINT,
                 result=ReceiptResult.ACK_LOST if verdict.lost else answer.result,
@@ -193,6 +193,8 @@ class Exchange:
                 canary=Canary.SYSTEM if canary is None and submission.dry_run else canary,
                 fault=verdict.fault,
             )
+            if self._context.events is not None:
+                self._context.events.taken(receipt, message.echo)
 
     def _account(self, request: HttpRequest) -> Account | None:
         secret = self._api.credential(request)

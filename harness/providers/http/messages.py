@@ -61,6 +61,7 @@ class LogicalMessage(msgspec.Struct, frozen=True, kw_only=True):
 
     recipient: str | None = None
     carried: Carried = NOTHING_CARRIED
+    echo: dict[str, str] = {}  # what the sender wants to find in the events of this message
 
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True):

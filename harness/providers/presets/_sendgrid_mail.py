@@ -58,11 +58,12 @@ def read_messages(mail: Any, raw: bytes) -> list[LogicalMessage]:
     messages = []
     for personalization in _list(mail, "personalizations"):
         carried = msgspec.structs.replace(_override(shared, personalization), sha256=sha256)
+        echo = _custom_args(mail) | _custom_args(personalization)
         for kind in KINDS:
             for contact in _list(personalization, kind):
                 email = contact.get("email") if isinstance(contact, dict) else None
                 if isinstance(email, str):
-                    messages.append(LogicalMessage(recipient=email, carried=carried))
+                    messages.append(LogicalMessage(recipient=email, carried=carried, echo=echo))
     return messages or [LogicalMessage(carried=msgspec.structs.replace(shared, sha256=sha256))]
 
 
@@ -259,6 +260,10 @@ def _carried(headers: Mapping[str, Any], texts: Iterator[str]) -> Carried:
     return read_content(
         "".join(lines).encode("utf-8", "replace"), "\n".join(texts).encode("utf-8", "replace"), whole=b""
     )
+
+
+def _custom_args(mail: Any) -> dict[str, str]:
+    return {name: value for name, value in _object(mail, "custom_args").items() if isinstance(value, str)}
 
 
 def _content(mail: Any) -> Iterator[str]:

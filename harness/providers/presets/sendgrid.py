@@ -36,6 +36,7 @@ from harness.providers.preset import ApiRequest, Context, Engine
 from harness.providers.presets import _sendgrid_errors as errors
 from harness.providers.presets import _sendgrid_mail as mail
 from harness.providers.presets._sendgrid_errors import Complaint
+from harness.providers.presets._sendgrid_events import SendGridEvents
 from harness.providers.wire import Account, ProviderFault
 
 MAIL_SEND = "/v3/mail/send"
@@ -192,6 +193,7 @@ class SendGrid:
     }
     scheme = "sendgrid+http"
     canary = SendGridCanary()
+    events = SendGridEvents()
 
     def place_fault(self, fault: ProviderFault) -> Placed[Answer]:
         """Stage and answer of a fault; raises FaultRefused with the valid choices."""

@@ -80,6 +80,10 @@ class Recorder:
         canaries = self._service.context.config.system_canaries
         return canary_of(recipient, canary_account=self.canary_account, system_canaries=canaries)
 
+    def customers(self, attempt: Attempt) -> list[str]:
+        """Whom it is for, probes left out: they are nobody's mail."""
+        return [recipient for recipient in attempt.recipients if self.canary(recipient) is None]
+
     def refusal(self, reply: Reply, begin_ns: int, *, fault: str | None = None) -> None:
         """An attempt that was refused before it had a recipient."""
         self._receipt(

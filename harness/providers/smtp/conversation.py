@@ -385,8 +385,8 @@ class Conversation:
             fault=loss.fault.id if loss else None,
         )
         self._attempt = None
-        if self._service.relay is not None and not self._recorder.canary(attempt.recipients[0]):
-            self._service.relay.offer(attempt.sender, attempt.recipients, message)
+        if self._service.relay is not None:
+            self._service.relay.offer(attempt.sender, self._recorder.customers(attempt), message)
         if loss or client_left:
             if loss:
                 self._wire.end = f"fault {loss.fault.id}"

@@ -38,7 +38,8 @@ class SmtpEngine:
         self._tls = tls
         self._minute_s = minute_s
         self._hosts = seeded_hosts(dict(manners.hosts), context.ids)
-        self._relay = Relay(context.config.relay) if context.config.relay else None
+        config = context.config
+        self._relay = Relay(config.relay, config.name) if config.relay else None
         self._servers: list[asyncio.Server] = []
         self._open: dict[object, Wire] = {}
         self._per_route: Counter[str] = Counter()
@@ -74,6 +75,9 @@ class SmtpEngine:
     def connections(self) -> Mapping[str, int]:
         routes = (listener.route for listener in self._context.config.listeners)
         return {route: self._per_route[route] for route in routes}
+
+    async def settle(self, within_s: float) -> bool:
+        return self._relay is None or await self._relay.settle(within_s)
 
     def stats(self) -> Mapping[str, Any]:
         return {"relay": msgspec.to_builtins(self._relay.counts)} if self._relay else {}

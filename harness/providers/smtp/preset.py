@@ -43,6 +43,7 @@ class SmtpPreset:
     scheme: str = "smtp"
     engine: str = "smtp"
     canary: None = None
+    events: None = None
 
     @property
     def answers(self) -> Mapping[str, str]:

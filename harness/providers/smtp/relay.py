@@ -1,7 +1,9 @@
-"""A copy of what was accepted, for an inbox that people can look at.
+"""A copy of what was accepted, for an inbox that people can look at and that bears witness to the ledger.
 
-It runs beside the provider and never slows it: a full queue drops, and the numbers say so. What is queued
-when the provider stops is still sent, within a few seconds.
+It runs beside the provider and never keeps it waiting: one session, in the order of acceptance. A copy waits
+in the queue until the inbox has taken it; none is given up in silence, and the counts tell of each. Lines in
+front of a copy say who took the message (`X-Tags`, which Mailpit shows) and for whom; what the ledger hashed
+and the pack holds is the message without them.
 """
 
 from __future__ import annotations
@@ -17,15 +19,22 @@ from harness.providers.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
-QUEUE_MESSAGES = 5_000
+QUEUE_BYTES = 256 * 1024 * 1024
 TIMEOUT_S = 10
 DRAIN_S = 5
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 2.0
+TAGS = "X-Tags"
+ENVELOPE = "X-Harness-Envelope-To"
 
 
 class RelayCounts(msgspec.Struct):
+    """Copies; offered = relayed + failed + dropped + queued."""
+
+    offered: int = 0
     relayed: int = 0
-    failed: int = 0
+    failed: int = 0  # the inbox refused it, may or may not have it, or was not there at the end
     dropped: int = 0  # the queue was full
+    queued: int = 0
 
 
 class _Copy(msgspec.Struct, frozen=True):
@@ -34,13 +43,19 @@ class _Copy(msgspec.Struct, frozen=True):
     message: bytes
 
 
+class _NotTaken(Exception):
+    """The connection broke before the message was on its way: the copy can go again."""
+
+
 class Relay:
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, provider: str) -> None:
         """`address` is host:port; raises ConfigError if it is not."""
         host, colon, port = address.rpartition(":")
         if not colon or not host or not port.isdecimal():
             raise ConfigError(f"relay {address!r} is not host:port")
-        self.counts = RelayCounts()
+        self._counts = RelayCounts()
+        self._address = address
+        self._provider = provider
         self._client = aiosmtplib.SMTP(
             hostname=host.strip("[]"),
             port=int(port),
@@ -48,27 +63,47 @@ class Relay:
             start_tls=False,
             local_hostname="provider.example",
         )
-        self._queue: asyncio.Queue[_Copy] = asyncio.Queue(QUEUE_MESSAGES)
+        self._queue: asyncio.Queue[_Copy] = asyncio.Queue()
+        self._queued_bytes = 0
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def counts(self) -> RelayCounts:
+        counts = self._counts
+        queued = counts.offered - counts.relayed - counts.failed - counts.dropped
+        return msgspec.structs.replace(counts, queued=queued)
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="relay")
 
     def offer(self, sender: str, recipients: Sequence[str], message: bytes) -> None:
+        if not recipients:
+            return
+        self._counts.offered += 1
+        if self._queued_bytes + len(message) > QUEUE_BYTES:
+            self._counts.dropped += 1
+            log.warning("the inbox %s is %d MB behind: a copy is left out", self._address, QUEUE_BYTES >> 20)
+            return
+        self._queued_bytes += len(message)
+        self._queue.put_nowait(_Copy(sender, tuple(recipients), message))
+
+    async def settle(self, within_s: float) -> bool:
+        """Wait until nothing is queued; false if that takes too long."""
         try:
-            self._queue.put_nowait(_Copy(sender, tuple(recipients), message))
-        except asyncio.QueueFull:
-            self.counts.dropped += 1
+            async with asyncio.timeout(within_s):
+                await self._queue.join()
+        except TimeoutError:
+            return False
+        return True
 
     async def close(self) -> None:
         """Send what is queued, for at most DRAIN_S; what is left after that counts as failed."""
         if self._task is None:
             return
-        try:
-            async with asyncio.timeout(DRAIN_S):
-                await self._queue.join()
-        except TimeoutError:
-            self.counts.failed += self._queue.qsize()
+        if not await self.settle(DRAIN_S):
+            left = self.counts.queued
+            log.warning("the inbox %s did not take %d copies by the end", self._address, left)
+            self._counts.failed += left
         self._task.cancel()
         await asyncio.wait({self._task})
         self._task = None
@@ -78,16 +113,46 @@ class Relay:
         while True:
             copy = await self._queue.get()
             try:
-                await self._send(copy)
-                self.counts.relayed += 1
+                await self._deliver(copy)
+                self._counts.relayed += 1
             except (aiosmtplib.SMTPException, OSError) as error:
-                self.counts.failed += 1
-                log.warning("the inbox did not take a copy: %s", error)
+                self._counts.failed += 1
+                log.warning("the inbox %s did not take a copy: %s", self._address, error)
                 self._client.close()
             finally:
+                self._queued_bytes -= len(copy.message)
                 self._queue.task_done()
 
+    async def _deliver(self, copy: _Copy) -> None:
+        """Until it is taken or refused; an inbox that is not there may come back."""
+        wait_s = FIRST_WAIT_S
+        while True:
+            try:
+                await self._send(copy)
+                return
+            except _NotTaken as error:
+                if wait_s == FIRST_WAIT_S:
+                    log.warning("the inbox %s cannot be reached: %s", self._address, error.__cause__)
+                self._client.close()
+                await asyncio.sleep(wait_s)
+                wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+
     async def _send(self, copy: _Copy) -> None:
-        if not self._client.is_connected:
-            await self._client.connect()
-        await self._client.sendmail(copy.sender, list(copy.recipients), copy.message)
+        client = self._client
+        try:
+            if not client.is_connected:
+                await client.connect()
+            international = not all(address.isascii() for address in (copy.sender, *copy.recipients))
+            options = ["SMTPUTF8"] if international else []
+            await client.mail(copy.sender, options=options, encoding="utf-8")
+            for recipient in copy.recipients:
+                await client.rcpt(recipient, encoding="utf-8")
+        except aiosmtplib.SMTPResponseException:
+            raise
+        except (aiosmtplib.SMTPException, OSError) as error:
+            raise _NotTaken from error
+        await client.data(self._labels(copy) + copy.message)
+
+    def _labels(self, copy: _Copy) -> bytes:
+        recipients = ",\r\n ".join(f"<{recipient}>" for recipient in copy.recipients)
+        return f"{TAGS}: {self._provider}\r\n{ENVELOPE}: {recipients}\r\n".encode()
