@@ -16,6 +16,7 @@ from harness.scenario.document import MOST_BYTES, Document, lookup, read_documen
 from harness.scenario.errors import Problem, ScenarioError, nearest
 from harness.scenario.explain import explain
 from harness.scenario.feasible import infeasible
+from harness.scenario.files import file_problems
 from harness.scenario.models import Scenario
 from harness.scenario.references import reference_problems
 from harness.scenario.templates import SUBMIT_BODY, template_problems
@@ -38,6 +39,7 @@ def load_text(text: str, path: str | Path, overrides: Sequence[str] = ()) -> Sce
     problems += reference_problems(document)
     problems += template_problems(document)
     if scenario is not None and not problems:
+        problems += file_problems(scenario, document)
         problems += infeasible(scenario, document)
     if scenario is None or problems:
         raise ScenarioError(_without_repeats(problems))
@@ -61,8 +63,13 @@ def _empty_values(document: Document) -> list[Problem]:
     return [
         document.problem(path, "is empty", at_key=True, advice=advice)
         for path in document.places
-        if path and path[:3] != SUBMIT_BODY and _is_empty(document, path)
+        if path and not _may_be_empty(path) and _is_empty(document, path)
     ]
+
+
+def _may_be_empty(path: tuple[str | int, ...]) -> bool:
+    """Inside a JSON body an empty value is null."""
+    return path[:3] == SUBMIT_BODY or (path[:2] == ("system", "operator") and path[3:4] == ("body",))
 
 
 def _is_empty(document: Document, path: tuple[str | int, ...]) -> bool:

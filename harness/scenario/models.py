@@ -15,9 +15,10 @@ from pydantic import BaseModel, Field, PrivateAttr, create_model
 from harness.checks import CHECKS
 from harness.checks.units import NS_PER_S
 from harness.scenario.faults import Fault
+from harness.scenario.operator import OperatorStep
 from harness.scenario.part import Length, Line, Name, Part
 from harness.scenario.providers import Provider, Route
-from harness.scenario.system import System
+from harness.scenario.system import CONTAINED, System
 from harness.scenario.workload import TRANSACTIONAL, Stream
 
 
@@ -75,6 +76,8 @@ class _Scenario(Part):
     """The messages."""
     faults: tuple[Fault, ...] = ()
     """What is broken, and when."""
+    operator: tuple[OperatorStep, ...] = ()
+    """What an operator does, and when."""
     drain: Drain
     """How long the system may take to settle."""
 
@@ -101,13 +104,13 @@ class _Scenario(Part):
     def least_testbed(self) -> Literal["containers"] | None:
         """The least testbed that will do: what the file says, or what it needs without saying so."""
         claims = any(route.as_ for route in self.routes.values())
-        return "containers" if claims else self.requires
+        return "containers" if claims or self.system.kind in CONTAINED else self.requires
 
     @property
     def storm_ns(self) -> int:
-        """End of the last stream or fault, counted from the end of the baseline."""
+        """End of the last stream, fault or operator's action, counted from the end of the baseline."""
         ends = [stream.at + stream.length_ns for stream in self.workload]
-        return max(ends + [fault.end_ns for fault in self.faults])
+        return max(ends + [fault.end_ns for fault in self.faults] + [step.at for step in self.operator])
 
     @property
     def baseline_stream(self) -> Stream:

@@ -122,3 +122,8 @@ EnvText = Annotated[
     AfterValidator(_no_nul),
     WithJsonSchema({"type": ["string", "number", "boolean"]}),
 ]
+
+Command = Annotated[tuple[Text, ...], Field(min_length=1)]
+"""A program and its arguments; the word `python` is the interpreter that runs the harness."""
+
+Port = Annotated[int, Field(strict=True, ge=1, le=65535)]

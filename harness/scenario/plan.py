@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
+import shlex
 from collections.abc import Iterator
 from fractions import Fraction
 from random import Random
@@ -20,7 +21,8 @@ from harness.checks.units import NS_PER_S
 from harness.scenario.faults import Fault as ScenarioFault
 from harness.scenario.letters import write_letter
 from harness.scenario.models import Scenario
-from harness.scenario.timeline import AnyEntry, Fault, Marker, Message, Timeline
+from harness.scenario.operator import OperatorStep
+from harness.scenario.timeline import AnyEntry, Fault, Marker, Message, Operator, Timeline
 from harness.scenario.workload import Stream
 
 BASELINE_RATE = Fraction(2)  # messages per second, where the baseline's stream has no rate of its own
@@ -38,6 +40,10 @@ def plan(scenario: Scenario, seed: int | None = None) -> Timeline:
         Marker(at_ns=-baseline_ns, marker="baseline"),
         Marker(at_ns=0, marker="storm"),
         *_faults(scenario),
+        *(
+            Operator(at_ns=step.at, action=step.action, detail=_how(scenario, step))
+            for step in scenario.operator
+        ),
     ]
     entries += _baseline(scenario, tokens)
     for stream in scenario.workload:
@@ -170,6 +176,12 @@ def _faults(scenario: Scenario) -> Iterator[Fault]:
             until_ns=fault.end_ns,
             attributes=fault.attributes(),
         )
+
+
+def _how(scenario: Scenario, step: OperatorStep) -> str:
+    """How an action is done, for people who read the plan."""
+    action = scenario.system.operator[step.action]
+    return action.http or shlex.join(action.command or ())
 
 
 def incidents(faults: tuple[ScenarioFault, ...]) -> list[str]:

@@ -6,9 +6,10 @@ program and not ours: it has no limits here, and faults inside a provider cannot
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, field_serializer
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, field_serializer
 
 from harness.checks.units import RATE_PATTERN, format_rate, parse_rate
 from harness.providers import presets
@@ -61,6 +62,20 @@ class Provider(Part):
         return {key: format_rate(value) if key == "rate" else value for key, value in limits.items()}
 
 
+def _address(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    try:
+        IPv4Address(host)
+        number = int(port)
+    except ValueError:
+        number = 0
+    if not 1 <= number <= 65535 or not port.isdecimal():
+        raise ValueError(
+            f"must be an address of this machine and a port, such as `127.0.0.1:2525`; got `{text}`"
+        )
+    return text
+
+
 class Route(Part):
     """A named path from the system under test, through a proxy, to a provider."""
 
@@ -68,6 +83,8 @@ class Route(Part):
     """The provider it leads to."""
     as_: Annotated[tuple[HostName, ...], Field(alias="as")] = ()
     """Real host names that lead here, for a client with its provider compiled in; needs containers."""
+    listen: Annotated[str, AfterValidator(_address)] | None = None
+    """Where its proxy listens, for a system that is configured once: such as `127.0.0.1:2525`."""
 
 
 def preset_of(fake: str) -> Preset | None:

@@ -18,6 +18,7 @@ from harness.scenario.errors import Problem, nearest, shown
 from harness.scenario.explain import explain
 from harness.scenario.faults import KINDS, SYSTEM, ActsIn
 from harness.scenario.hosts import route_host
+from harness.scenario.operator import RELEASING
 from harness.scenario.providers import FAKES, MAILPIT, preset_of
 from harness.scenario.workload import COMMON_CLASSES
 
@@ -30,6 +31,7 @@ def reference_problems(document: Document) -> list[Problem]:
         *_limits(document),
         *_streams(document),
         *_faults(document),
+        *_operator(document),
         *_signals(document),
         *_expectations(document),
     ]
@@ -56,7 +58,7 @@ def _unknown(
 
 
 def _routes(document: Document) -> Iterator[Problem]:
-    providers = _names(document, "providers")
+    providers, taken = _names(document, "providers"), dict[str, str]()
     for route in _names(document, "routes"):
         if route == SYSTEM:
             message = f"a route cannot be called `{SYSTEM}`; `on: {SYSTEM}` means the system under test"
@@ -64,6 +66,26 @@ def _routes(document: Document) -> Iterator[Problem]:
         provider = lookup(document.data, ("routes", route, "provider"))
         if isinstance(provider, str) and provider not in providers:
             yield _unknown(document, ("routes", route, "provider"), "provider", provider, providers)
+        yield from _listening(document, route, taken)
+
+
+def _listening(document: Document, route: str, taken: dict[str, str]) -> Iterator[Problem]:
+    """Two routes cannot listen at one address; a system that runs already must know where each of them is."""
+    path = ("routes", route, "listen")
+    listen = lookup(document.data, path)
+    if isinstance(listen, str):
+        if listen in taken:
+            yield document.problem(path, f"route {shown(taken[listen])} listens there already")
+        taken.setdefault(listen, route)
+    external = lookup(document.data, ("system", "external")) is not None
+    if external and listen is None and not lookup(document.data, ("system", "setup")):
+        yield document.problem(
+            ("routes", route),
+            "the system is `external`, so nothing tells it where this route is",
+            at_key=True,
+            advice="Give the route a fixed address, such as `listen: 127.0.0.1:2525`, and configure the "
+            "system with it; or tell the system in `setup`.",
+        )
 
 
 def _claims(document: Document) -> Iterator[Problem]:
@@ -167,6 +189,12 @@ def _faults(document: Document) -> Iterator[Problem]:
             yield document.problem(("faults", index, "on"), message, choices=right)
         elif model is not None and on != SYSTEM:
             yield from _supported(document, index, fault, on, model.acts_in)
+        elif model is not None and lookup(document.data, ("system", "external")) is not None:
+            yield document.problem(
+                ("faults", index, "fault"),
+                f"`{kind}` cannot act on a system that is `external`: the harness only speaks to it",
+                advice="Break a route instead, or let the harness run the system: `process` or `container`.",
+            )
 
 
 def _supported(
@@ -221,6 +249,28 @@ def _placeable(document: Document, index: int, fault: dict[str, Any], fake: str)
     except FaultRefused as refused:
         key = "code" if code is not None else "fault"
         yield document.problem(("faults", index, key), str(refused))
+
+
+def _operator(document: Document) -> Iterator[Problem]:
+    actions = lookup(document.data, ("system", "operator"))
+    known = tuple(actions) if isinstance(actions, dict) else ()
+    for index, step in _entries(document, "operator"):
+        action, path = step.get("action"), ("operator", index, "action")
+        if not isinstance(action, str) or action in known:
+            continue
+        if known:
+            yield _unknown(document, path, "action", action, known)
+        else:
+            yield document.problem(
+                path,
+                f"how {shown(action)} is done is not said",
+                advice=f'For example `operator: {{{action}: {{http: "POST /{action}"}}}}` under `system`.',
+            )
+    for name in known:
+        meant = nearest(name, RELEASING)
+        if name not in RELEASING and meant and isinstance(name, str) and abs(len(meant) - len(name)) <= 2:
+            message = f"{shown(name)} looks like a misspelling of an action that means something here"
+            yield document.problem(("system", "operator", name), message, at_key=True, meant=meant)
 
 
 def _signals(document: Document) -> Iterator[Problem]:

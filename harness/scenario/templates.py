@@ -1,6 +1,6 @@
 """Templates in the system's command, environment and body: `{{ routes.primary.url }}`.
 
-`template_problems` checks them at load against the names that will exist; `render_env`, `render_process` and
+`template_problems` checks them at load against the names that will exist; `render`, `render_words` and
 `render_body` fill them in when the addresses are known. A template may name variables and use a few filters,
 nothing else: it cannot loop, compute or call.
 """
@@ -8,7 +8,7 @@ nothing else: it cannot loop, compute or call.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -21,10 +21,27 @@ from harness.scenario.errors import Problem, nearest, shown
 from harness.scenario.models import Scenario
 
 ROUTE_VARIABLES = ("url", "scheme", "host", "port", "username", "password", "api_key", "base_url")
-SYSTEM_VARIABLES = ("port", "state_dir")
+SYSTEM_VARIABLES = ("host", "port", "state_dir")
 TOP_VARIABLES = ("routes", "system", "ca_file", "python", "run_dir", "scenario_dir")
 MESSAGE_VARIABLES = ("token", "to", "from", "subject", "text", "class", "stream", "headers", "expires_in_ms")
 SUBMIT_BODY: Path = ("system", "submit", "body")
+ANY = "*"
+OF_THE_RUN: tuple[Path, ...] = (
+    ("system", "process"),
+    ("system", "container", "command"),
+    ("system", "env"),
+    ("system", "setup"),
+    ("system", "teardown"),
+    ("system", "submit", "smtp"),
+    ("system", "submit", "username"),
+    ("system", "submit", "password"),
+    ("system", "operator", ANY, "body"),
+    ("system", "operator", ANY, "command"),
+)
+"""Templates that know TOP_VARIABLES: every text at or below these paths."""
+OF_A_MESSAGE: tuple[Path, ...] = (SUBMIT_BODY,)
+"""Templates that know MESSAGE_VARIABLES."""
+OF_BOTH: tuple[Path, ...] = (("system", "submit", "command"),)
 FILTERS = ("default", "int", "lower", "replace", "tojson", "trim", "upper", "urlencode")
 _WHOLE = re.compile(r"\s*\{\{\s*(\w+)\s*\}\}\s*")
 _ALLOWED = (
@@ -69,17 +86,16 @@ def template_problems(document: Document) -> list[Problem]:
     """Whatever is wrong with the templates of a document, each with its place."""
     routes = lookup(document.data, ("routes",))
     names = tuple(str(name) for name in routes) if isinstance(routes, dict) else ()
-    context = _dummy(names)
+    run, message = _dummy(names), dict.fromkeys(MESSAGE_VARIABLES, "x")
     problems = []
-    for path, text in _texts(document.data):
-        known = dict.fromkeys(MESSAGE_VARIABLES, "x") if path[:3] == SUBMIT_BODY else context
-        wrong = check(text, known)
-        if wrong is not None:
-            problems.append(
-                document.problem(
-                    path, wrong.message, meant=wrong.meant, choices=wrong.choices, advice=wrong.advice
+    for places, known in ((OF_THE_RUN, run), (OF_A_MESSAGE, message), (OF_BOTH, run | message)):
+        for path, text in _texts(document.data, places):
+            if (wrong := check(text, known)) is not None:
+                problems.append(
+                    document.problem(
+                        path, wrong.message, meant=wrong.meant, choices=wrong.choices, advice=wrong.advice
+                    )
                 )
-            )
     return problems
 
 
@@ -110,50 +126,44 @@ def check(text: str, context: Mapping[str, Any]) -> Wrong | None:
     return None
 
 
-def render_env(scenario: Scenario, context: Mapping[str, Any]) -> dict[str, str]:
-    """The system's environment with its templates filled in. `context` holds TOP_VARIABLES."""
-    return {name: _render(value, context) for name, value in scenario.system.env.items()}
-
-
-def render_process(scenario: Scenario, context: Mapping[str, Any]) -> list[str]:
-    """The system's command; the word `python` is the interpreter that runs the harness."""
-    return [
-        str(context["python"]) if word == "python" else _render(word, context)
-        for word in scenario.system.process
-    ]
-
-
-def render_body(template: Any, message: Mapping[str, Any]) -> Any:
-    """A submission's body. A value that is one whole `{{ … }}` keeps its type: headers stay a mapping.
-
-    `message` holds MESSAGE_VARIABLES.
-    """
-    if isinstance(template, dict):
-        return {key: render_body(value, message) for key, value in template.items()}
-    if isinstance(template, list | tuple):
-        return [render_body(value, message) for value in template]
-    if not isinstance(template, str):
-        return template
-    whole = _WHOLE.fullmatch(template)
-    if whole is not None and whole[1] in MESSAGE_VARIABLES:
-        return message[whole[1]]
-    return _render(template, message)
-
-
-def _render(text: str, context: Mapping[str, Any]) -> str:
+def render(text: str, context: Mapping[str, Any]) -> str:
+    """One text with its templates filled in."""
     return _environment().from_string(text).render(context)
 
 
-def _texts(data: Any) -> Iterator[tuple[Path, str]]:
-    process = lookup(data, ("system", "process"))
-    for index, word in enumerate(process if isinstance(process, list) else []):
-        if isinstance(word, str):
-            yield ("system", "process", index), word
-    env = lookup(data, ("system", "env"))
-    for name, value in (env if isinstance(env, dict) else {}).items():
-        if isinstance(value, str):
-            yield ("system", "env", name), value
-    yield from _texts_in(lookup(data, SUBMIT_BODY), SUBMIT_BODY)
+def render_env(scenario: Scenario, context: Mapping[str, Any]) -> dict[str, str]:
+    """The system's environment with its templates filled in. `context` holds TOP_VARIABLES."""
+    return {name: render(value, context) for name, value in scenario.system.env.items()}
+
+
+def render_words(command: Sequence[str], context: Mapping[str, Any]) -> list[str]:
+    """A command; the word `python` is the interpreter that runs the harness."""
+    return [str(context["python"]) if word == "python" else render(word, context) for word in command]
+
+
+def render_body(template: Any, context: Mapping[str, Any]) -> Any:
+    """A JSON body. A value that is one whole `{{ … }}` keeps its type: headers stay a mapping."""
+    if isinstance(template, dict):
+        return {key: render_body(value, context) for key, value in template.items()}
+    if isinstance(template, list | tuple):
+        return [render_body(value, context) for value in template]
+    if not isinstance(template, str):
+        return template
+    whole = _WHOLE.fullmatch(template)
+    if whole is not None and whole[1] in context:
+        return context[whole[1]]
+    return render(template, context)
+
+
+def _texts(data: Any, places: Iterable[Path]) -> Iterator[tuple[Path, str]]:
+    for place in places:
+        if ANY not in place:
+            yield from _texts_in(lookup(data, place), place)
+            continue
+        at = place.index(ANY)
+        above = lookup(data, place[:at])
+        for name in above if isinstance(above, dict) else ():
+            yield from _texts(data, [(*place[:at], name, *place[at + 1 :])])
 
 
 def _texts_in(data: Any, path: Path) -> Iterator[tuple[Path, str]]:

@@ -14,6 +14,14 @@ from tests.scenario.writing import VALID, changed, problems
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 
+PROCESS = "process: [python, -m, mailrouter]"
+NO_ENV = ('  env: {PRIMARY_URL: "{{ routes.primary.url }}", SENDERS: 4}\n', "")
+LISTENING = [
+    ("{provider: m365}", "{provider: m365, listen: 127.0.0.1:2525}"),
+    ("{provider: grid}", "{provider: grid, listen: 127.0.0.1:2526}"),
+    ("{provider: pit}", "{provider: pit, listen: 127.0.0.1:2527}"),
+]
+
 CASES: dict[str, str | tuple[str, ...]] = {
     "unknown-key": changed(("summary:", "sumary:")),
     "unknown-key-in-a-fault": changed(("jitter: 100ms", "jiter: 100ms")),
@@ -104,6 +112,43 @@ CASES: dict[str, str | tuple[str, ...]] = {
     "expectation-without-target": changed(("mttr: 15s", "mttr: {}")),
     "time-to-recover-from-nothing": VALID[: VALID.index("faults:")] + VALID[VALID.index("drain:") :],
     "masked-fault": changed(("on: backup, fault: latency", "on: primary, fault: latency")),
+    "two-systems": changed(("process: [", "compose: {file: compose.yaml, service: web}\n  process: [")),
+    "no-system": changed(("  process: [python, -m, mailrouter]\n", "")),
+    "container-without-image": changed((PROCESS, "container: {command: [serve]}")),
+    "container-built-and-pulled": changed(
+        (PROCESS, "container: {image: shop/mailer, dockerfile: Dockerfile}")
+    ),
+    "port-of-a-process": changed((PROCESS, PROCESS + "\n  port: 8080")),
+    "path-of-a-container": changed((PROCESS, "container: {image: shop/mailer}\n  path: ../lib")),
+    "environment-of-an-external-system": changed((PROCESS, "external: {port: 8025}"), *LISTENING),
+    "external-system-without-listen": changed((PROCESS, "external: {port: 8025}"), NO_ENV),
+    "kill-of-an-external-system": changed(
+        (PROCESS, "external: {port: 8025}"),
+        NO_ENV,
+        *LISTENING,
+        ("on: primary, fault: auth-failure", "on: system, fault: kill, restart_after: 2s"),
+        ("for: 8s, ", ""),
+    ),
+    "two-routes-at-one-address": changed(*((old, new.replace("2526", "2525")) for old, new in LISTENING)),
+    "listen-without-a-port": changed(("{provider: m365}", "{provider: m365, listen: localhost}")),
+    "two-ways-in": changed(('http: "POST /messages"', 'http: "POST /messages", smtp: "2525"')),
+    "no-way-in": changed(('http: "POST /messages"', "from: shop@shop.example")),
+    "tls-of-http": changed(('http: "POST /messages"', 'http: "POST /messages", starttls: true')),
+    "body-by-smtp": changed(('http: "POST /messages"', 'smtp: "2525", body: {to: "{{ to }}"}')),
+    "smtp-without-a-port": changed(('http: "POST /messages"', "smtp: localhost")),
+    "user-without-a-password": changed(('http: "POST /messages"', 'smtp: "2525", username: shop')),
+    "python-without-a-function": changed(('http: "POST /messages"', "python: caller.py")),
+    "python-file-that-is-not-there": changed(('http: "POST /messages"', '"python": "caller.py:submit"')),
+    "unknown-variable-in-a-hook": changed((PROCESS, PROCESS + '\n  setup: [[touch, "{{ run_dri }}/x"]]')),
+    "action-that-nobody-defined": changed(("drain:", "operator: [{at: 9s, action: approve}]\ndrain:")),
+    "unknown-action": changed(
+        ("drain:", "operator: [{at: 9s, action: aprove}]\ndrain:"),
+        (PROCESS, PROCESS + '\n  operator: {approve: {http: "POST /approve"}}'),
+    ),
+    "misspelt-action": changed((PROCESS, PROCESS + '\n  operator: {aprove: {http: "POST /approve"}}')),
+    "action-done-twice": changed(
+        (PROCESS, PROCESS + '\n  operator: {approve: {http: "POST /approve", command: [approve]}}')
+    ),
     "set-without-equals": (VALID, "workload.receipts.for"),
     "set-unknown-stream": (VALID, "workload.recepts.for=5s"),
     "set-unknown-index": (VALID, "faults.2.at=1s"),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness.scenario.templates import check, render_body, render_env, render_process
+from harness.scenario.templates import check, render_body, render_env, render_words
 from tests.scenario.writing import changed, loaded, problem
 
 ROUTES = {"primary": {"url": "smtp://u:p@127.0.0.1:2525", "port": 2525}, "items": {"url": "x"}}
@@ -31,7 +31,13 @@ def test_the_environment_is_filled_in() -> None:
 
 def test_the_word_python_is_the_interpreter_that_runs_the_harness() -> None:
     scenario = loaded(("[python, -m, mailrouter]", '[python, -m, mailrouter, --port, "{{ system.port }}"]'))
-    assert render_process(scenario, CONTEXT) == ["/usr/bin/python3", "-m", "mailrouter", "--port", "8080"]
+    assert render_words(scenario.system.process, CONTEXT) == [
+        "/usr/bin/python3",
+        "-m",
+        "mailrouter",
+        "--port",
+        "8080",
+    ]
 
 
 def test_a_name_that_is_missing_at_the_end_is_an_error_not_a_gap() -> None:

@@ -48,7 +48,7 @@ system:
     PRIMARY: "{{{{ routes.primary.url }}}}"
     BACKUP: "{{{{ routes.backup.url }}}}"
     FOLDER: "{{{{ scenario_dir }}}}"
-  submit: {{http: "POST /messages"}}
+  submit: {{http: "POST /messages", timeout: 500ms}}
   ready: {{http: /status}}
   longest_retry: 1s
   signals: {{detected: {{http: /status, when: "down"}}}}

@@ -26,7 +26,6 @@ from harness.scenario.timeline import Message
 from harness.testbed.heal import processes_of
 from harness.testbed.provider.process import ProviderProcess
 from harness.testbed.resources import MARKER, ResourceLedger, standing
-from harness.testbed.system import assembly
 from harness.testbed.system.doors.base import Submission, submission_body
 from harness.testbed.system.life import SystemNotReady
 from harness.testbed.system.states import States
@@ -41,10 +40,8 @@ MAILPIT = SCENARIO.replace("fake: sendgrid", "fake: mailpit")
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def bench(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(assembly, "SUBMIT_TIMEOUT_S", 0.5)
-        async with whole(tmp_path_factory.mktemp("bench") / "run", "embedded") as bench:
-            yield bench
+    async with whole(tmp_path_factory.mktemp("bench") / "run", "embedded") as bench:
+        yield bench
 
 
 def message(text: str = "202", token: str = "tokenaaaaaaaaaaa", **changes: object) -> Message:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness.scenario.models import Scenario
-from harness.scenario.templates import render_env, render_process
+from harness.scenario.templates import render_env, render_words
 from harness.testbed.address import RouteAddress
 from harness.testbed.base import TestbedError
 from harness.testbed.proxy.ports import candidate_ports
@@ -44,7 +44,7 @@ def plan_process(
         own = str((scenario_dir / system.path).resolve())
         given["PYTHONPATH"] = f"{own}{os.pathsep}{inherited}" if inherited else own
     return ProcessPlan(
-        argv=render_process(scenario, context),
+        argv=render_words(system.process or (), context),
         env=base_environment({**given, **render_env(scenario, context)}),
         cwd=scenario_dir,
     )

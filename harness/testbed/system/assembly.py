@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from harness.history.journal import Journal
 from harness.scenario.models import Scenario
-from harness.testbed.system.doors.base import SUBMIT_TIMEOUT_S, Door
+from harness.testbed.base import TestbedError
+from harness.testbed.system.doors.base import Door
 from harness.testbed.system.doors.http import HttpDoor
 from harness.testbed.system.host import SystemHost
 from harness.testbed.system.life import SystemUnderTest
@@ -24,4 +25,6 @@ def assemble(scenario: Scenario, host: SystemHost, journal: Journal) -> SystemUn
 
 def _door(scenario: Scenario, host: SystemHost) -> Door:
     submit = scenario.system.submit
-    return HttpDoor(host.address, submit.method, submit.path, submit.body, SUBMIT_TIMEOUT_S)
+    if submit.http is None or scenario.system.process is None:
+        raise TestbedError("only a process that is given mail by HTTP can be run as yet")
+    return HttpDoor(host.address, *submit.request, submit.body, submit.timeout / 1e9)
