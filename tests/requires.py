@@ -7,11 +7,18 @@ having nothing to test with.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
+
+from harness.testbed.containers import images
+from harness.testbed.containers.engine import Engine, connect
+from harness.testbed.discover import NotAvailable
 
 TOOLS = Path(__file__).resolve().parent.parent / ".tools"
 
@@ -27,7 +34,26 @@ def require_tool(name: str) -> Path:
     found = find_tool(name)
     if found is not None:
         return found
-    reason = f"{name} is neither on PATH nor in {TOOLS}"
+    _go_without(f"{name} is neither on PATH nor in {TOOLS}")
+
+
+def require_docker() -> Iterator[Engine]:
+    """A Docker engine with a run's images on it: `docker = pytest.fixture(require_docker)`. Closed afterwards.
+
+    Skips the test where there is none, or fails it where real programs are required.
+    """
+    try:
+        engine = connect()
+    except NotAvailable as error:
+        _go_without(f"{error} ({error.do})")
+    with contextlib.closing(engine):
+        missing = [ref for kind, ref in images.PINNED.items() if images.find(engine, kind, ref) is None]
+        if missing:
+            _go_without(f"not on the Docker engine: {', '.join(missing)} (`make images` builds them)")
+        yield engine
+
+
+def _go_without(reason: str) -> NoReturn:
     if os.environ.get("HARNESS_REQUIRE_REAL") == "1":
         pytest.fail(f"{reason}, and HARNESS_REQUIRE_REAL=1 forbids to go without", pytrace=False)
     pytest.skip(reason)
