@@ -38,7 +38,7 @@ def require_tool(name: str) -> Path:
 
 
 def require_docker() -> Iterator[Engine]:
-    """A Docker engine with a run's images on it: `docker = pytest.fixture(require_docker)`. Closed afterwards.
+    """A Docker engine with a run's images on it: `docker = pytest.fixture(require_docker)`.
 
     Skips the test where there is none, or fails it where real programs are required.
     """
