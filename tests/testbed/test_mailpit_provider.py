@@ -12,7 +12,7 @@ import pytest
 from harness.history.events import AnyEvent, HarnessWarning, Receipt, ReceiptResult
 from harness.history.journal import Journal
 from harness.providers.mailpit import MailpitUnavailable
-from harness.testbed.provider.mailpit import MailpitProvider
+from harness.testbed.provider.mailpit_process import MailpitProvider
 from harness.testbed.resources import ResourceLedger
 from tests.waiting import until
 

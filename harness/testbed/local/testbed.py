@@ -16,7 +16,7 @@ from harness.testbed.assembled import LOOPBACK, AssembledTestbed, Way
 from harness.testbed.local.system_plan import free_port, plan_process, readings_of
 from harness.testbed.provider import Provider
 from harness.testbed.provider.config import Places, config_of, routes_of
-from harness.testbed.provider.mailpit import MailpitProvider
+from harness.testbed.provider.mailpit_process import MailpitProvider
 from harness.testbed.provider.process import ProviderProcess
 from harness.testbed.proxy.endpoint import ProxiedEndpoint
 from harness.testbed.proxy.process import ProxyProcess, proxy_program
