@@ -1,11 +1,12 @@
 """Delivered: nothing that was submitted got lost.
 
 Per message, the first that holds: a copy arrived (stale if after its `expires`) · it bounced · the system
-suppressed it · it expired · it is held, and its fate is unknown to the system, so holding is right · the
-system refused every offer: undelivered · the system never gave a clear answer: unknown · else it was
-accepted and is missing. Missing is lost when the run was quiet at its end (no receipt for twice the longest
-retry interval, queue empty) and no record is missing; otherwise it may still come, and that is
-inconclusive. What a provider took and dropped is missing too.
+suppressed it · it expired · the system gave it back to its sender, by a notice that a provider took: returned
+· it is held, and its fate is unknown to the system, so holding is right · the system refused every offer:
+undelivered · the system never gave a clear answer: unknown · else it was accepted and is missing. Missing is
+lost when the run was quiet at its end (no receipt for twice the longest retry interval, queue empty) and no
+record is missing; otherwise it may still come, and that is inconclusive. What a provider took and dropped is
+missing too. Undelivered and returned fail as lost ones do: the sender knows, the customer has nothing.
 
 It proves what the providers took, not what they deliver later. A hold is valid only where the history shows
 that the acknowledgement was lost, the body aborted, or a kill met the attempt; a request that vanished in a
@@ -46,6 +47,7 @@ select f.run, f.token, f.recipient, f.rkey, f.stream, f.class, f.copy_ns, f.expi
            when f.result = 'refused' then 'undelivered'
            when f.state = 'suppressed' then 'suppressed'
            when f.expires_ns <= r.watch_end_ns and coalesce(f.state, 'expired') = 'expired' then 'expired'
+           when f.returned then 'returned'
            when f.state = 'held' and f.unknown_fate is not null then 'held'
            when f.result = 'indeterminate' then 'unknown'
            else 'missing'
@@ -57,6 +59,7 @@ where not f.baseline and ($run is null or f.run = $run)
 _WHY = {
     "missing": "accepted by the system, and no provider ever took it",
     "undelivered": "the system refused it to the end",
+    "returned": "the system gave it up, and told its sender so",
     "stale": "arrived after it had expired",
 }
 
@@ -70,7 +73,9 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
     unread = _states_unread(history, run)
     certain = quiet and not ground.gaps and not unread
     missing = counts.get("missing", 0)
-    bad = counts.get("undelivered", 0) + counts.get("stale", 0) + (missing if certain else 0)
+    bad = sum(counts.get(fate, 0) for fate in ("undelivered", "returned", "stale")) + (
+        missing if certain else 0
+    )
     open_ = (0 if certain else missing) + counts.get("unknown", 0) + counts.get("perhaps stale", 0)
     allowed = (1 - params.at_least) * total + 1e-9
     held = counts.get("held", 0)
@@ -106,6 +111,7 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
             "lost": lost,
             "missing": missing,
             "undelivered": counts.get("undelivered", 0),
+            "returned": counts.get("returned", 0),
             "held": held,
             "stale": counts.get("stale", 0),
             "bounced": counts.get("bounced", 0),
@@ -160,6 +166,8 @@ def _summary(total: int, lost: int, missing: int, counts: dict[str, int], held_t
         parts.append(f"{missing:,} of {count_of(total, 'message')} are missing")
     if counts.get("undelivered"):
         parts.append(f"the system refused {counts['undelivered']:,} to the end")
+    if counts.get("returned"):
+        parts.append(f"{counts['returned']:,} were given back to their sender")
     if counts.get("stale"):
         parts.append(f"{counts['stale']:,} arrived after their expiry")
     if held_too_many:
@@ -175,7 +183,7 @@ def _summary(total: int, lost: int, missing: int, counts: dict[str, int], held_t
 
 
 def _offenders(history: History, run: str, held_too_many: bool) -> list[Offender]:
-    bad = ["missing", "undelivered", "stale", *(["held"] if held_too_many else [])]
+    bad = ["missing", "undelivered", "returned", "stale", *(["held"] if held_too_many else [])]
     rows = history.con.execute(
         f"select token, recipient, fate, state, attempts, dropped, unknown_fate, accepted_ns, "
         "(select min(k.t_ns) from kills k where k.run = f.run and k.t_ns > f.accepted_ns) as killed_ns "

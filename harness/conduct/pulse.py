@@ -47,7 +47,7 @@ class Pulse:
                     self.last_refusal = f"the system answered {event.code or ''} {event.text}".strip()
             case Receipt() if event.canary is None:
                 self.last_activity_ns = max(self.last_activity_ns, event.end_ns)
-                if event.result in HANDED_OFF and event.token is not None:
+                if event.result in HANDED_OFF and event.token is not None and event.notice is None:
                     self.handed_off.setdefault(event.token, event.end_ns)
                 elif event.result not in HANDED_OFF:
                     self.last_refusal = f"{event.provider} answered {event.code or ''} {event.text}".strip()

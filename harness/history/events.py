@@ -147,6 +147,7 @@ class Receipt(Event, frozen=True, kw_only=True, tag="receipt"):
     retry_after_ns: int | None = None
     canary: str | None = None  # "harness" | "system"
     fault: str | None = None  # the provider-side fault that shaped the result
+    notice: str | None = None  # a delivery status notification about the token's message: failed, delayed
     observed: str = "before"  # "after": read back from a provider that is not ours
 
 

@@ -125,6 +125,7 @@ class ReceiptFields(TypedDict, total=False):
     retry_after_ns: int | None
     canary: str | None
     fault: str | None
+    notice: str | None
     observed: str
 
 

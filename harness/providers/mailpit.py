@@ -305,6 +305,7 @@ class MailpitReader:
                 body_sha256=hashlib.sha256(sent).hexdigest(),
                 body_bytes=len(sent),
                 canary=canary_of(recipient, canary_account=False, system_canaries=self._system_canaries),
+                notice=carried.notice,
                 observed="after",
             )
 

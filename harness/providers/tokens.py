@@ -3,6 +3,9 @@
 The token travels in the recipient (`c.<token>@...`), in `X-Harness-Token` and as a nonce in the body
 (`ref: hn-<token>-nh`). The recipient wins; where it has not that form (a pool of real addresses), the header,
 then the nonce. Never the Message-ID: a client library gives the two copies of one message two of them.
+
+A delivery status notification (RFC 3464), with which a mail server gives a message back to its sender, is
+about the message of the recipient that it reports on, and no copy of it.
 """
 
 from __future__ import annotations
@@ -22,6 +25,14 @@ _TOKEN_HEADER = re.compile(
 )
 _CLASS_HEADER = re.compile(rb"^x-harness-class:[ \t]*([^\r\n]*?)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 _NONCE = re.compile(rb"hn-(%s)-nh" % TOKEN.encode())
+_REPORT = re.compile(
+    rb"^content-type:[ \t]*multipart/report;(?:[^\r\n]|\r?\n[ \t])*report-type=\"?delivery-status",
+    re.IGNORECASE | re.MULTILINE,
+)
+_ACTION = re.compile(rb"^action:[ \t]*([a-z]+)", re.IGNORECASE | re.MULTILINE)
+_REPORTED = re.compile(
+    rb"^(?:original|final)-recipient:[ \t]*rfc822;[ \t]*(\S+)", re.IGNORECASE | re.MULTILINE
+)
 _END_OF_HEADERS = re.compile(rb"\r?\n\r?\n")
 
 
@@ -43,6 +54,8 @@ class Carried(msgspec.Struct, frozen=True, kw_only=True):
     nonce: str | None = None
     class_: str | None = None
     sha256: str | None = None
+    notice: str | None = None  # what a delivery status notification says became of a message: failed, delayed
+    reported: str | None = None  # the token of the recipient that it reports on
 
 
 NOTHING_CARRIED = Carried()
@@ -56,11 +69,15 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 def read_content(headers: bytes, body: bytes, whole: bytes | None = None) -> Carried:
     """Read the carriers of one message. The hash is of `whole`, by default headers and body together."""
     token, class_, nonce = _TOKEN_HEADER.search(headers), _CLASS_HEADER.search(headers), _NONCE.search(body)
+    action = _ACTION.search(body) if _REPORT.search(headers) else None
+    reported = _REPORTED.search(body) if action else None
     return Carried(
         header=token[1].decode().lower() if token else None,
         nonce=nonce[1].decode() if nonce else None,
         class_=class_[1].decode("utf-8", "replace") or None if class_ else None,
         sha256=hashlib.sha256(headers + body if whole is None else whole).hexdigest(),
+        notice=action[1].decode().lower() if action else None,
+        reported=recipient_token(reported[1].decode("utf-8", "replace")) if reported else None,
     )
 
 
@@ -83,7 +100,7 @@ def identify(recipient: str | None, carried: Carried = NOTHING_CARRIED) -> Ident
         Carrier.HEADER: carried.header,
         Carrier.NONCE: carried.nonce,
     }
-    token = next((value for value in named.values() if value is not None), None)
+    token = next((value for value in [*named.values(), carried.reported] if value is not None), None)
     return Identity(
         token=token,
         carriers=[carrier.value for carrier, value in named.items() if value is not None and value == token],

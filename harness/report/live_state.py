@@ -148,7 +148,7 @@ class LiveState:
             self.refused += 1
 
     def _receipt(self, event: ev.Receipt) -> None:
-        if event.canary:
+        if event.canary or event.notice:
             return
         route = self.routes.setdefault(event.route, RouteCount())
         if event.result in (ev.ReceiptResult.ACCEPTED, ev.ReceiptResult.ACK_LOST):

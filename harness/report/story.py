@@ -46,7 +46,9 @@ def story_of(facts: RunFacts, token: str) -> Story:
     lines: list[StoryLine] = []
     copies = 0
     for each in told:
-        copies += each.kind == "receipt" and each.event.get("result") in _HANDOFFS
+        copies += (
+            each.kind == "receipt" and each.event.get("result") in _HANDOFFS and "notice" not in each.event
+        )
         line = _line(facts, each, copies)
         if line is not None:
             lines.append(line)
@@ -125,6 +127,10 @@ def _receipt(facts: RunFacts, at: int, event: dict[str, Any], copies: int) -> St
     faults = tuple(fault.name for fault in facts.in_force(begin) if fault.target in (route, "system"))
     said = " ".join(str(event[name]) for name in ("code", "text") if event.get(name))
     said = f" ({said})" if said else ""
+    if (notice := event.get("notice")) and event["result"] in _HANDOFFS:
+        tone = Tone.BAD if notice == "failed" else Tone.UNSURE
+        to = f"to {event['recipient']}{said}"
+        return StoryLine(at, str(event["provider"]), f"takes a notice, {notice}, {to}", route, tone, faults)
     nth, again = (f"copy {copies}", True) if copies > 1 else ("the first copy", False)
     match event["result"]:
         case ReceiptResult.ACCEPTED:

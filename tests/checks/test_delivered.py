@@ -51,6 +51,42 @@ def test_refused_first_and_accepted_later_is_accepted() -> None:
     assert judged(run).verdict is Verdict.PASS
 
 
+class TestGivenBackToTheSender:
+    """What a mail server cannot deliver it returns: not lost without a word, and not delivered either."""
+
+    def returned(self, notice: str = "failed", result: str = "accepted") -> Run:
+        run = Run()
+        run.traffic(0, 10, 0.5)
+        message = run.message(5)
+        run.receipt(message, 5.1, result="refused")
+        run.receipt(message, 5.2, "backup", result, recipient="no-reply@shop.example", notice=notice)
+        return run
+
+    def test_is_a_fail_and_is_not_called_lost(self) -> None:
+        finding = judged(self.returned())
+        assert finding.verdict is Verdict.FAIL
+        assert (finding.numbers["returned"], finding.numbers["lost"]) == (1, 0)
+        assert finding.offenders[0].cause == "returned"
+        assert "1 were given back to their sender" in finding.summary
+
+    def test_is_within_what_need_not_arrive(self) -> None:
+        assert judged(self.returned(), {"at_least": "95%"}).verdict is Verdict.PASS
+
+    def test_a_notice_of_delay_gives_nothing_back(self) -> None:
+        assert judged(self.returned("delayed")).numbers["lost"] == 1
+
+    def test_a_notice_that_no_provider_took_reaches_nobody(self) -> None:
+        assert judged(self.returned(result="refused")).numbers["lost"] == 1
+
+    def test_a_copy_all_the_same_is_an_arrival(self) -> None:
+        run = Run()
+        message = run.message(5)
+        run.receipt(message, 5.1, result="ack-lost")
+        run.receipt(message, 5.2, "backup", recipient="no-reply@shop.example", notice="failed")
+        finding = judged(run)
+        assert (finding.verdict, finding.numbers["arrived"]) == (Verdict.PASS, 1)
+
+
 @pytest.mark.parametrize("result", ["indeterminate", None])
 def test_without_a_clear_answer_and_without_a_copy_nothing_is_certain(result: str | None) -> None:
     run = Run()

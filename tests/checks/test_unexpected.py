@@ -36,6 +36,15 @@ def test_a_known_token_to_another_recipient_is_a_fail() -> None:
     assert judged(run).verdict is Verdict.FAIL
 
 
+def test_a_notice_to_the_sender_is_no_copy_that_nobody_sent() -> None:
+    run = Run()
+    run.traffic(0, 5, 0.5)
+    returned = run.message(5)
+    run.receipt(returned, 5.1, result="refused")
+    run.receipt(returned, 5.2, recipient="no-reply@shop.example", notice="failed", carriers=[])
+    assert judged(run).verdict is Verdict.PASS
+
+
 def test_a_refused_attempt_delivered_nothing() -> None:
     run = Run()
     run.traffic(0, 5, 0.5)

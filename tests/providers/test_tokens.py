@@ -37,6 +37,44 @@ def test_nothing_named_is_no_token() -> None:
     assert (identity.token, identity.carriers) == (None, [])
 
 
+DSN = """From: MAILER-DAEMON@mail.shop.example (Mail Delivery System)\r
+To: no-reply@shop.example\r
+Auto-Submitted: auto-replied\r
+Content-Type: multipart/report; report-type=delivery-status;\r
+\tboundary="31BD49B8219.1795550162/mail.shop.example"\r
+\r
+--31BD49B8219.1795550162/mail.shop.example\r
+Content-Type: message/delivery-status\r
+\r
+Reporting-MTA: dns; mail.shop.example\r
+\r
+Final-Recipient: rfc822; c.{token}@customer.example\r
+Original-Recipient: rfc822;c.{token}@customer.example\r
+Action: {action}\r
+Status: 5.7.1\r
+"""
+
+
+@pytest.mark.parametrize("action", ["failed", "delayed"])
+def test_a_notice_to_the_sender_is_about_the_message_that_it_reports_on(action: str) -> None:
+    carried = read_message(DSN.format(token=TOKEN, action=action).encode())
+    identity = identify("no-reply@shop.example", carried)
+    assert (carried.notice, identity.token, identity.carriers) == (action, TOKEN, [])
+
+
+def test_a_notice_about_a_recipient_without_a_token_goes_by_the_nonce_of_the_message_in_it() -> None:
+    dsn = DSN.format(token="x", action="failed").encode() + message()
+    carried = read_message(dsn)
+    assert (carried.notice, identify("no-reply@shop.example", carried).token) == ("failed", TOKEN)
+
+
+def test_a_message_that_quotes_a_notice_is_a_message() -> None:
+    text = DSN.format(token=OTHER, action="failed")
+    carried = read_message(message(text=text))
+    assert carried.notice is None
+    assert identify(RECIPIENT, carried).token == TOKEN
+
+
 def test_a_token_in_the_body_is_not_a_header() -> None:
     carried = read_message(b"Subject: x\r\n\r\nX-Harness-Token: " + TOKEN.encode() + b"\r\n")
     assert carried.header is None

@@ -66,6 +66,8 @@ with arrived as (
     from events e join messages m
       on m.run = e.run and m.token = e.token and (e.recipient is null or lower(e.recipient) = m.rkey)
     where e.kind = 'provider.event' and e.event = 'bounced'
+), returned as (
+    select distinct run, token from receipts where notice = 'failed' and result in ('accepted', 'ack-lost')
 ), tried as (
     select run, token, rkey, count(*) as attempts from receipts where known and canary is null
     group by run, token, rkey
@@ -74,6 +76,7 @@ select m.*, coalesce(a.copies, 0) as copies, a.copy_ns, a.last_copy_ns, a.route 
        coalesce(a.error_ns, 0) as error_ns, coalesce(a.observed_after, false) as observed_after,
        coalesce(t.attempts, 0) as attempts,
        coalesce(u.bounced, b.token is not null) as bounced, coalesce(u.dropped, false) as dropped,
+       g.token is not null as returned,
        s.state, s.since_ns as state_since_ns, f.why as unknown_fate,
        case when s.state = 'held' and f.why is not null
             then case when s.changed then s.since_ns else least(s.since_ns, f.at_ns) end end as held_ns
@@ -82,6 +85,7 @@ left join arrived a using (run, token, rkey)
 left join tried t using (run, token, rkey)
 left join undone u using (run, token, rkey)
 left join bounced b using (run, token, rkey)
+left join returned g using (run, token)
 left join states s using (run, token, rkey)
 left join unknown_fates f using (run, token, rkey);
 

@@ -6,7 +6,7 @@ create table _receipts as
 select e.run, e.seq, e.source, e.n, e.provider, e.route, e.endpoint, e.result, e.attempt, e.token,
        coalesce(m.recipient, e.recipient) as recipient, coalesce(m.rkey, lower(e.recipient)) as rkey,
        e.code, coalesce(e.begin_ns, e.end_ns, e.t_ns) as begin_ns, coalesce(e.end_ns, e.t_ns) as end_ns,
-       e.connection, e.retry_after_ns, e.fault, e.observed = 'after' as observed_after,
+       e.connection, e.retry_after_ns, e.fault, e.notice, e.observed = 'after' as observed_after,
        case when len(e.carriers) > 0 then list_contains(e.carriers, 'nonce') end as nonce,
        case when e.canary is not null then e.canary
             when starts_with(e.token, 'canary') then 'harness'
@@ -15,7 +15,7 @@ select e.run, e.seq, e.source, e.n, e.provider, e.route, e.endpoint, e.result, e
        m.token is not null as known, m.class, m.stream, m.scheduled_ns, m.expires_ns,
        coalesce(m.baseline, false) as baseline
 from (select run, seq, t_ns, source, n, provider, route, endpoint, result, attempt, token, recipient, code, begin_ns,
-             end_ns, connection, retry_after_ns, fault, coalesce(observed, 'before') as observed, carriers, canary
+             end_ns, connection, retry_after_ns, fault, notice, coalesce(observed, 'before') as observed, carriers, canary
       from events where kind = 'receipt') e
 join runs r on r.run = e.run
 left join clock c on c.run = e.run and c.source = e.source
@@ -34,9 +34,9 @@ select run, source, attempt, any_value(provider) as provider, any_value(route) a
        bool_or(observed_after) as observed_after, max(error_ns) as error_ns
 from receipts group by run, source, attempt;
 
--- The provider took responsibility, whether its answer arrived or not.
+-- The provider took responsibility, whether its answer arrived or not. A notice to the sender is no message of his.
 create view handoffs as
-select * from receipts where result in ('accepted', 'ack-lost') and canary is null;
+select * from receipts where result in ('accepted', 'ack-lost') and canary is null and notice is null;
 
 -- The i-th drop or bounce a provider tells of undoes the i-th hand-off of that message to it.
 create view _undone as

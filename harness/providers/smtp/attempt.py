@@ -157,4 +157,5 @@ class Recorder:
             body_bytes=stored.size if stored else None,
             canary=self.canary(recipient or ""),
             fault=fault,
+            notice=carried.notice,
         )
