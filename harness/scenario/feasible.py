@@ -63,7 +63,7 @@ def _nothing_to_time(scenario: Scenario, document: Document) -> Iterator[Problem
             "`mttd` is the time until the fault of a route is noticed, and every fault here is on `system`"
         )
         yield document.problem(("expect", "mttd"), message, at_key=True)
-    every = [s.every for name, s in scenario.system.signals.items() if name == "detected"]
+    every = [s.every_ns for name, s in scenario.system.signals.items() if name == "detected"]
     target = getattr(mttd, "target", None)
     if every and isinstance(target, int) and target <= max(every):
         yield document.problem(

@@ -22,10 +22,11 @@ from harness.scenario.models import Scenario
 
 ROUTE_VARIABLES = ("url", "scheme", "host", "port", "username", "password", "api_key", "base_url")
 SYSTEM_VARIABLES = ("host", "port", "state_dir")
-TOP_VARIABLES = ("routes", "system", "ca_file", "python", "run_dir", "scenario_dir")
+TOP_VARIABLES = ("routes", "system", "webhooks", "ca_file", "python", "run_dir", "scenario_dir")
 MESSAGE_VARIABLES = ("token", "to", "from", "subject", "text", "class", "stream", "headers", "expires_in_ms")
 SUBMIT_BODY: Path = ("system", "submit", "body")
 ANY = "*"
+READ_BY_TEMPLATE = ("file", "database", "command")
 OF_THE_RUN: tuple[Path, ...] = (
     ("system", "process"),
     ("system", "container", "command"),
@@ -37,6 +38,8 @@ OF_THE_RUN: tuple[Path, ...] = (
     ("system", "submit", "password"),
     ("system", "operator", ANY, "body"),
     ("system", "operator", ANY, "command"),
+    *(("system", "signals", ANY, key) for key in READ_BY_TEMPLATE),
+    *(("system", "states", key) for key in READ_BY_TEMPLATE),
 )
 """Templates that know TOP_VARIABLES: every text at or below these paths."""
 OF_A_MESSAGE: tuple[Path, ...] = (SUBMIT_BODY,)
@@ -86,7 +89,7 @@ def template_problems(document: Document) -> list[Problem]:
     """Whatever is wrong with the templates of a document, each with its place."""
     routes = lookup(document.data, ("routes",))
     names = tuple(str(name) for name in routes) if isinstance(routes, dict) else ()
-    run, message = _dummy(names), dict.fromkeys(MESSAGE_VARIABLES, "x")
+    run, message = _dummy(names, webhook_names(document)), dict.fromkeys(MESSAGE_VARIABLES, "x")
     problems = []
     for places, known in ((OF_THE_RUN, run), (OF_A_MESSAGE, message), (OF_BOTH, run | message)):
         for path, text in _texts(document.data, places):
@@ -97,6 +100,13 @@ def template_problems(document: Document) -> list[Problem]:
                     )
                 )
     return problems
+
+
+def webhook_names(document: Document) -> tuple[str, ...]:
+    """What the system can post to, as the signals name it."""
+    signals = lookup(document.data, ("system", "signals"))
+    named = [lookup(signals, (name, "webhook")) for name in (signals if isinstance(signals, dict) else ())]
+    return tuple(dict.fromkeys(name for name in named if isinstance(name, str)))
 
 
 def check(text: str, context: Mapping[str, Any]) -> Wrong | None:
@@ -158,7 +168,7 @@ def render_body(template: Any, context: Mapping[str, Any]) -> Any:
 def _texts(data: Any, places: Iterable[Path]) -> Iterator[tuple[Path, str]]:
     for place in places:
         if ANY not in place:
-            yield from _texts_in(lookup(data, place), place)
+            yield from texts_in(lookup(data, place), place)
             continue
         at = place.index(ANY)
         above = lookup(data, place[:at])
@@ -166,21 +176,23 @@ def _texts(data: Any, places: Iterable[Path]) -> Iterator[tuple[Path, str]]:
             yield from _texts(data, [(*place[:at], name, *place[at + 1 :])])
 
 
-def _texts_in(data: Any, path: Path) -> Iterator[tuple[Path, str]]:
+def texts_in(data: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    """Every text in a tree, with its path."""
     if isinstance(data, str):
         yield path, data
     elif isinstance(data, dict):
         for key, value in data.items():
-            yield from _texts_in(value, (*path, key))
+            yield from texts_in(value, (*path, key))
     elif isinstance(data, list):
         for index, value in enumerate(data):
-            yield from _texts_in(value, (*path, index))
+            yield from texts_in(value, (*path, index))
 
 
-def _dummy(routes: tuple[str, ...]) -> dict[str, Any]:
+def _dummy(routes: tuple[str, ...], webhooks: tuple[str, ...]) -> dict[str, Any]:
     context: dict[str, Any] = dict.fromkeys(TOP_VARIABLES, "x")
     context["routes"] = {name: dict.fromkeys(ROUTE_VARIABLES, "1") for name in routes}
     context["system"] = dict.fromkeys(SYSTEM_VARIABLES, "1")
+    context["webhooks"] = dict.fromkeys(webhooks, "x")
     return context
 
 

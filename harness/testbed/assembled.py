@@ -36,7 +36,7 @@ from harness.testbed.provider.link import ProviderLink
 from harness.testbed.proxy.endpoint import ProxiedEndpoint
 from harness.testbed.proxy.errors import ProxyError
 from harness.testbed.resources import ResourceLedger
-from harness.testbed.signals import SignalReader
+from harness.testbed.signals.reader import SignalReader
 from harness.testbed.system.life import SystemUnderTest
 
 VERIFY_TIMEOUT_S = 3.0

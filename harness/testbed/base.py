@@ -10,7 +10,7 @@ from harness.history.journal import Journal
 from harness.scenario.timeline import Fault
 from harness.testbed.faults import FaultInjector
 from harness.testbed.resources import ResourceLedger
-from harness.testbed.signals import SignalReader
+from harness.testbed.signals.reader import SignalReader
 from harness.testbed.system.life import SystemUnderTest
 
 

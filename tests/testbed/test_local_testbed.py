@@ -26,6 +26,7 @@ from harness.scenario.timeline import Message
 from harness.testbed.heal import processes_of
 from harness.testbed.provider.process import ProviderProcess
 from harness.testbed.resources import MARKER, ResourceLedger, standing
+from harness.testbed.signals.http import HttpSource
 from harness.testbed.system.doors.base import Submission, submission_body
 from harness.testbed.system.life import SystemNotReady
 from harness.testbed.system.states import States
@@ -147,12 +148,13 @@ class TestStates:
     async def test_states_that_make_no_sense_are_a_warning(self, bench: Bench, items):
         system = bench.testbed.system
         states, before = system.states, len(bench.events(HarnessWarning))
-        system.states = States("/messages", items)
-        if items == "path":
-            system.states = States("/status", items)  # a string where a list should be
+        # A string where a list should be, or a list of strings.
+        path = "/status" if items == "path" else "/messages"
+        system.states = States(HttpSource(system.base_url, path), items)
         try:
             await system.read_states()
         finally:
+            await system.states.close()
             system.states = states
         (warning,) = bench.events(HarnessWarning)[before:]
         assert warning.warning == "states-unreadable"

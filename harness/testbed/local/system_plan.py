@@ -13,56 +13,45 @@ from harness.scenario.templates import render_env, render_words
 from harness.testbed.address import RouteAddress
 from harness.testbed.base import TestbedError
 from harness.testbed.proxy.ports import candidate_ports
-from harness.testbed.signals import Format, Reading
 from harness.testbed.system.plan import ProcessPlan, Surroundings, base_environment
 
 
-def plan_process(
+def surroundings_of(
     scenario: Scenario,
     run_dir: Path,
     addresses: Mapping[str, RouteAddress],
     ca_path: Path,
     port: int,
-) -> ProcessPlan:
-    """Command and environment of a system that is a process here."""
-    system = scenario.system
+    webhooks: Mapping[str, str] | None = None,
+) -> Surroundings:
+    """The world as a process of this machine finds it. `webhooks` are the addresses to post to."""
     state_dir = run_dir / "system"
     state_dir.mkdir(exist_ok=True)
-    scenario_dir = scenario.path.resolve().parent
-    surroundings = Surroundings(
+    return Surroundings(
         routes=addresses,
         port=port,
         state_dir=str(state_dir),
         ca_file=str(ca_path),
         python=sys.executable,
         run_dir=run_dir,
-        scenario_dir=scenario_dir,
+        scenario_dir=scenario.path.resolve().parent,
+        webhooks=webhooks or {},
     )
+
+
+def plan_process(scenario: Scenario, surroundings: Surroundings) -> ProcessPlan:
+    """Command and environment of a system that is a process here."""
+    system = scenario.system
     context, given = surroundings.context(), surroundings.environment()
     if system.path is not None:
         inherited = os.environ.get("PYTHONPATH")
-        own = str((scenario_dir / system.path).resolve())
+        own = str((surroundings.scenario_dir / system.path).resolve())
         given["PYTHONPATH"] = f"{own}{os.pathsep}{inherited}" if inherited else own
     return ProcessPlan(
         argv=render_words(system.process or (), context),
         env=base_environment({**given, **render_env(scenario, context)}),
-        cwd=scenario_dir,
+        cwd=surroundings.scenario_dir,
     )
-
-
-def readings_of(scenario: Scenario) -> list[Reading]:
-    return [
-        Reading(
-            signal=name,
-            path=signal.path,
-            format=Format.JSON if signal.http is not None else Format.PROMETHEUS,
-            expression=signal.expression,
-            is_condition=signal.when is not None,
-            every_ns=signal.every,
-            route=scenario.signal_route(name),
-        )
-        for name, signal in scenario.system.signals.items()
-    ]
 
 
 def free_port(name: str) -> int:

@@ -13,7 +13,7 @@ from harness.providers.wire import BoundListener
 from harness.scenario.providers import MAILPIT
 from harness.testbed.address import RouteAddress
 from harness.testbed.assembled import LOOPBACK, AssembledTestbed, Way
-from harness.testbed.local.system_plan import free_port, plan_process, readings_of
+from harness.testbed.local.system_plan import free_port, plan_process, surroundings_of
 from harness.testbed.provider import Provider
 from harness.testbed.provider.config import Places, config_of, routes_of
 from harness.testbed.provider.mailpit_process import MailpitProvider
@@ -22,15 +22,19 @@ from harness.testbed.proxy.endpoint import ProxiedEndpoint
 from harness.testbed.proxy.process import ProxyProcess, proxy_program
 from harness.testbed.proxy.state import ProxyKind
 from harness.testbed.resources import MARKER, ResourceLedger, What
-from harness.testbed.signals import SignalReader
+from harness.testbed.signals.reader import SignalReader
+from harness.testbed.signals.readings import Reach, readings_of, webhook_names
+from harness.testbed.signals.webhook import Webhooks
 from harness.testbed.system.assembly import assemble
 from harness.testbed.system.life import SystemUnderTest
 from harness.testbed.system.process import ProcessHost
+from harness.testbed.system.reach import base_url
 
 
 class LocalTestbed(AssembledTestbed):
     name = "local"
     _ledger: ResourceLedger | None = None
+    _webhooks: Webhooks | None = None
 
     def binaries(self) -> dict[str, Any]:
         path, sha256 = proxy_program(ProxyKind(self.proxy), os.environ)
@@ -85,9 +89,27 @@ class LocalTestbed(AssembledTestbed):
         self, addresses: dict[str, RouteAddress], journal: Journal, ledger: ResourceLedger
     ) -> tuple[SystemUnderTest, SignalReader]:
         port = free_port(f"system {ledger.marker}")
-        plan = plan_process(self._scenario, self._run_dir, addresses, self._ca_path, port)
-        system = assemble(self._scenario, ProcessHost(plan, port, self._run_dir, ledger), journal)
-        return system, SignalReader(readings_of(self._scenario), system.base_url, journal)
+        self._webhooks = Webhooks(webhook_names(self._scenario), journal.now_ns)
+        await self._webhooks.open()
+        surroundings = surroundings_of(
+            self._scenario, self._run_dir, addresses, self._ca_path, port, self._webhooks.urls()
+        )
+        plan = plan_process(self._scenario, surroundings)
+        host = ProcessHost(plan, port, self._run_dir, ledger)
+        reach = Reach(
+            base_url=base_url(host.address),
+            log_path=host.log_path,
+            context=surroundings.context(),
+            env={**plan.env, MARKER: ledger.marker},
+            folder=plan.cwd,
+        )
+        readings = readings_of(self._scenario, reach, self._webhooks.hooks)
+        return assemble(self._scenario, host, journal, reach), SignalReader(readings, journal)
+
+    async def stop(self) -> None:
+        if self._webhooks is not None:
+            await self._webhooks.close()
+        await super().stop()
 
     async def _stop_proxy(self, proxy: ProxiedEndpoint) -> None:
         await super()._stop_proxy(proxy)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from harness.history.journal import Journal
 from harness.scenario.models import Scenario
 from harness.testbed.base import TestbedError
+from harness.testbed.signals.readings import Reach, states_source
 from harness.testbed.system.doors.base import Door
 from harness.testbed.system.doors.http import HttpDoor
 from harness.testbed.system.host import SystemHost
@@ -12,14 +13,14 @@ from harness.testbed.system.life import SystemUnderTest
 from harness.testbed.system.states import States
 
 
-def assemble(scenario: Scenario, host: SystemHost, journal: Journal) -> SystemUnderTest:
+def assemble(scenario: Scenario, host: SystemHost, journal: Journal, reach: Reach) -> SystemUnderTest:
     system = scenario.system
     return SystemUnderTest(
         host,
         _door(scenario, host),
         journal,
         ready_path=system.ready.http if system.ready else None,
-        states=States(system.states.http, system.states.items) if system.states else None,
+        states=States(states_source(system.states, reach), system.states.items) if system.states else None,
     )
 
 

@@ -144,6 +144,8 @@ class SystemUnderTest:
         was_running = self.is_running
         await self.host.stop()
         await self.door.close()
+        if self.states is not None:
+            await self.states.close()
         await self._client.aclose()
         if was_running:
             self._note("stopped", code=self.host.exit_code)
@@ -157,7 +159,7 @@ class SystemUnderTest:
         if self.states is None or not self.is_running:
             return
         try:
-            told = await self.states.read(self._client)
+            told = await self.states.read()
         except StatesUnreadable as error:
             self._journal.append(
                 HarnessWarning(

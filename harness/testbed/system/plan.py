@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ class Surroundings:
     python: str
     run_dir: Path
     scenario_dir: Path
+    webhooks: Mapping[str, str] = field(default_factory=dict)
 
     def context(self) -> dict[str, Any]:
         """What templates may name: TOP_VARIABLES of harness.scenario.templates."""
@@ -36,6 +37,7 @@ class Surroundings:
             "python": self.python,
             "run_dir": str(self.run_dir),
             "scenario_dir": str(self.scenario_dir),
+            "webhooks": dict(self.webhooks),
         }
 
     def environment(self) -> dict[str, str]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
 import jmespath
+from jmespath.exceptions import JMESPathError
 
-from harness.testbed.system.reach import whole_answer
+from harness.testbed.signals.source import Source, Unreadable
 
 
 class StatesUnreadable(Exception):
@@ -24,19 +24,24 @@ class Told:
 
 @dataclass(frozen=True)
 class States:
-    """Where they are told: a path on the system's port, and JMESPath to the list in its answer."""
+    """Where they are told, and JMESPath to the list in what is read there; None: it is the list."""
 
-    path: str
-    items: str
+    source: Source
+    items: str | None
 
-    async def read(self, client: httpx.AsyncClient) -> list[Told]:
+    async def read(self) -> list[Told]:
         """Raises StatesUnreadable."""
         try:
-            answer = await whole_answer(client, self.path)
-            answer.raise_for_status()
-            return [told(item) for item in jmespath.search(self.items, answer.json()) or []]
-        except (httpx.HTTPError, TimeoutError, ValueError, TypeError, KeyError, RecursionError) as error:
-            raise StatesUnreadable(f"{self.path}: {error!r}") from error
+            document = await self.source.read()
+            found = document if self.items is None else jmespath.search(self.items, document)
+            return [told(item) for item in found or []]
+        except Unreadable as error:
+            raise StatesUnreadable(f"{self.source.how}: {error.said}") from error
+        except (JMESPathError, TypeError, KeyError, RecursionError) as error:
+            raise StatesUnreadable(f"{self.source.how}: {error!r}") from error
+
+    async def close(self) -> None:
+        await self.source.close()
 
 
 def told(item: Any) -> Told:
