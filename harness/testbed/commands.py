@@ -51,13 +51,19 @@ class Ended:
 
 
 async def run_command(
-    argv: Sequence[str], surround: Surround, *, timeout_s: float, stdin: bytes = b""
+    argv: Sequence[str],
+    surround: Surround,
+    *,
+    timeout_s: float,
+    stdin: bytes = b"",
+    most_bytes: int | None = None,
 ) -> Ended:
-    """Run it to its end. What it prints beyond LARGEST_OUTPUT is read and dropped. Raises CommandNotRun."""
+    """Run it to its end. What it prints beyond LARGEST_OUTPUT is read and dropped; with `most_bytes` it is
+    killed once it has printed as many. Raises CommandNotRun."""
     loop = asyncio.get_running_loop()
     try:
         transport, talk = await loop.subprocess_exec(
-            _Talk,
+            lambda: _Talk(most_bytes),
             *argv,
             env={**surround.env, MARKER: surround.marker},
             cwd=surround.cwd,
@@ -94,14 +100,18 @@ def _kill_group(pid: int) -> None:
 class _Talk(asyncio.SubprocessProtocol):
     """What a command says. Its own end is one thing, the end of its output another: a child may hold that."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_bytes: int | None) -> None:
+        self._most_bytes = most_bytes
         self.exited = asyncio.Event()
         self.said_all = asyncio.Event()
         self.kept = {1: bytearray(), 2: bytearray()}
         self._open = {1, 2}
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
-        self.kept[fd] += data[: max(0, LARGEST_OUTPUT - len(self.kept[fd]))]
+        limit = self._most_bytes or LARGEST_OUTPUT
+        self.kept[fd] += data[: max(0, limit - len(self.kept[fd]))]
+        if self._most_bytes is not None and len(self.kept[fd]) >= limit:
+            self.exited.set()  # it is not waited for any longer
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
         self._open.discard(fd)

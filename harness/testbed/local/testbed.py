@@ -13,6 +13,7 @@ from harness.providers.wire import BoundListener
 from harness.scenario.providers import MAILPIT
 from harness.testbed.address import RouteAddress
 from harness.testbed.assembled import LOOPBACK, AssembledTestbed, Way
+from harness.testbed.commands import Surround
 from harness.testbed.local.system_plan import free_port, plan_process, surroundings_of
 from harness.testbed.provider import Provider
 from harness.testbed.provider.config import Places, config_of, routes_of
@@ -100,8 +101,7 @@ class LocalTestbed(AssembledTestbed):
             base_url=base_url(host.address),
             log_path=host.log_path,
             context=surroundings.context(),
-            env={**plan.env, MARKER: ledger.marker},
-            folder=plan.cwd,
+            commands=Surround(env=plan.env, cwd=plan.cwd, marker=ledger.marker),
         )
         readings = readings_of(self._scenario, reach, self._webhooks.hooks)
         return assemble(self._scenario, host, journal, reach), SignalReader(readings, journal)

@@ -13,6 +13,7 @@ from typing import Any
 from harness.scenario.models import Scenario
 from harness.scenario.signals import Signal, States
 from harness.scenario.templates import render, render_words
+from harness.testbed.commands import Surround
 from harness.testbed.signals.command import CommandSource, Takes
 from harness.testbed.signals.file import FileSource
 from harness.testbed.signals.http import HttpSource, PrometheusSource
@@ -36,10 +37,8 @@ class Reach:
     """What the system prints; it begins with the run."""
     context: Mapping[str, Any]
     """What templates may name."""
-    env: Mapping[str, str]
-    """For commands: the system's environment, and the run's marker."""
-    folder: Path
-    """What relative paths are relative to, and where commands run."""
+    commands: Surround
+    """For commands: the system's environment. Other relative paths are relative to its folder, too."""
 
     def text(self, template: str) -> str:
         return render(template, self.context)
@@ -48,7 +47,7 @@ class Reach:
         return tuple(render_words(templates, self.context))
 
     def path(self, template: str) -> Path:
-        return self.folder / self.text(template)
+        return self.commands.cwd / self.text(template)
 
 
 def webhook_names(scenario: Scenario) -> list[str]:
@@ -82,10 +81,10 @@ def states_source(states: States, reach: Reach) -> Source:
             return FileSource(reach.path(states.file or ""), is_json=True, bounds=ALL_STATES)
         case "sql":
             database = reach.text(states.database or "")
-            return SqlSource(database, states.sql or "", reach.folder, all_rows=True, bounds=ALL_STATES)
+            return SqlSource(database, states.sql or "", reach.commands.cwd, all_rows=True, bounds=ALL_STATES)
         case _:
             argv = reach.words(states.command or ())
-            return CommandSource(argv, env=reach.env, folder=reach.folder, bounds=ALL_STATES)
+            return CommandSource(argv, reach.commands, bounds=ALL_STATES)
 
 
 class _Sources:
@@ -112,12 +111,14 @@ class _Sources:
                 return self._one(("file", file, is_json), lambda: FileSource(file, is_json=is_json))
             case "sql":
                 database, query = reach.text(signal.database or ""), signal.sql or ""
-                return self._one(("sql", database, query), lambda: SqlSource(database, query, reach.folder))
+                return self._one(
+                    ("sql", database, query), lambda: SqlSource(database, query, reach.commands.cwd)
+                )
             case "command":
                 argv, takes = reach.words(signal.command or ()), Takes(signal.format or Takes.JSON)
                 return self._one(
                     ("command", argv, takes),
-                    lambda: CommandSource(argv, env=reach.env, folder=reach.folder, takes=takes),
+                    lambda: CommandSource(argv, reach.commands, takes=takes),
                 )
             case _:
                 return self._webhooks[signal.webhook or ""]
