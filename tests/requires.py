@@ -37,6 +37,14 @@ def require_tool(name: str) -> Path:
     _go_without(f"{name} is neither on PATH nor in {TOOLS}")
 
 
+def require_postfix() -> None:
+    """An installed Postfix, and root: its master will not start without. Skips or fails as above."""
+    if os.geteuid() != 0:
+        _go_without("Postfix's master must be started by root")
+    if shutil.which("postfix", path=f"{os.environ['PATH']}:/usr/sbin") is None:
+        _go_without("postfix is not installed")
+
+
 def require_docker() -> Iterator[Engine]:
     """A Docker engine with a run's images on it: `docker = pytest.fixture(require_docker)`.
 
