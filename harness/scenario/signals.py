@@ -1,7 +1,7 @@
 """What the system under test tells the outside: when it is up, its signals, the states of its messages.
 
-A signal has exactly one source and what belongs to it. Files, commands and databases are templates
-(templates.py); how each source is read is told in harness/testbed/signals.
+A signal has exactly one source and what belongs to it. Files, commands, databases and what is looked for in a
+log are templates (templates.py); how each source is read is told in harness/testbed/signals.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ OF_THE_RUN: tuple[Path, ...] = (
     ("system", "submit", "password"),
     ("system", "operator", ANY, "body"),
     ("system", "operator", ANY, "command"),
-    *(("system", "signals", ANY, key) for key in READ_BY_TEMPLATE),
+    *(("system", "signals", ANY, key) for key in (*READ_BY_TEMPLATE, "log", "until")),
     *(("system", "states", key) for key in READ_BY_TEMPLATE),
 )
 """Templates that know TOP_VARIABLES: every text at or below these paths."""

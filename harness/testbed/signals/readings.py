@@ -64,7 +64,7 @@ def readings_of(scenario: Scenario, reach: Reach, webhooks: Mapping[str, Webhook
             Reading(
                 signal=name,
                 source=source,
-                question=_question(signal, source),
+                question=_question(signal, source, reach),
                 every_ns=signal.every_ns,
                 route=scenario.signal_route(name),
             )
@@ -136,10 +136,11 @@ class _Sources:
         return self._made[key]
 
 
-def _question(signal: Signal, source: Source | Webhook) -> Question:
+def _question(signal: Signal, source: Source | Webhook, reach: Reach) -> Question:
     is_condition = signal.when is not None
     if isinstance(source, LogFollower):
-        return source.watch(signal.log or "", signal.until)
+        until = None if signal.until is None else reach.text(signal.until)
+        return source.watch(reach.text(signal.log or ""), until)
     if signal.source == "sql" and not signal.expression:
         return AskFirstColumn()
     if signal.source == "prometheus":
