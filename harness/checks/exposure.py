@@ -13,7 +13,9 @@ play (scheduled while it lasted, or waiting when it began) and one of:
 - messages scheduled during an outage that waited and went out by that route after it, with the route
   silent in between.
 
-For a fault of the system itself (a kill), messages in play are enough. The harness's and the system's
+For a fault of the system itself (a kill), messages in play are enough. For one beside the mail, on the way of
+events back, there must be events on their way while it lasted, and one that did not get through at once;
+where the fault merely delays, any. The harness's and the system's
 canaries count for nothing. It cannot prove how hard the system was hit. It never fails: lack of exposure is
 inconclusive, here and, if no fault of an incident was met, in every check that depends on it.
 """
@@ -68,6 +70,7 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
 def _why(row: tuple[object, ...]) -> str:
     fault, type_, target, in_play = row[:4]
     name = f"{type_} on {target} ({fault})"
+    beside = "." in str(target)
     if not in_play:
-        return f"no message was scheduled or waiting during {name}"
-    return f"nothing shows that any of {in_play} messages in play met {name}"
+        return f"no {'event was on its way' if beside else 'message was scheduled or waiting'} during {name}"
+    return f"nothing shows that any of {in_play} {'events' if beside else 'messages in play'} met {name}"

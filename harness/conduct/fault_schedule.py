@@ -22,6 +22,7 @@ from harness.history.events import (
     FaultRemoving,
 )
 from harness.history.journal import Journal
+from harness.scenario.targets import SYSTEM, is_beside
 from harness.scenario.timeline import Fault
 from harness.testbed.faults import MASKING, FaultInjector, InjectionError
 from harness.testbed.resources import ResourceLedger, What
@@ -92,11 +93,7 @@ class FaultSchedule:
             try:
                 return await injector.act()
             except InjectionError:
-                masked = any(
-                    other.target == fault.target and other.id != fault.id and other.type in MASKING
-                    for other, _ in self._active.values()
-                )
-                if masked:
+                if any(_masks(other, fault) for other, _ in self._active.values()):
                     deadline = loop.time() + PROVE_WITHIN_S
                 ended = fault.until_ns is not None and (
                     self._journal.now_ns() >= self._origin_ns + fault.until_ns
@@ -151,3 +148,11 @@ class FaultSchedule:
             "scheduled_ns": self._origin_ns + fault.at_ns,
             "attributes": fault.attributes,
         }
+
+
+def _masks(other: Fault, fault: Fault) -> bool:
+    """Whether a canary for `fault` meets `other` instead: on the same way, or, behind the way of events back,
+    in the system itself."""
+    if other.target == SYSTEM and is_beside(fault.target):
+        return True
+    return other.target == fault.target and other.id != fault.id and other.type in MASKING

@@ -167,7 +167,7 @@ class _Fault(Event, frozen=True, kw_only=True):
     fault: str  # the fault's id in the timeline
     incident: str
     type: str  # outage, latency, ... (scenario word: `fault:`)
-    target: str  # a route, or "system"
+    target: str  # a route, an endpoint beside it ("backup.events"), or "system"
     scheduled_ns: int
     attributes: dict[str, Any] = {}
     detail: dict[str, Any] = {}  # what was read back, or what the canary saw

@@ -13,8 +13,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from harness.checks.units import NS_PER_MS, Share
 from harness.scenario.part import Count, Length, Line, Name, Part, Time, WholeMs, wrong
-
-SYSTEM = "system"
+from harness.scenario.targets import Target
 
 
 class ActsIn(StrEnum):
@@ -42,8 +41,8 @@ class FaultBase(Part):
 
     at: Time
     """When it begins, counted from the end of the baseline."""
-    on: Name
-    """The route that is broken."""
+    on: Target
+    """What is broken: a route, the way of its events back (`backup.events`), or the system."""
     incident: Line | None = None
     """Faults with the same label belong to one incident; those that overlap in time do anyhow."""
 

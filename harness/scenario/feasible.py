@@ -15,8 +15,9 @@ from harness.checks.units import NS_PER_S, format_duration
 from harness.scenario.capacity import Capacity, capacity_of
 from harness.scenario.document import Document
 from harness.scenario.errors import Problem
-from harness.scenario.faults import SYSTEM, FaultBase
+from harness.scenario.faults import FaultBase
 from harness.scenario.models import Scenario
+from harness.scenario.targets import SYSTEM, breaks_a_route, is_beside
 from harness.scenario.workload import MOST_MESSAGES, TRANSACTIONAL, Stream
 
 # Faults behind which no canary gets through, so that another one there cannot be proved to act or be gone.
@@ -50,7 +51,8 @@ def _quiescence(scenario: Scenario, document: Document) -> Iterator[Problem]:
 def _nothing_to_time(scenario: Scenario, document: Document) -> Iterator[Problem]:
     """MTTD and MTTR need a fault, a way to see it, and a target that the clock can resolve."""
     mttd, mttr = _expected(scenario, "mttd"), _expected(scenario, "mttr")
-    on_routes = [fault for fault in scenario.faults if fault.on != SYSTEM]
+    on_routes = [fault for fault in scenario.faults if breaks_a_route(fault.on)]
+    on_mail = [fault for fault in scenario.faults if not is_beside(fault.on)]
     for name, params in (("mttd", mttd), ("mttr", mttr)):
         if params is not None and not scenario.faults:
             message = f"`{name}` is measured from a fault, and the scenario has none"
@@ -59,10 +61,12 @@ def _nothing_to_time(scenario: Scenario, document: Document) -> Iterator[Problem
             message = f"`{name}` has no target, so nothing could be decided"
             yield document.problem(("expect", name), message, at_key=True, advice=f"Write `{name}: 10s`.")
     if mttd is not None and scenario.faults and not on_routes:
-        message = (
-            "`mttd` is the time until the fault of a route is noticed, and every fault here is on `system`"
-        )
+        where = "on `system`" if on_mail else "where no mail goes through"
+        message = f"`mttd` is the time until the fault of a route is noticed, and every fault here is {where}"
         yield document.problem(("expect", "mttd"), message, at_key=True)
+    if mttr is not None and scenario.faults and not on_mail:
+        message = "`mttr` is the time until mail is well again, and no mail goes through what is broken here"
+        yield document.problem(("expect", "mttr"), message, at_key=True)
     every = [s.every_ns for name, s in scenario.system.signals.items() if name == "detected"]
     target = getattr(mttd, "target", None)
     if every and isinstance(target, int) and target <= max(every):
@@ -79,12 +83,12 @@ def _nothing_to_time(scenario: Scenario, document: Document) -> Iterator[Problem
 def _waves(scenario: Scenario, document: Document) -> Iterator[Problem]:
     """The last wave must leave before the drain ends."""
     params = _expected(scenario, "waves")
-    off = max((fault.end_ns for fault in scenario.faults if fault.on != SYSTEM), default=None)
+    off = max((fault.end_ns for fault in scenario.faults if breaks_a_route(fault.on)), default=None)
     share, every = getattr(params, "share", None), getattr(params, "every", None)
     if params is None or off is None or not share or not every:
         return
     class_ = getattr(params, "class_", None)
-    began = min(fault.at for fault in scenario.faults if fault.on != SYSTEM)
+    began = min(fault.at for fault in scenario.faults if breaks_a_route(fault.on))
     waiting = sum(
         stream.expected_count
         for stream in scenario.workload
@@ -213,7 +217,9 @@ def _masked(scenario: Scenario, document: Document) -> Iterator[Problem]:
     """A fault that lies wholly behind one that lets nothing through cannot be proved to act."""
     for number, fault in enumerate(scenario.faults):
         for other_number, other in enumerate(scenario.faults):
-            if number == other_number or fault.on != other.on or not _masks(other):
+            # Behind the way of events is the system itself.
+            same_way = fault.on == other.on or (is_beside(fault.on) and other.on == SYSTEM)
+            if number == other_number or not same_way or not _masks(other):
                 continue
             inside = other.at <= fault.at and fault.end_ns <= other.end_ns
             both = _masks(fault) and number < other_number and fault.at == other.at

@@ -22,6 +22,7 @@ from harness.scenario.faults import Fault as ScenarioFault
 from harness.scenario.letters import write_letter
 from harness.scenario.models import Scenario
 from harness.scenario.operator import OperatorStep
+from harness.scenario.targets import is_beside
 from harness.scenario.timeline import AnyEntry, Fault, Marker, Message, Operator, Timeline
 from harness.scenario.workload import Stream
 
@@ -187,6 +188,7 @@ def _how(scenario: Scenario, step: OperatorStep) -> str:
 def incidents(faults: tuple[ScenarioFault, ...]) -> list[str]:
     """The incident of each fault: those that overlap in time, or carry one label, belong together.
 
+    A fault where no mail goes through ties no others together; only a label makes it part of an incident.
     Incidents are numbered by their first fault's time: i1, i2, …
     """
     group = list(range(len(faults)))
@@ -199,7 +201,8 @@ def incidents(faults: tuple[ScenarioFault, ...]) -> list[str]:
     for later in range(len(faults)):
         for earlier in range(later):
             a, b = faults[earlier], faults[later]
-            overlap = a.at < max(b.end_ns, b.at + 1) and b.at < max(a.end_ns, a.at + 1)
+            aside = is_beside(a.on) or is_beside(b.on)
+            overlap = not aside and a.at < max(b.end_ns, b.at + 1) and b.at < max(a.end_ns, a.at + 1)
             if overlap or (a.incident is not None and a.incident == b.incident):
                 group[root(later)] = root(earlier)
     by_time = sorted(range(len(faults)), key=lambda index: faults[index].at)

@@ -17,10 +17,11 @@ from harness.providers.wire import ProviderFault
 from harness.scenario.document import Document, Path, lookup
 from harness.scenario.errors import Problem, nearest, shown
 from harness.scenario.explain import explain
-from harness.scenario.faults import KINDS, SYSTEM, ActsIn
+from harness.scenario.faults import KINDS, ActsIn, FaultBase
 from harness.scenario.hosts import route_host
 from harness.scenario.operator import RELEASING
 from harness.scenario.providers import FAKES, MAILPIT, preset_of
+from harness.scenario.targets import ENDPOINTS, EVENTS, SYSTEM, parts
 from harness.scenario.templates import texts_in
 from harness.scenario.workload import COMMON_CLASSES
 
@@ -35,12 +36,17 @@ def reference_problems(document: Document) -> list[Problem]:
         *_faults(document),
         *_operator(document),
         *_signals(document),
+        *_events(document),
         *_expectations(document),
     ]
 
 
 def _names(document: Document, key: str) -> tuple[str, ...]:
-    found = lookup(document.data, (key,))
+    return _names_at(document, (key,))
+
+
+def _names_at(document: Document, path: Path) -> tuple[str, ...]:
+    found = lookup(document.data, path)
     return tuple(found) if isinstance(found, dict) else ()
 
 
@@ -183,8 +189,11 @@ def _faults(document: Document) -> Iterator[Problem]:
             yield _unknown(document, ("faults", index, "class"), "class", class_, classes)
         if not isinstance(on, str):
             continue
-        if on != SYSTEM and on not in routes:
-            yield _unknown(document, ("faults", index, "on"), "route", on, (*routes, SYSTEM))
+        route, endpoint = parts(on)
+        if on != SYSTEM and route not in routes:
+            yield _unknown(document, ("faults", index, "on"), "route", route, (*routes, SYSTEM))
+        elif endpoint:
+            yield from _beside(document, index, on, model)
         elif model is not None and (on == SYSTEM) != (model.acts_in is ActsIn.SYSTEM):
             right = (SYSTEM,) if on != SYSTEM else routes
             message = f"`{kind}` cannot act on {shown(on)}"
@@ -197,6 +206,41 @@ def _faults(document: Document) -> Iterator[Problem]:
                 f"`{kind}` cannot act on a system that is `external`: the harness only speaks to it",
                 advice="Break a route instead, or let the harness run the system: `process` or `container`.",
             )
+
+
+def _beside(document: Document, index: int, on: str, model: type[FaultBase] | None) -> Iterator[Problem]:
+    """Whether an endpoint beside a route is there, and its network can have this fault."""
+    route, endpoint = parts(on)
+    path: Path = ("faults", index, "on")
+    if endpoint not in ENDPOINTS:
+        yield _unknown(document, path, "endpoint", on, tuple(f"{route}.{each}" for each in ENDPOINTS))
+        return
+    provider = lookup(document.data, ("routes", route, "provider"))
+    if isinstance(provider, str) and provider not in _names_at(document, ("system", EVENTS)):
+        message = f"no events come back by {shown(route)}: nothing says where `{provider}` posts them"
+        advice = f'Add `events: {{{provider}: "POST /events/{provider}"}}` under `system`.'
+        yield document.problem(path, message, advice=advice)
+    if model is not None and model.acts_in is not ActsIn.PROXY:
+        works = tuple(name for name, each in KINDS.items() if each.acts_in is ActsIn.PROXY)
+        yield document.problem(
+            ("faults", index, "fault"), f"{shown(on)} can only have a fault of the network", choices=works
+        )
+
+
+def _events(document: Document) -> Iterator[Problem]:
+    """Events come from providers of the scenario, and only from fakes that post them."""
+    providers = _names(document, "providers")
+    for name in _names_at(document, ("system", EVENTS)):
+        path: Path = ("system", EVENTS, name)
+        fake = lookup(document.data, ("providers", name, "fake"))
+        if name not in providers:
+            yield _unknown(document, path, "provider", name, providers, at_key=True)
+        elif fake in FAKES:
+            preset = preset_of(fake)
+            if preset is None or preset.events is None:
+                post = [each for each in FAKES if (found := preset_of(each)) is not None and found.events]
+                message = f"`{fake}` posts no events; these fakes do: {', '.join(post)}"
+                yield document.problem(path, message, at_key=True)
 
 
 def _supported(

@@ -49,7 +49,14 @@ def _patient(ns: int) -> int:
     return ns
 
 
+def _post(line: str) -> str:
+    if not re.fullmatch(r"POST (/\S*)", line):
+        raise ValueError(f"must be `POST` and a path, such as `POST /events/sendgrid`; got `{line}`")
+    return line
+
+
 HttpRequest = Annotated[str, AfterValidator(_request)]
+HttpPost = Annotated[str, AfterValidator(_post)]
 
 
 class Submit(Part):

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from harness.scenario.operator import OperatorAction
 from harness.scenario.part import Address, Command, EnvText, Length, Name, Part, Port, Text, wrong
 from harness.scenario.signals import Ready, Signal, States
-from harness.scenario.submission import Submit
+from harness.scenario.submission import HttpPost, Submit
 
 ENV_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 KINDS = ("process", "container", "compose", "external")
@@ -98,6 +98,8 @@ class System(Part):
     """Where it tells which messages it holds back."""
     operator: dict[Name, OperatorAction] = Field(default_factory=dict)
     """What an operator can do to it: approve, pause, resume, switch, …"""
+    events: dict[Name, HttpPost] = Field(default_factory=dict)
+    """Where providers post what became of the mail, such as `sendgrid: POST /events/sendgrid`."""
     canaries: tuple[Address, ...] = ("probe@canary.example",)
     """Recipients of the system's own probes; they count for nothing."""
 

@@ -38,8 +38,7 @@ class Fault(Entry, frozen=True, kw_only=True, tag="fault"):
     id: str
     incident: str
     type: str  # outage, blackhole, latency, reset, auth-failure, refuse, ack-loss, kill
-    target: str  # a route, or "system"
-    endpoint: str = ""  # of the route; empty: the route's own sending endpoint
+    target: str  # a route, an endpoint beside it ("backup.events"), or "system"
     until_ns: int | None = None
     attributes: dict[str, Any] = {}  # checked by the fault's own model, times in ms
 

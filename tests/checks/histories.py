@@ -281,7 +281,18 @@ class Run:
     def operator(self, action: str, at: float) -> None:
         self.events.append(ev.Operator(t_ns=ns(at), action=action, by="scenario"))
 
-    def provider_says(self, event: str, message: Message, at: float, via: str = "primary") -> None:
+    def provider_says(
+        self,
+        event: str,
+        message: Message,
+        at: float,
+        via: str = "primary",
+        *,
+        webhook: str = "none",
+        delay: float | None = None,
+        canary: str | None = None,
+    ) -> None:
+        """`at` is when the event got through or was given up, `delay` how long after it happened."""
         source = PROVIDERS[via]
         self._numbers[source] += 1
         self.events.append(
@@ -291,8 +302,12 @@ class Run:
                 n=self._numbers[source],
                 provider=source,
                 event=event,
+                route=via,
                 token=message.token,
                 recipient=message.recipient,
+                canary=canary,
+                webhook=webhook,
+                delay_ns=None if delay is None else span(delay),
             )
         )
 

@@ -158,6 +158,65 @@ class TestKill:
         assert judged(run).verdict is Verdict.INCONCLUSIVE
 
 
+class TestBesideTheMail:
+    def events(self, type_: str, webhook: str, at: float = 15, delay: float = 2, **more: str) -> Finding:
+        run = faulty(type_, "backup.events")
+        message = run.message(12)
+        run.copy(message, 12.5, "backup")
+        run.provider_says("delivered", message, at, "backup", webhook=webhook, delay=delay, **more)
+        return judged(run)
+
+    @pytest.mark.parametrize("type_", ["outage", "blackhole", "reset"])
+    @pytest.mark.parametrize(
+        ("webhook", "verdict"),
+        [("late", Verdict.PASS), ("lost", Verdict.PASS), ("delivered", Verdict.INCONCLUSIVE)],
+    )
+    def test_an_event_that_did_not_get_through_at_once_shows_it(
+        self, type_: str, webhook: str, verdict: Verdict
+    ) -> None:
+        assert self.events(type_, webhook).verdict is verdict
+
+    def test_where_the_fault_only_delays_any_event_shows_it(self) -> None:
+        assert self.events("latency", "delivered").verdict is Verdict.PASS
+
+    def test_an_event_that_was_told_later_was_on_its_way_all_the_time(self) -> None:
+        assert self.events("outage", "late", at=30, delay=12).verdict is Verdict.PASS
+
+    @pytest.mark.parametrize(("at", "delay"), [(9, 5), (30, 5)])
+    def test_an_event_of_another_time_shows_nothing(self, at: float, delay: float) -> None:
+        finding = self.events("outage", "late", at=at, delay=delay)
+        assert finding.verdict is Verdict.INCONCLUSIVE
+        assert finding.reason == "no event was on its way during outage on backup.events (f1)"
+
+    def test_an_event_of_another_route_or_of_a_probe_shows_nothing(self) -> None:
+        run = faulty("outage", "backup.events")
+        message = run.message(12)
+        run.copy(message, 12.5)
+        run.provider_says("delivered", message, 15, "primary", webhook="late", delay=1)
+        run.provider_says("delivered", message, 15, "backup", webhook="late", delay=1, canary="system")
+        assert judged(run).verdict is Verdict.INCONCLUSIVE
+
+    def test_what_becomes_of_the_mail_meanwhile_shows_nothing(self) -> None:
+        run = faulty("outage", "backup.events")
+        run.receipt(run.message(12), 12.1, "backup", "refused")
+        run.message(12)  # overdue for ever
+        run.detects(13, "backup")
+        assert judged(run).verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_fault_beside_the_mail_leaves_the_times_of_the_others_alone() -> None:
+    run = Run()
+    run.fault(10, 20)
+    run.fault(11, 30, "outage", "backup.events")
+    run.detects(12)
+    for message in run.traffic(10, 20, 0.5, via="backup", after=3):
+        run.provider_says("delivered", message, message.at + 10, "backup", webhook="late", delay=5)
+    found = check(run, "mttr", "30s")
+    assert found.verdict is Verdict.PASS and found.counted == 1
+    assert found.numbers["mttr_s_max"] == pytest.approx(12.5, abs=0.5)
+    assert check(run, "mttd", "5s").verdict is Verdict.PASS
+
+
 def test_each_fault_is_asked_for() -> None:
     run = faulty()
     run.fault(30, 40)

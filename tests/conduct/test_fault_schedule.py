@@ -59,12 +59,18 @@ def parts(tmp_path):
     ledger.close()
 
 
-def fault(id_: str = "f1", at_ms: int = 0, until_ms: int | None = 50, type_: str = "latency") -> Fault:
+def fault(
+    id_: str = "f1",
+    at_ms: int = 0,
+    until_ms: int | None = 50,
+    type_: str = "latency",
+    target: str = "primary",
+) -> Fault:
     return Fault(
         id=id_,
         incident="i1",
         type=type_,
-        target="primary",
+        target=target,
         at_ns=at_ms * MS,
         until_ns=None if until_ms is None else until_ms * MS,
     )
@@ -136,7 +142,13 @@ async def test_heal_tries_every_fault_and_then_says_which_one_stays(parts, tmp_p
     assert standing(tmp_path).faults == ["f2"]
 
 
-async def test_a_masked_fault_is_proved_once_the_mask_is_gone(parts, monkeypatch):
+@pytest.mark.parametrize(
+    ("mask_type", "mask_target", "target"),
+    [("outage", "primary", "primary"), ("kill", "system", "primary.events")],
+)
+async def test_a_masked_fault_is_proved_once_the_mask_is_gone(
+    parts, monkeypatch, mask_type, mask_target, target
+):
     monkeypatch.setattr(fault_schedule, "PROVE_EVERY_S", 0.001)
     monkeypatch.setattr(fault_schedule, "PROVE_WITHIN_S", 0.05)
     journal, ledger = parts
@@ -149,7 +161,7 @@ async def test_a_masked_fault_is_proved_once_the_mask_is_gone(parts, monkeypatch
 
     latency.act = act
     schedule = FaultSchedule(
-        [fault("f1", 0, 200, "outage"), fault("f2", 10, 400, "latency")],
+        [fault("f1", 0, 200, mask_type, mask_target), fault("f2", 10, 400, "latency", target)],
         lambda f: mask if f.id == "f1" else latency,
         journal,
         ledger,

@@ -89,6 +89,36 @@ class TestIncidents:
             ("b", 2, ["primary"], ["primary"], ns(40), ns(40), ns(50), ns(50), None),
         ]
 
+    def test_one_beside_the_mail_is_none_and_ends_none(self) -> None:
+        run = Run()
+        run.fault(10, 20)
+        run.fault(12, 60, "outage", "backup.events")
+        run.fault(40, 50, "latency", "backup", incident="b", attributes={"latency": 100})
+        run.fault(41, 42, "latency", "backup.events", incident="b", attributes={"latency": 900})
+        assert ask(run, "select incident, routes, off_lo, next_on_lo from incidents order by number") == [
+            ("f1", ["primary"], ns(20), ns(40)),
+            ("b", ["backup"], ns(50), None),
+        ]
+        assert ask(run, "select fault, route, beside from faults order by fault") == [
+            ("f1", "primary", None),
+            ("f2", "backup", "events"),
+            ("f3", "backup", None),
+            ("f4", "backup", "events"),
+        ]
+        assert ask(run, "select route, delay_ns from route_delays where delay_ns > 0") == [
+            ("backup", 100_000_000)
+        ]
+        assert ask(run, "select release, t_ns from releases") == [
+            ("fault off", ns(20)),
+            ("fault off", ns(50)),
+        ]
+
+    def test_a_blackhole_beside_the_mail_swallows_none_of_it(self) -> None:
+        run = Run()
+        run.message(12)
+        run.fault(10, 20, "blackhole", "backup.events")
+        assert ask(run, "select why from unknown_fates") == []
+
     def test_a_fault_that_nobody_removed_lasts_to_the_end(self) -> None:
         run = Run(ends=60)
         run.fault(10, None)

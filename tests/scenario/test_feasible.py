@@ -61,6 +61,26 @@ def test_faults_on_the_system_alone_have_nothing_to_detect() -> None:
     assert not problems(VALID, kill, "expect.mttd=null")
 
 
+EVENTS = ("longest_retry: 2s", 'longest_retry: 2s\n  events: {grid: "POST /events/sendgrid"}')
+
+
+def test_where_no_mail_goes_through_there_is_nothing_to_time() -> None:
+    beside = "faults=[{at: 5s, for: 4s, on: backup.events, fault: outage}]"
+    assert {each.path for each in problems(changed(EVENTS), beside)} == {"expect.mttd", "expect.mttr"}
+    assert not problems(changed(EVENTS), beside, "expect.mttd=null", "expect.mttr=null")
+
+
+def test_behind_the_way_of_events_is_the_system() -> None:
+    kill = "{at: 5s, on: system, fault: kill, restart_after: 4s}"
+    late = "{at: 6s, for: 2s, on: backup.events, fault: latency, latency: 50ms}"
+    sets = (f"faults=[{kill}, {late}]", "expect.mttd=null")
+    assert problem(changed(EVENTS), *sets).path == "faults[1]"
+    assert not problems(changed(EVENTS), *sets, "faults.1.for=5s")
+    outage = "for: 2s, fault: outage"
+    beside = f"faults=[{{at: 5s, on: backup.events, {outage}}}, {{at: 6s, on: backup, {outage}}}]"
+    assert not problems(changed(EVENTS), beside)
+
+
 def test_recovery_needs_transactional_mail() -> None:
     assert problem(changed(("class: transactional", "class: digest"))).path == "expect.mttr"
 

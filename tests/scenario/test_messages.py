@@ -12,6 +12,7 @@ import pytest
 
 from tests.scenario.writing import VALID, changed, problems
 
+EVENTS = ("longest_retry: 2s", 'longest_retry: 2s\n  events: {grid: "POST /events/sendgrid"}')
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 
 PROCESS = "process: [python, -m, mailrouter]"
@@ -68,6 +69,14 @@ CASES: dict[str, str | tuple[str, ...]] = {
             "{provider: m365}",
             "{provider: m365, as: ['https://api.example/v3', '*.office365.com', 127.0.0.1, localhost]}",
         )
+    ),
+    "fault-on-events-that-nobody-posts": changed(("on: backup", "on: backup.events")),
+    "fault-on-an-unknown-endpoint": changed(("on: backup", "on: backup.event"), EVENTS),
+    "fault-on-no-target": changed(("on: backup", "on: backup.events.late"), EVENTS),
+    "fault-that-events-cannot-have": changed(("on: primary", "on: backup.events"), EVENTS),
+    "events-of-nobody": changed(("longest_retry: 2s", 'longest_retry: 2s\n  events: {gird: "POST /events"}')),
+    "events-that-no-fake-posts": changed(
+        ("longest_retry: 2s", 'longest_retry: 2s\n  events: {m365: "POST /e", pit: "GET /e"}')
     ),
     "two-routes-with-one-host": changed(
         ("third: {provider: pit}", "Back_Up: {provider: pit}\n  back-up: {provider: pit}")

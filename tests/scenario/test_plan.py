@@ -162,6 +162,28 @@ def test_faults_that_overlap_or_share_a_label_are_one_incident(written: str, inc
     assert [fault.incident for fault in sorted(faults(timeline), key=lambda f: f.id)] == incidents
 
 
+EVENTS = ("longest_retry: 2s", 'longest_retry: 2s\n  events: {grid: "POST /events/sendgrid"}')
+
+
+@pytest.mark.parametrize(
+    ("label", "incidents"), [("", ["i1", "i2", "i3"]), (", incident: x", ["i1", "i2", "i2"])]
+)
+def test_a_fault_where_no_mail_goes_ties_no_incidents_together(label: str, incidents: list[str]) -> None:
+    timeline = plan(
+        loaded(
+            EVENTS,
+            sets=(
+                f"faults=[{{at: 1s, for: 5s, on: backup, fault: outage}},"
+                f"{{at: 5s, for: 9s, on: backup.events, fault: outage{label}}},"
+                f"{{at: 10s, for: 5s, on: backup, fault: outage{label}}}]",
+            ),
+        )
+    )
+    found = sorted(faults(timeline), key=lambda f: f.id)
+    assert [fault.incident for fault in found] == incidents
+    assert [fault.target for fault in found] == ["backup", "backup.events", "backup"]
+
+
 def test_the_same_seed_gives_the_same_bytes_in_every_process(tmp_path: Path) -> None:
     code = (
         "import sys; from harness.scenario.loader import load; from harness.scenario.plan import *; "

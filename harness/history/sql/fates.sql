@@ -47,7 +47,7 @@ select run, token, rkey, min(why) as why, max(at_ns) as at_ns from (
     union all
     -- What a blackhole swallowed, or a kill caught before its first byte, leaves no receipt.
     select m.run, m.token, m.rkey, 'perhaps swallowed by a fault', greatest(m.scheduled_ns, f.on_lo)
-    from messages m join faults f on f.run = m.run and f.type in ('blackhole', 'kill')
+    from messages m join faults f on f.run = m.run and f.type in ('blackhole', 'kill') and f.beside is null
     where m.scheduled_ns <= f.off_hi and not exists (select 1 from receipts r
           where r.run = m.run and r.token = m.token and r.rkey = m.rkey)
 ) where token is not null group by run, token, rkey;

@@ -1,7 +1,8 @@
 -- Faults, incidents, and how the system's own life and signals went.
 
 -- One row a fault that was in place. It came on in (on_lo, on_hi] and went off in (off_lo, off_hi]. What nobody
--- removed lasts until the system is back (a kill) or to the end of the record.
+-- removed lasts until the system is back (a kill) or to the end of the record. `beside` is the endpoint of a fault
+-- where no mail goes through, such as the way of events back; `route` is then the route that it is beside.
 create table faults as
 with told as (
     select run, fault, any_value(incident) as incident, any_value(type) as type, any_value(target) as target,
@@ -20,6 +21,8 @@ with told as (
     where t.target = 'system' group by t.run, t.fault
 )
 select t.run, t.fault, coalesce(nullif(t.incident, ''), t.fault) as incident, t.type, t.target, t.attributes,
+       case when t.target <> 'system' then split_part(t.target, '.', 1) end as route,
+       nullif(split_part(t.target, '.', 2), '') as beside,
        coalesce(t.injecting_ns, t.active_ns) as on_lo, t.active_ns as on_hi,
        coalesce(b.back_ns, t.removing_ns, r.watch_end_ns) as off_lo,
        coalesce(b.back_ns, t.removed_ns, r.watch_end_ns) as off_hi
@@ -35,7 +38,7 @@ with delays as (
                 then cast(1e6 * (coalesce(cast(attributes ->> '$.latency' as double), 0)
                                  + coalesce(cast(attributes ->> '$.jitter' as double), 0)) as bigint)
                 else 0 end as delay_ns
-    from faults where target <> 'system'
+    from faults where target <> 'system' and beside is null
 )
 select run, route, max(total_ns) as delay_ns from (
     select a.run, a.route, cast(sum(b.delay_ns) as bigint) as total_ns
@@ -43,7 +46,8 @@ select run, route, max(total_ns) as delay_ns from (
     group by a.run, a.route, a.on_lo
 ) group by run, route;
 
--- Faults that share a label are one incident. `routes` are all the routes it broke, lead_routes those it began with:
+-- Faults that share a label are one incident. Those beside the mail belong to none: nothing is detected, left or
+-- restored because of them. `routes` are all the routes it broke, lead_routes those it began with:
 -- leaving these is what counts as switching. next_on_lo is when the next incident begins, null for the last.
 create table incidents as
 with grouped as (
@@ -52,11 +56,11 @@ with grouped as (
            min(on_lo) as on_lo, min(on_hi) as on_hi, max(off_lo) as off_lo, max(off_hi) as off_hi,
            coalesce(list(distinct target order by target) filter (target <> 'system'), []) as routes,
            lead(min(on_lo)) over (partition by run order by min(on_lo), incident) as next_on_lo
-    from faults group by run, incident
+    from faults where beside is null group by run, incident
 ), began as (
     select g.run, g.incident, list(distinct f.target order by f.target) as lead_routes
     from grouped g join faults f on f.run = g.run and f.incident = g.incident
-    where f.target <> 'system' and f.on_lo <= g.on_hi group by g.run, g.incident
+    where f.target <> 'system' and f.beside is null and f.on_lo <= g.on_hi group by g.run, g.incident
 )
 select g.*, coalesce(l.lead_routes, g.routes) as lead_routes
 from grouped g left join began l using (run, incident);

@@ -96,15 +96,24 @@ select run, row_number() over (partition by run order by t_ns, release) as numbe
        lead(t_ns) over (partition by run order by t_ns, release) as next_ns
 from told;
 
--- One row per fault: what shows that the SUT met it. `in_play` messages were there to be sent while it lasted.
+-- One row per fault: what shows that the SUT met it. `in_play` messages were there to be sent while it lasted; beside
+-- the mail, `in_play` events were there to be told, and those that it cut are `attempts`.
 create table exposures as
 with play as (
     select f.run, f.fault, count(*) as in_play,
            count(*) filter (m.scheduled_ns >= f.on_lo) as scheduled
     from faults f join fates m on m.run = f.run
-    where not m.baseline and m.scheduled_ns <= f.off_lo and (m.copy_ns is null or m.copy_ns >= f.on_hi)
+    where f.beside is null and not m.baseline and m.scheduled_ns <= f.off_lo and (m.copy_ns is null or m.copy_ns >= f.on_hi)
       and (m.result <> 'refused' or m.scheduled_ns >= f.on_lo) and not m.bounced
     group by f.run, f.fault
+), told as (
+    select run, route, webhook, t_ns as told_ns, t_ns - coalesce(delay_ns, 0) as at_ns
+    from events where kind = 'provider.event' and webhook <> 'none' and canary is null
+), play_beside as (
+    select f.run, f.fault, count(*) as in_play,
+           count(*) filter (t.webhook <> 'delivered' or f.type = 'latency') as attempts
+    from faults f join told t on t.run = f.run and t.route = f.route and t.at_ns <= f.off_lo and t.told_ns >= f.on_hi
+    where f.beside is not null group by f.run, f.fault
 ), met as (
     -- Where the fault answers in the provider's place, or cuts, an ordinary acceptance shows nothing; where it only
     -- delays, every attempt went through it.
@@ -129,7 +138,7 @@ with play as (
 ), late as (
     select f.run, f.fault, count(*) as overdue
     from faults f join overdue o
-      on o.run = f.run and o.scheduled_ns between f.on_lo and f.off_hi
+      on o.run = f.run and f.beside is null and o.scheduled_ns between f.on_lo and f.off_hi
      and f.type in ('outage', 'blackhole', 'reset', 'auth-failure')
     group by f.run, f.fault
 ), waited as (
@@ -143,14 +152,17 @@ with play as (
                       and c.end_ns > f.on_hi and c.end_ns < f.off_lo)
     group by f.run, f.fault
 )
-select f.run, f.fault, f.incident, f.type, f.target, coalesce(p.in_play, 0) as in_play,
-       coalesce(m.attempts, 0) + coalesce(c.cut, 0) as attempts, coalesce(a.detected, false) as detected,
+select f.run, f.fault, f.incident, f.type, f.target, coalesce(p.in_play, b.in_play, 0) as in_play,
+       coalesce(m.attempts, 0) + coalesce(c.cut, 0) + coalesce(b.attempts, 0) as attempts,
+       coalesce(a.detected, false) as detected,
        s.incident is not null as switched, coalesce(l.overdue, 0) as overdue, coalesce(w.waited, 0) as waited,
-       coalesce(p.in_play, 0) > 0 and (
-           f.target = 'system' or coalesce(m.attempts, 0) + coalesce(c.cut, 0) > 0 or coalesce(a.detected, false)
+       coalesce(p.in_play, b.in_play, 0) > 0 and (
+           f.target = 'system' or coalesce(m.attempts, 0) + coalesce(c.cut, 0) + coalesce(b.attempts, 0) > 0
+           or coalesce(a.detected, false)
            or s.incident is not null or coalesce(l.overdue, 0) > 0 or coalesce(w.waited, 0) > 0) as exposed
 from faults f
 left join play p on p.run = f.run and p.fault = f.fault
+left join play_beside b on b.run = f.run and b.fault = f.fault
 left join met m on m.run = f.run and m.fault = f.fault
 left join cut c on c.run = f.run and c.fault = f.fault
 left join avoided a on a.run = f.run and a.fault = f.fault

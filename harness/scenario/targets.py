@@ -1,0 +1,55 @@
+"""What a fault can be `on`: a route, an endpoint beside it (`backup.events`), or the system.
+
+A route by itself means the endpoint that mail goes through. `<route>.events` is the way back: the provider's
+POSTs about what became of the mail. No mail goes through it, so a fault there breaks no route, and nothing
+about detection, switching or recovery is measured from it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, WithJsonSchema
+
+from harness.scenario.errors import shown
+
+SYSTEM = "system"
+EVENTS = "events"
+ENDPOINTS = (EVENTS,)
+
+_PART = r"[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?"
+_TARGET = re.compile(rf"{_PART}(?:\.{_PART})?")
+_LONGEST = 121
+
+
+def _target(text: str) -> str:
+    if len(text) > _LONGEST or not _TARGET.fullmatch(text):
+        raise ValueError(
+            f"{shown(text)} is not what a fault can be on: a route such as `primary`, an endpoint beside it "
+            f"such as `backup.{EVENTS}`, or `{SYSTEM}`"
+        )
+    return text
+
+
+Target = Annotated[
+    str,
+    AfterValidator(_target),
+    WithJsonSchema({"type": "string", "pattern": rf"^{_TARGET.pattern}$", "maxLength": _LONGEST}),
+]
+
+
+def parts(target: str) -> tuple[str, str]:
+    """(route, endpoint): the endpoint is empty where it is the one that mail goes through."""
+    route, _, endpoint = target.partition(".")
+    return route, endpoint
+
+
+def breaks_a_route(target: str) -> bool:
+    """Whether mail goes through what the fault is on, on its way to a provider."""
+    return target != SYSTEM and not parts(target)[1]
+
+
+def is_beside(target: str) -> bool:
+    """Whether no mail at all goes through what the fault is on."""
+    return bool(parts(target)[1])
