@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from rich.console import Console
 
 from harness.testbed.containers import images
 from harness.testbed.containers.engine import Engine, connect
+from harness.testbed.containers.prepare import ensure_provider, find_images
 from harness.testbed.discover import NotAvailable
 
 TOOLS = Path(__file__).resolve().parent.parent / ".tools"
@@ -55,9 +57,10 @@ def require_docker() -> Iterator[Engine]:
     except NotAvailable as error:
         _go_without(f"{error} ({error.do})")
     with contextlib.closing(engine):
-        missing = [ref for kind, ref in images.PINNED.items() if images.find(engine, kind, ref) is None]
+        missing = [images.pinned(kind) for kind in images.PINNED if not find_images(engine, [kind])[kind]]
         if missing:
             _go_without(f"not on the Docker engine: {', '.join(missing)} (`make images` builds them)")
+        ensure_provider(engine, Console(quiet=True))  # once a machine: a lock makes the others wait
         yield engine
 
 

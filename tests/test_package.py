@@ -32,6 +32,10 @@ def test_every_file_of_the_package_is_in_the_wheel(wheel: list[str]) -> None:
     assert {"harness/cli/starter/mailer.py", "harness/cli/starter/scenario.yaml", "harness/py.typed"} <= ours
 
 
+def test_the_provider_image_can_be_built_from_it(wheel: list[str]) -> None:
+    assert "harness/testbed/containers/provider.Dockerfile" in wheel
+
+
 def test_nothing_else_is(wheel: list[str]) -> None:
     assert {name.split("/")[0].split("-")[0] for name in wheel} == {"harness", "mail_failover_harness"}
 

@@ -25,6 +25,9 @@ SECTIONS = {
     },
     "This machine": {
         "doctor": LazyCommand("harness.cli.doctor", "Say what is here, what would be used, and why."),
+        "images": LazyCommand(
+            "harness.cli.images", "Make the images of `--on containers` ready, and list them."
+        ),
         "heal": LazyCommand("harness.cli.heal", "Remove what a run that died has left behind."),
     },
     "Pieces by themselves": {

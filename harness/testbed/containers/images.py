@@ -7,11 +7,12 @@ and digests, for the history; or nothing, where it is not there.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from harness.testbed.containers.engine import Engine
+from harness.testbed.discover import NotAvailable
 
 
 class Kind(StrEnum):
@@ -36,6 +37,9 @@ PINNED = {
     Kind.PYTHON: "python:3.12-slim",
 }
 """Images of other projects. The provider image is the project's own, and built (build.py)."""
+
+Progress = Callable[[str], None]
+"""Told, in a few words, what is being done now."""
 
 _PURPOSES = {
     Kind.TOXIPROXY: "the proxy of every endpoint",
@@ -67,6 +71,11 @@ def configured(kind: Kind, environ: Mapping[str, str] | None = None) -> str | No
     return environ.get(kind.variable) or PINNED.get(kind)
 
 
+def pinned(kind: Kind) -> str:
+    """The reference for a kind that is not built here."""
+    return configured(kind) or PINNED[kind]
+
+
 def find(engine: Engine, kind: Kind, reference: str) -> Image | None:
     """What the engine has under a reference, without asking any registry."""
     from docker.errors import ImageNotFound
@@ -81,4 +90,28 @@ def find(engine: Engine, kind: Kind, reference: str) -> Image | None:
         id=str(found.id),
         digests=tuple(found.attrs.get("RepoDigests") or ()),
         size_bytes=int(found.attrs.get("Size") or 0),
+    )
+
+
+def pull(engine: Engine, reference: str, progress: Progress) -> None:
+    """Fetch an image from its registry. Raises NotAvailable in the engine's own words."""
+    from docker.errors import DockerException
+    from docker.utils import parse_repository_tag
+    from requests.exceptions import RequestException
+
+    repository, tag = parse_repository_tag(reference)
+    try:
+        # Without a tag docker-py would fetch every one there is.
+        for answer in engine.client.api.pull(repository, tag=tag or "latest", stream=True, decode=True):
+            if "error" in answer:
+                raise _not_pulled(reference, str(answer["error"]))
+            progress(f"{answer.get('status', '')} {answer.get('progress', '')}".strip())
+    except (DockerException, RequestException, OSError) as error:
+        raise _not_pulled(reference, str(getattr(error, "explanation", None) or error)) from error
+
+
+def _not_pulled(reference: str, said: str) -> NotAvailable:
+    return NotAvailable(
+        f"the image {reference} is not on the Docker engine and cannot be pulled: {said.strip()}",
+        "load it (`docker load`), build it (`make images`), or name another one (`harness images list`)",
     )

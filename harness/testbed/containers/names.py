@@ -22,8 +22,6 @@ OWNER = PREFIX + "owner"
 PID = PREFIX + "pid"
 STARTED = PREFIX + "started"
 KEEP = PREFIX + "keep"
-IMAGE = PREFIX + "image"
-"""On images that the harness has built: what the image is."""
 
 _MARKER_CHARACTERS = 12
 _MACHINE_ID = Path("/etc/machine-id")
