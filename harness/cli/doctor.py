@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import click
 from harness.cli import options
 
 if TYPE_CHECKING:
+    from harness.testbed.containers.leftovers import Leftover
     from harness.testbed.discover import Choice, Found
 
 EPILOG = """\b
@@ -32,7 +34,7 @@ def command(on: str, proxy: str, out: Path, as_json: bool) -> int:
     place, and only scenarios that name Mailpit need it.
     """
     from harness.testbed.discover import NotAvailable, choose, discover
-    from harness.testbed.heal import find_unhealed
+    from harness.testbed.heal import find_unhealed, left_on_engine
 
     found = discover()
     try:
@@ -41,6 +43,9 @@ def command(on: str, proxy: str, out: Path, as_json: bool) -> int:
     except NotAvailable as error:
         choice, refusal = None, error
     unhealed = find_unhealed(out)
+    on_engine: list[Leftover] = []
+    with contextlib.suppress(NotAvailable):  # the table says that there is none
+        on_engine = left_on_engine()
     if as_json:
         document = {
             "found": [
@@ -55,6 +60,7 @@ def command(on: str, proxy: str, out: Path, as_json: bool) -> int:
             "choice": vars(choice) if choice else None,
             "refusal": f"{refusal}: {refusal.do}" if refusal else None,
             "unhealed": [str(path) for path in unhealed],
+            "on_engine": [{"run": each.run, "what": str(each), "kept": each.is_kept} for each in on_engine],
         }
         click.echo(json.dumps(document, indent=2))
         return 0
@@ -63,6 +69,9 @@ def command(on: str, proxy: str, out: Path, as_json: bool) -> int:
         click.echo(f"\nA run would be refused: {refusal}.\nDo: {refusal.do}.")
     for path in unhealed:
         click.echo(f"\nA run that died has left something behind: harness heal {path}")
+    for each in on_engine:
+        why = "--keep has kept" if each.is_kept else "a run that died has left"
+        click.echo(f"\nOn the Docker engine {why} {each}: harness heal --all")
     return 0
 
 

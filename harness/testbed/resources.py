@@ -1,4 +1,4 @@
-"""The on-disk ledger of what a run has made: processes and faults.
+"""The on-disk ledger of what a run has made: processes, faults, and objects on a Docker engine.
 
 A line is written before a thing is made, another when it is there, a third when it is gone. Whoever heals
 (the run itself, the watchdog, `harness heal`) needs nothing but this file. It is append-only JSONL; a torn
@@ -26,12 +26,23 @@ class What(StrEnum):
     RUN = "run"
     PROCESS = "process"
     FAULT = "fault"
+    DOCKER = (
+        "docker"  # everything on one engine that carries the run's marker as a label; `detail` says which
+    )
+
+
+class OnEngine(msgspec.Struct, frozen=True):
+    """The `detail` of a DOCKER line: where its containers, networks and volumes are, and what they carry."""
+
+    docker_host: str
+    marker: str
 
 
 class Op(StrEnum):
     MAKING = "making"
     MADE = "made"
     GONE = "gone"
+    KEPT = "kept"  # the run is over and this stays, because somebody asked for it
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -77,6 +88,15 @@ class ResourceLedger:
     def made(self, what: What, name: str, *, pid: int | None = None, started_at: float | None = None) -> None:
         self.write(Line(op=Op.MADE, what=what, name=name, pid=pid, started_at=started_at))
 
+    def making_on_engine(self, docker_host: str) -> OnEngine:
+        """Before the first object on the engine; all of them must carry the marker."""
+        there = OnEngine(docker_host=docker_host, marker=self.marker)
+        self.making(What.DOCKER, docker_host, msgspec.structs.asdict(there))
+        return there
+
+    def kept(self, what: What, name: str) -> None:
+        self.write(Line(op=Op.KEPT, what=what, name=name))
+
     def gone(self, what: What, name: str) -> None:
         """Never raises: what is gone and still listed is looked for by whoever heals, and not found."""
         with contextlib.suppress(OSError):
@@ -94,10 +114,13 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     owner_started_at: float | None
     processes: dict[str, list[tuple[int, float]]]  # name -> (pid, started_at); empty list: pid unknown
     faults: list[str]
+    engines: list[OnEngine] = []
+    kept: list[OnEngine] = []
 
     @property
     def is_clean(self) -> bool:
-        return not self.processes and not self.faults
+        """Nothing is there that nobody wants: what was asked to stay does not count."""
+        return not self.processes and not self.faults and not self.engines
 
 
 def read_lines(run_dir: Path) -> Iterator[Line]:
@@ -117,6 +140,8 @@ def standing(run_dir: Path) -> Standing:
     owner: Line | None = None
     processes: dict[str, list[tuple[int, float]]] = {}
     faults: dict[str, None] = {}
+    engines: dict[str, OnEngine] = {}
+    kept: dict[str, OnEngine] = {}
     for line in read_lines(run_dir):
         match line.what, line.op:
             case What.RUN, _:
@@ -132,10 +157,38 @@ def standing(run_dir: Path) -> Standing:
                 faults.pop(line.name, None)
             case What.FAULT, _:
                 faults[line.name] = None
+            case What.DOCKER, Op.MAKING:
+                engines[line.name] = msgspec.convert(line.detail, OnEngine)
+            case What.DOCKER, Op.KEPT:
+                if line.name in engines:
+                    kept[line.name] = engines.pop(line.name)
+            case What.DOCKER, Op.GONE:
+                engines.pop(line.name, None)
+                kept.pop(line.name, None)
     return Standing(
         marker=marker,
         owner_pid=owner.pid if owner else None,
         owner_started_at=owner.started_at if owner else None,
         processes=processes,
         faults=list(faults),
+        engines=list(engines.values()),
+        kept=list(kept.values()),
     )
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """A zombie is not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def same_process(pid: int, started_at: float | None) -> psutil.Process | None:
+    """The living process of this pid, unless the pid has been given to somebody else since."""
+    try:
+        process = psutil.Process(pid)
+        reused = started_at is not None and abs(process.create_time() - started_at) > 1.0
+    except psutil.NoSuchProcess:
+        return None
+    return process if not reused and is_alive(process) else None

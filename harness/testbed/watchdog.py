@@ -54,7 +54,14 @@ def watch(run_dir: Path) -> int:
         return 0
     report = heal(run_dir)
     (run_dir / REPORT_NAME).write_bytes(
-        msgspec.json.encode({"killed": report.killed, "faults": report.faults, "left": report.left})
+        msgspec.json.encode(
+            {
+                "killed": report.killed,
+                "faults": report.faults,
+                "removed": report.removed,
+                "left": report.left,
+            }
+        )
     )
     return 0 if report.ok else 6
 

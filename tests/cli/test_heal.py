@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.testbed import heal as healing
+from harness.testbed.containers import names
 from harness.testbed.heal import HealReport
 from harness.testbed.resources import LEDGER_NAME
 from tests.cli.conftest import Harness
@@ -26,7 +27,8 @@ def test_with_nothing_left_it_says_so(harness: Harness, runs: Path) -> None:
     assert "nothing to heal" in ended.out
 
 
-def test_all_looks_at_every_run(harness: Harness, runs: Path) -> None:
+def test_all_looks_at_every_run(harness: Harness, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(names, "owner", lambda: "nobody else's containers are meant")
     ended = harness("heal", "--all", "--out", runs)
     assert ended.code == 0
     assert ended.out.count("nothing was left") == 2
@@ -40,7 +42,7 @@ def test_a_run_goes_by_its_name(harness: Harness, runs: Path) -> None:
 
 def test_what_was_removed_is_named(harness: Harness, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        healing, "heal", lambda folder: HealReport(folder, killed=["17 python"], faults=["f1"], left=[])
+        healing, "heal", lambda folder, kept: HealReport(folder, killed=["17 python"], faults=["f1"], left=[])
     )
     ended = harness("heal", "monday", "--out", runs)
     assert ended.code == 0
@@ -51,7 +53,9 @@ def test_what_cannot_be_removed_is_named_and_is_6(
     harness: Harness, runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        healing, "heal", lambda folder: HealReport(folder, left=["process 17 (python) is still running"])
+        healing,
+        "heal",
+        lambda folder, kept: HealReport(folder, left=["process 17 (python) is still running"]),
     )
     ended = harness("heal", "monday", "--out", runs)
     assert ended.code == 6

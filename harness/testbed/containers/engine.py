@@ -44,8 +44,11 @@ class Engine:
         self.client.close()
 
 
-def connect(timeout_s: float = TIMEOUT_S) -> Engine:
-    """The engine, asked for its version within two seconds. Raises EngineMissing. The caller closes it."""
+def connect(timeout_s: float = TIMEOUT_S, *, host: str | None = None) -> Engine:
+    """The engine, asked for its version within two seconds. Raises EngineMissing. The caller closes it.
+
+    `host` is where a run has had its objects; without it, the engine that a run would take.
+    """
     try:
         import docker
         from docker.errors import DockerException
@@ -55,7 +58,7 @@ def connect(timeout_s: float = TIMEOUT_S) -> Engine:
             "Docker cannot be used: the extra `containers` is not installed",
             "pip install 'mail-failover-harness[containers]'",
         ) from error
-    host = docker_host()
+    host = host or docker_host()
     _refuse_other_machines(host)
     environ = os.environ | {"DOCKER_HOST": host}
     try:

@@ -25,15 +25,24 @@ KEEP = PREFIX + "keep"
 
 _MARKER_CHARACTERS = 12
 _MACHINE_ID = Path("/etc/machine-id")
+_PID_NAMESPACE = Path("/proc/self/ns/pid")
 
 
 def owner() -> str:
-    """This user on this machine. Containers of one image may share a machine id, so the name counts too."""
+    """This user on this machine, where the pids are its own.
+
+    Harnesses that run in containers and share an engine may share a machine id and even a host's name, but
+    not their pids: what is nobody's pid here may well be at work there.
+    """
     try:
         machine = _MACHINE_ID.read_text()
     except OSError:  # not Linux, or a container
         machine = ""
-    host = hashlib.sha256(f"{machine}\n{socket.gethostname()}".encode()).hexdigest()[:12]
+    try:
+        pids = _PID_NAMESPACE.stat().st_ino
+    except OSError:  # not Linux
+        pids = 0
+    host = hashlib.sha256(f"{machine}\n{socket.gethostname()}\n{pids}".encode()).hexdigest()[:12]
     return f"{os.getuid()}@{host}"
 
 
