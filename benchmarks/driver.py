@@ -74,7 +74,9 @@ async def measure(folder: Path, port: int, rate: float, seconds: float) -> None:
     journal = Journal(folder / "history.jsonl", "bench", lambda: time.monotonic_ns() - began_ns)
     ledger = ResourceLedger(folder, "bench")
     host = ProcessHost(ProcessPlan(argv=[], env={}, cwd=folder), port, folder, ledger)
-    system = SystemUnderTest(host, HttpDoor(host.address, "POST", "/messages"), journal)
+    system = SystemUnderTest(
+        host, HttpDoor(host.address, "POST", "/messages", "no-reply@shop.example", None, 5.0), journal
+    )
     driver = Driver(system, journal)
     messages = [message(number, int(number / rate * 1e9)) for number in range(int(rate * seconds))]
     origin_ns = journal.now_ns() + int(LEAD_S * 1e9)

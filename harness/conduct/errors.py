@@ -4,6 +4,7 @@ RunEnded
 ├── BaselineUnmet     the SUT was not healthy before the first fault
 ├── SystemExited      the SUT ended unbidden after the baseline
 ├── InjectionFailed   a fault was not put in place, or did not act
+├── ActionNotDone     an operator's action of the scenario was not done
 └── RemovalFailed     a fault could not be taken away
 """
 
@@ -27,6 +28,10 @@ class SystemExited(RunEnded):
 
 
 class InjectionFailed(RunEnded):
+    outcome = Outcome.INJECTION_FAILED
+
+
+class ActionNotDone(RunEnded):
     outcome = Outcome.INJECTION_FAILED
 
 

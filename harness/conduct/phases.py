@@ -14,11 +14,12 @@ from typing import Any
 from harness.conduct.driver import Driver
 from harness.conduct.errors import BaselineUnmet, RemovalFailed, SystemExited
 from harness.conduct.fault_schedule import FaultSchedule
+from harness.conduct.operator_schedule import OperatorSchedule
 from harness.conduct.pulse import Pulse, until
 from harness.history.events import HarnessWarning, Phase, PhaseEntered
 from harness.history.journal import Journal
 from harness.scenario.models import Scenario
-from harness.scenario.timeline import Fault, Message, Timeline
+from harness.scenario.timeline import Fault, Message, Operator, Timeline
 from harness.testbed.base import Testbed, TestbedError
 from harness.testbed.processes import how_it_ended, log_tail
 from harness.testbed.resources import ResourceLedger
@@ -50,6 +51,7 @@ class Conductor:
         self.pulse = Pulse()
         self.faults: FaultSchedule | None = None
         self._driver: Driver | None = None
+        self._operator: OperatorSchedule | None = None
         self._background: list[asyncio.Task[None]] = []
         self._failure: BaseException | None = None
         self._failed = asyncio.Event()
@@ -108,6 +110,11 @@ class Conductor:
             self.testbed.injector,
             self.journal,
             self.ledger,
+        )
+        self._operator = OperatorSchedule(
+            [entry for entry in self.timeline.entries if isinstance(entry, Operator)],
+            self.testbed.system.operate,
+            self.journal,
         )
         try:
             await self._guarded(self._baseline())
@@ -175,14 +182,15 @@ class Conductor:
                 raise BaselineUnmet(f"the system says that route {route} is down, before any fault")
 
     async def _storm(self) -> None:
-        """The workload and the faults, side by side."""
-        assert self._driver is not None and self.faults is not None
+        """The workload, the faults and the operator, side by side."""
+        assert self._driver is not None and self.faults is not None and self._operator is not None
         origin_ns = self.enter(Phase.STORM)
         messages = [m for m in self.timeline.entries if isinstance(m, Message) and not m.baseline]
         driving = asyncio.create_task(self._driver.send(messages, origin_ns))
         breaking = asyncio.create_task(self.faults.run(origin_ns))
+        operating = asyncio.create_task(self._operator.run(origin_ns))
         ending = asyncio.create_task(self._sleep_until(origin_ns + self.timeline.storm_ns))
-        tasks = {driving, breaking, ending}
+        tasks = {driving, breaking, operating, ending}
         try:
             await asyncio.gather(*tasks)
         finally:

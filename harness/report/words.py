@@ -58,7 +58,9 @@ OUTCOMES: dict[ExitCode, OutcomeWords] = {
         "The system was not healthy before the first fault, so no fault was injected and nothing was judged.",
     ),
     ExitCode.INJECTION_FAILED: OutcomeWords(
-        "INJECTION FAILED", Tone.BROKEN, "A fault could not be put in place, or did not act."
+        "INJECTION FAILED",
+        Tone.BROKEN,
+        "A fault could not be put in place or did not act, or an operator's action failed.",
     ),
     ExitCode.HEAL_FAILED: OutcomeWords("HEAL FAILED", Tone.BROKEN, "Something of the run was left behind."),
     ExitCode.HARNESS_FAILED: OutcomeWords("HARNESS FAILED", Tone.BROKEN, "The harness itself failed."),

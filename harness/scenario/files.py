@@ -23,7 +23,7 @@ def file_problems(scenario: Scenario, document: Document) -> Iterator[Problem]:
     submit = scenario.system.submit
     if submit.ca is not None and not (folder / submit.ca).is_file():
         yield document.problem(_CA, f"there is no file {folder / submit.ca}")
-    if submit.python is not None:
+    if submit.function is not None:
         yield from _function_problems(document, folder, *submit.function)
 
 

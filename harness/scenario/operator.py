@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import model_validator
 
 from harness.scenario.part import Command, Name, Part, Time, wrong
-from harness.scenario.submission import HttpRequest
+from harness.scenario.submission import HttpRequest, method_and_path
 
 RELEASING = ("approve", "resume", "switch")
 
@@ -33,6 +33,11 @@ class OperatorAction(Part):
         if self.body is not None and self.http is None:
             raise wrong("`body` goes with `http`", key="body")
         return self
+
+    @property
+    def request(self) -> tuple[str, str] | None:
+        """Method and path of `http`."""
+        return None if self.http is None else method_and_path(self.http)
 
 
 class OperatorStep(Part):

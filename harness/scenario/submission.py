@@ -55,6 +55,11 @@ def _post(line: str) -> str:
     return line
 
 
+def method_and_path(request: str) -> tuple[str, str]:
+    method, _, path = request.partition(" ")
+    return method, path
+
+
 HttpRequest = Annotated[str, AfterValidator(_request)]
 HttpPost = Annotated[str, AfterValidator(_post)]
 
@@ -111,15 +116,14 @@ class Submit(Part):
         return self
 
     @property
-    def request(self) -> tuple[str, str]:
+    def request(self) -> tuple[str, str] | None:
         """Method and path of `http`."""
-        assert self.http is not None
-        method, _, path = self.http.partition(" ")
-        return method, path
+        return None if self.http is None else method_and_path(self.http)
 
     @property
-    def function(self) -> tuple[str, str]:
+    def function(self) -> tuple[str, str] | None:
         """File and function of `python`."""
-        assert self.python is not None
+        if self.python is None:
+            return None
         file, _, function = self.python.rpartition(":")
         return file, function

@@ -104,6 +104,13 @@ class ChildProcess:
         return self._process.pid if self._process else None
 
     @property
+    def pipes(self) -> tuple[asyncio.StreamWriter, asyncio.StreamReader]:
+        """Its standard input and output, where it was started with pipes for both."""
+        assert self._process is not None and self._process.stdin is not None
+        assert self._process.stdout is not None
+        return self._process.stdin, self._process.stdout
+
+    @property
     def returncode(self) -> int | None:
         return self._process.returncode if self._process else None
 

@@ -36,6 +36,7 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+SENDER = "no-reply@shop.example"
 MAILPIT = SCENARIO.replace("fake: sendgrid", "fake: mailpit")
 
 
@@ -127,11 +128,11 @@ class TestSubmission:
         }
 
     async def test_an_expiry_is_told_as_what_is_left_at_the_scheduled_time(self):
-        assert submission_body(message(expires_ns=3_500_000_000), None)["expires_in_ms"] == 2500
+        assert submission_body(message(expires_ns=3_500_000_000), SENDER, None)["expires_in_ms"] == 2500
 
     async def test_a_scenario_can_give_the_body_its_own_form(self):
         template = {"rcpt": ["{{ to }}"], "meta": {"id": "{{ token }}", "kind": "{{ class }}"}, "fixed": 3}
-        assert submission_body(message(), template) == {
+        assert submission_body(message(), SENDER, template) == {
             "rcpt": ["c.tokenaaaaaaaaaaa@customer.example"],
             "meta": {"id": "tokenaaaaaaaaaaa", "kind": "transactional"},
             "fixed": 3,

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from harness.scenario.models import Scenario
-from harness.scenario.templates import render_env, render_words
+from harness.scenario.templates import render_words
 from harness.testbed.address import RouteAddress
 from harness.testbed.base import TestbedError
 from harness.testbed.proxy.ports import candidate_ports
-from harness.testbed.system.plan import ProcessPlan, Surroundings, base_environment
+from harness.testbed.system.plan import ProcessPlan, Surroundings, environment_here
 
 
 def surroundings_of(
@@ -21,36 +20,35 @@ def surroundings_of(
     run_dir: Path,
     addresses: Mapping[str, RouteAddress],
     ca_path: Path,
-    port: int,
-    webhooks: Mapping[str, str] | None = None,
+    at: tuple[str, int],
+    webhooks: Mapping[str, str],
 ) -> Surroundings:
-    """The world as a process of this machine finds it. `webhooks` are the addresses to post to."""
+    """The world as a process here sees it; the system listens, or is to listen, `at` that address.
+
+    `webhooks` are the addresses to post to.
+    """
     state_dir = run_dir / "system"
     state_dir.mkdir(exist_ok=True)
+    host, port = at
     return Surroundings(
         routes=addresses,
+        host=host,
         port=port,
         state_dir=str(state_dir),
         ca_file=str(ca_path),
         python=sys.executable,
         run_dir=run_dir,
         scenario_dir=scenario.path.resolve().parent,
-        webhooks=webhooks or {},
+        webhooks=webhooks,
     )
 
 
-def plan_process(scenario: Scenario, surroundings: Surroundings) -> ProcessPlan:
+def plan_process(scenario: Scenario, here: Surroundings) -> ProcessPlan:
     """Command and environment of a system that is a process here."""
-    system = scenario.system
-    context, given = surroundings.context(), surroundings.environment()
-    if system.path is not None:
-        inherited = os.environ.get("PYTHONPATH")
-        own = str((surroundings.scenario_dir / system.path).resolve())
-        given["PYTHONPATH"] = f"{own}{os.pathsep}{inherited}" if inherited else own
     return ProcessPlan(
-        argv=render_words(system.process or (), context),
-        env=base_environment({**given, **render_env(scenario, context)}),
-        cwd=surroundings.scenario_dir,
+        argv=render_words(scenario.system.process or (), here.context()),
+        env=environment_here(scenario, here),
+        cwd=here.scenario_dir,
     )
 
 

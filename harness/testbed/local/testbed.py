@@ -13,7 +13,6 @@ from harness.providers.wire import BoundListener
 from harness.scenario.providers import MAILPIT
 from harness.testbed.address import RouteAddress
 from harness.testbed.assembled import LOOPBACK, AssembledTestbed, Way
-from harness.testbed.commands import Surround
 from harness.testbed.local.system_plan import free_port, plan_process, surroundings_of
 from harness.testbed.provider import Provider
 from harness.testbed.provider.config import Places, config_of, routes_of
@@ -24,12 +23,13 @@ from harness.testbed.proxy.process import ProxyProcess, proxy_program
 from harness.testbed.proxy.state import ProxyKind
 from harness.testbed.resources import MARKER, ResourceLedger, What
 from harness.testbed.signals.reader import SignalReader
-from harness.testbed.signals.readings import Reach, readings_of, webhook_names
+from harness.testbed.signals.readings import readings_of, webhook_names
 from harness.testbed.signals.webhook import Webhooks
-from harness.testbed.system.assembly import assemble
+from harness.testbed.system.assembly import assemble, reach_of
+from harness.testbed.system.external import ExternalHost
+from harness.testbed.system.host import SystemHost
 from harness.testbed.system.life import SystemUnderTest
 from harness.testbed.system.process import ProcessHost
-from harness.testbed.system.reach import base_url
 
 
 class LocalTestbed(AssembledTestbed):
@@ -81,7 +81,13 @@ class LocalTestbed(AssembledTestbed):
             on_process=record,
         )
         return Way(
-            proxy=ProxiedEndpoint(name, server, upstream=upstream, on_warning=self._warner(journal, name)),
+            proxy=ProxiedEndpoint(
+                name,
+                server,
+                upstream=upstream,
+                listen=self._scenario.routes[bound.route].listen or f"{LOOPBACK}:0",
+                on_warning=self._warner(journal, name),
+            ),
             upstream=upstream,
             rejecting_upstream=f"{LOOPBACK}:{bound.rejecting_port}" if bound.rejecting_port else None,
         )
@@ -89,22 +95,26 @@ class LocalTestbed(AssembledTestbed):
     async def _prepare_system(
         self, addresses: dict[str, RouteAddress], journal: Journal, ledger: ResourceLedger
     ) -> tuple[SystemUnderTest, SignalReader]:
-        port = free_port(f"system {ledger.marker}")
+        external = self._scenario.system.external
+        at = (
+            (external.host, external.port)
+            if external is not None
+            else (LOOPBACK, free_port(f"system {ledger.marker}"))
+        )
         self._webhooks = Webhooks(webhook_names(self._scenario), journal.now_ns)
         await self._webhooks.open()
-        surroundings = surroundings_of(
-            self._scenario, self._run_dir, addresses, self._ca_path, port, self._webhooks.urls()
+        here = surroundings_of(
+            self._scenario, self._run_dir, addresses, self._ca_path, at, self._webhooks.urls()
         )
-        plan = plan_process(self._scenario, surroundings)
-        host = ProcessHost(plan, port, self._run_dir, ledger)
-        reach = Reach(
-            base_url=base_url(host.address),
-            log_path=host.log_path,
-            context=surroundings.context(),
-            commands=Surround(env=plan.env, cwd=plan.cwd, marker=ledger.marker),
+        host: SystemHost = (
+            ExternalHost(at, self._run_dir)
+            if external is not None
+            else ProcessHost(plan_process(self._scenario, here), at[1], self._run_dir, ledger)
         )
+        reach = reach_of(self._scenario, host, here, ledger)
         readings = readings_of(self._scenario, reach, self._webhooks.hooks)
-        return assemble(self._scenario, host, journal, reach), SignalReader(readings, journal)
+        system = assemble(self._scenario, host, here, reach, journal, ledger)
+        return system, SignalReader(readings, journal)
 
     async def stop(self) -> None:
         if self._webhooks is not None:

@@ -21,6 +21,11 @@ class SystemHost(Protocol):
     """What the system wrote; exists once it has written something."""
 
     @property
+    def is_ours(self) -> bool:
+        """Whether it lives and dies with the run; False where it runs already and goes on afterwards."""
+        ...
+
+    @property
     def address(self) -> tuple[str, int]:
         """Where the harness reaches the system's port: known before `start`, the same after each one."""
         ...

@@ -15,8 +15,10 @@ from harness.history.events import HarnessWarning, SystemProcess, SystemState
 from harness.history.journal import Journal
 from harness.scenario.timeline import Message
 from harness.testbed.processes import how_it_ended, log_tail, retrieved
-from harness.testbed.system.doors.base import Door, Submission
+from harness.testbed.system.doors.base import Door, DoorError, Submission
+from harness.testbed.system.hooks import HookFailed, Hooks
 from harness.testbed.system.host import HostError, SystemHost
+from harness.testbed.system.operator import ActionFailed, Operator
 from harness.testbed.system.reach import base_url, is_answered, whole_answer
 from harness.testbed.system.states import States, StatesUnreadable
 
@@ -37,11 +39,16 @@ class SystemUnderTest:
         *,
         ready_path: str | None = None,
         states: States | None = None,
+        operator: Operator | None = None,
+        hooks: Hooks | None = None,
     ) -> None:
         self.host = host
         self.door = door
         self.ready_path = ready_path
         self.states = states
+        self._operator = operator
+        self._hooks = hooks
+        self._prepared = False
         self.exited = asyncio.Event()
         self.exit_code: int | None = None
         self._journal = journal
@@ -65,15 +72,23 @@ class SystemUnderTest:
         return self.host.is_running
 
     async def start(self) -> None:
-        """Start it and wait until it is ready. Raises SystemNotReady."""
+        """Start it and wait until it is ready; before the first time, set up. Raises SystemNotReady."""
         try:
+            if not self._prepared:
+                await self._prepare()
             await self.host.start()
-        except HostError as error:
+        except (HostError, HookFailed, DoorError) as error:
             raise SystemNotReady(str(error)) from error
-        self._note("started")
+        self._note("started" if self.host.is_ours else "found")
         self._watch = asyncio.create_task(self._watch_exit(), name="the system's life")
         self._watch.add_done_callback(retrieved)
         await self._until_ready()
+
+    async def _prepare(self) -> None:
+        if self._hooks is not None:
+            await self._hooks.set_up()
+        await self.door.open()
+        self._prepared = True
 
     async def _until_ready(self) -> None:
         loop = asyncio.get_running_loop()
@@ -107,6 +122,8 @@ class SystemUnderTest:
         return f"GET {self.ready_path} answered {answer.status_code}"
 
     def _shown_tail(self) -> str:
+        if not self.log_path.exists():
+            return ""
         tail = log_tail(self.log_path)
         return "; its last lines:\n  " + "\n  ".join(tail) if tail else "; it logged nothing"
 
@@ -121,6 +138,11 @@ class SystemUnderTest:
             SystemProcess(
                 t_ns=self._journal.now_ns(), change=change, pid=self.host.pid, code=code, log_tail=tail or []
             )
+        )
+
+    def _warn(self, warning: str, detail: str) -> None:
+        self._journal.append(
+            HarnessWarning(t_ns=self._journal.now_ns(), warning=warning, subject="system", detail=detail)
         )
 
     def _expect_its_end(self) -> None:
@@ -142,17 +164,28 @@ class SystemUnderTest:
         """End it in good order, or by force; the ways in and out are closed."""
         self._expect_its_end()
         was_running = self.is_running
-        await self.host.stop()
-        await self.door.close()
-        if self.states is not None:
-            await self.states.close()
-        await self._client.aclose()
-        if was_running:
-            self._note("stopped", code=self.host.exit_code)
+        try:
+            await self.host.stop()
+            await self.door.close()
+            if self.states is not None:
+                await self.states.close()
+            await self._client.aclose()
+            if was_running and self.host.is_ours:
+                self._note("stopped", code=self.host.exit_code)
+        finally:
+            complaints = await self._hooks.tear_down() if self._hooks is not None else []
+        for complaint in complaints:
+            self._warn("teardown-failed", complaint)
 
     async def submit(self, message: Message) -> Submission:
         """Offer one message once. Never raises for what the SUT does."""
         return await self.door.submit(message)
+
+    async def operate(self, action: str) -> str:
+        """Do what an operator would; what was answered, in a line. Raises ActionFailed."""
+        if self._operator is None:
+            raise ActionFailed(f"nobody said how `{action}` is done")
+        return await self._operator.act(action, self._client)
 
     async def read_states(self) -> None:
         """Journal what the SUT says of each message it will speak of; a warning where it makes no sense."""
@@ -161,14 +194,7 @@ class SystemUnderTest:
         try:
             told = await self.states.read()
         except StatesUnreadable as error:
-            self._journal.append(
-                HarnessWarning(
-                    t_ns=self._journal.now_ns(),
-                    warning="states-unreadable",
-                    subject="system",
-                    detail=str(error),
-                )
-            )
+            self._warn("states-unreadable", str(error))
             return
         now_ns = self._journal.now_ns()
         for each in told:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.scenario.models import Scenario
+from harness.scenario.templates import render_env
 from harness.testbed.address import RouteAddress
 
 
@@ -20,6 +22,7 @@ class Surroundings:
     """The world as the system finds it."""
 
     routes: Mapping[str, RouteAddress]
+    host: str
     port: int
     state_dir: str
     ca_file: str
@@ -32,7 +35,7 @@ class Surroundings:
         """What templates may name: TOP_VARIABLES of harness.scenario.templates."""
         return {
             "routes": {name: address.template_context() for name, address in self.routes.items()},
-            "system": {"port": self.port, "state_dir": self.state_dir},
+            "system": {"host": self.host, "port": self.port, "state_dir": self.state_dir},
             "ca_file": self.ca_file,
             "python": self.python,
             "run_dir": str(self.run_dir),
@@ -51,6 +54,17 @@ class Surroundings:
         }
 
 
+def environment_here(scenario: Scenario, here: Surroundings) -> dict[str, str]:
+    """For what runs on this machine: the harness's own environment, the system's `path` and `env` on top."""
+    given = here.environment()
+    if scenario.system.path is not None:
+        inherited = os.environ.get("PYTHONPATH")
+        own = str((here.scenario_dir / scenario.system.path).resolve())
+        given["PYTHONPATH"] = f"{own}{os.pathsep}{inherited}" if inherited else own
+    written = render_env(scenario, here.context())
+    return {**os.environ, "PYTHONUNBUFFERED": "1", **given, **written}
+
+
 @dataclass(frozen=True)
 class ProcessPlan:
     """A command of this machine, whole: nothing is added to its environment but the run's marker."""
@@ -58,8 +72,3 @@ class ProcessPlan:
     argv: list[str]
     env: dict[str, str]
     cwd: Path
-
-
-def base_environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """The harness's own environment, with what the scenario gives the SUT on top."""
-    return {**os.environ, "PYTHONUNBUFFERED": "1", **extra}

@@ -22,6 +22,8 @@ LAST_WORDS_S = 1.0
 
 
 class ProcessHost:
+    is_ours = True
+
     def __init__(self, plan: ProcessPlan, port: int, run_dir: Path, ledger: ResourceLedger) -> None:
         self.plan = plan
         self.log_path = run_dir / "system.log"

@@ -36,7 +36,9 @@ async def is_answered(address: tuple[str, int]) -> bool:
             writer.transport.abort()
 
 
-async def whole_answer(client: httpx.AsyncClient, path: str) -> httpx.Response:
+async def whole_answer(
+    client: httpx.AsyncClient, path: str, *, method: str = "GET", json: object = None
+) -> httpx.Response:
     """Raises httpx.HTTPError or TimeoutError."""
     async with asyncio.timeout(ANSWER_TIMEOUT_S):
-        return await client.get(path, timeout=READ_TIMEOUT_S)
+        return await client.request(method, path, json=json, timeout=READ_TIMEOUT_S)

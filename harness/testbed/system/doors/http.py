@@ -17,7 +17,7 @@ import msgspec
 
 from harness.history.events import Submitted
 from harness.scenario.timeline import Message
-from harness.testbed.system.doors.base import LONGEST_TEXT, SUBMIT_TIMEOUT_S, Submission, submission_body
+from harness.testbed.system.doors.base import Submission, indeterminate, refused, submission_body
 
 MAX_CONNECTIONS = 200
 _READ_BYTES = 65536
@@ -48,14 +48,19 @@ class HttpDoor:
         address: tuple[str, int],
         method: str,
         path: str,
-        body: dict[str, Any] | None = None,
-        timeout_s: float = SUBMIT_TIMEOUT_S,
+        sender: str,
+        body: dict[str, Any] | None,
+        timeout_s: float,
     ) -> None:
         """`body` is the scenario's own form of it."""
         self._method = method
         self._path = path
+        self._sender = sender
         self._body = body
         self._front = FrontDoor(*address, timeout_s)
+
+    async def open(self) -> None:
+        return
 
     async def submit(self, message: Message) -> Submission:
         try:
@@ -63,18 +68,17 @@ class HttpDoor:
                 self._method,
                 self._path,
                 {"Content-Type": "application/json", "Idempotency-Key": message.token},
-                msgspec.json.encode(submission_body(message, self._body)),
+                msgspec.json.encode(submission_body(message, self._sender, self._body)),
             )
         except NotOffered as error:
-            return Submission(Submitted.REFUSED, text=str(error))
+            return refused(str(error))
         except NoAnswer as error:
-            return Submission(Submitted.INDETERMINATE, text=str(error))
+            return indeterminate(str(error))
         if 200 <= answer.status < 300:
             return Submission(Submitted.ACCEPTED, answer.status)
         # A gateway's time-out says nothing of what happened behind it.
-        unsure = answer.status in (502, 504)
-        result = Submitted.INDETERMINATE if unsure else Submitted.REFUSED
-        return Submission(result, answer.status, answer.body.decode("utf-8", "replace")[:LONGEST_TEXT])
+        said = indeterminate if answer.status in (502, 504) else refused
+        return said(answer.body.decode("utf-8", "replace"), answer.status)
 
     async def close(self) -> None:
         self._front.close()
