@@ -22,11 +22,11 @@ import pytest
 from harness.history.events import Receipt, ReceiptResult
 from tests.providers.running import ROUTE, Provider, control_client, message, provider, recipient, token
 from tests.requires import require_postfix
+from tests.systems.machine import machine
 from tests.systems.running import free_port
 from tests.waiting import until, wait_until
 
 SYSTEMS = Path(__file__).resolve().parents[2] / "fixtures" / "systems"
-MACHINE = ("/etc/postfix", "/var/spool/postfix", "/var/lib/postfix")
 SENDER = "no-reply@shop.example"
 
 
@@ -208,23 +208,13 @@ async def test_two_at_once_do_not_meet(tmp_path: Path) -> None:
 
 
 async def test_nothing_is_left_and_the_machine_s_own_mail_system_is_as_it_was(tmp_path: Path) -> None:
-    before = _machine()
+    before = machine()
     async with provider() as one, postfix(tmp_path, one.port) as system:
         await system.send(1)
         await until(lambda: tokens(one) == [token(1)])
         assert len(system.processes()) > 3  # by the marker each daemon is found, should the harness die
     await until(lambda: not system.processes())
-    assert _machine() == before
-
-
-def _machine() -> dict[str, tuple[int, int, int, int]]:
-    """Owner, mode, size and time of change of everything of the machine's own Postfix."""
-    seen = {}
-    for top in MACHINE:
-        for path in [Path(top), *Path(top).rglob("*")]:
-            about = path.lstat()
-            seen[str(path)] = (about.st_uid, about.st_mode, about.st_size, about.st_ctime_ns)
-    return seen
+    assert machine() == before
 
 
 async def test_a_configuration_of_one_s_own_is_used_and_what_would_lead_mail_elsewhere_is_not(
