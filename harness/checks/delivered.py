@@ -9,8 +9,10 @@ record is missing; otherwise it may still come, and that is inconclusive. What a
 missing too. Undelivered and returned fail as lost ones do: the sender knows, the customer has nothing.
 
 It proves what the providers took, not what they deliver later. A hold is valid only where the history shows
-that the acknowledgement was lost, the body aborted, or a kill met the attempt; a request that vanished in a
-blackhole without trace does not show, and stays within what `held_at_most` would otherwise have allowed.
+that the acknowledgement was lost, the body aborted, or a kill met the attempt, or that the answer came while
+the system was paused or parted from its routes. A restart excuses no hold: a system that is asked to end can
+wait for the answers it is owed. A request that vanished in a blackhole without trace does not show, and stays
+within what `held_at_most` would otherwise have allowed.
 """
 
 from __future__ import annotations
@@ -186,7 +188,7 @@ def _offenders(history: History, run: str, held_too_many: bool) -> list[Offender
     bad = ["missing", "undelivered", "returned", "stale", *(["held"] if held_too_many else [])]
     rows = history.con.execute(
         f"select token, recipient, fate, state, attempts, dropped, unknown_fate, accepted_ns, "
-        "(select min(k.t_ns) from kills k where k.run = f.run and k.t_ns > f.accepted_ns) as killed_ns "
+        "(select min(k.t_ns) from restarts k where k.run = f.run and k.t_ns > f.accepted_ns) as killed_ns "
         f"from ({FATES}) f where list_contains($bad, fate) "
         "order by list_position($bad, fate), accepted_ns, token limit $most",
         {"run": run, "bad": bad, "most": MAX_OFFENDERS},

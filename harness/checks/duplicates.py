@@ -2,8 +2,8 @@
 
 A copy is a hand-off that the provider neither dropped nor bounced; the unit is (token, recipient). Each
 extra copy is put down to a cause, judged by the copy before it: its acknowledgement was lost; the system
-was killed in between; a fault delayed it (a timeout); a fault ended in between (a replay); else plainly the
-same route, or another one.
+ended in between; a fault delayed it, or kept its answer from a system that was paused or parted (a timeout);
+a fault ended in between (a replay); else plainly the same route, or another one.
 
 It proves what the providers took. It cannot see a provider that delivers one hand-off twice, and the cause
 is what the history makes likely, not what went on inside the system. Inconclusive: no copies at all,
@@ -63,10 +63,12 @@ select run, token, recipient, rkey, copy, before_route, route, before_end_ns, en
        case
            when exists (select 1 from lost_acks l where l.run = n.run and l.seq = n.before_seq)
                 and begin_ns + error_ns >= before_end_ns - before_error_ns then 'lost-ack'
-           when exists (select 1 from kills k where k.run = n.run
+           when exists (select 1 from restarts k where k.run = n.run
                         and k.t_ns > n.before_begin_ns and k.t_ns < n.begin_ns) then 'restart'
-           when exists (select 1 from faults f where f.run = n.run and f.target = n.before_route
-                        and f.type in ('latency', 'blackhole', 'bandwidth', 'slow-ack')
+           when exists (select 1 from faults f where f.run = n.run
+                        and (f.target = n.before_route
+                             and f.type in ('latency', 'blackhole', 'bandwidth', 'slow-ack')
+                             or f.type in ('pause', 'partition'))
                         and f.on_lo <= n.before_end_ns and f.off_hi >= n.before_begin_ns) then 'timeout'
            when exists (select 1 from incidents i where i.run = n.run
                         and n.before_end_ns < i.off_lo and i.off_lo <= n.begin_ns) then 'replay'

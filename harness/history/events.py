@@ -219,7 +219,7 @@ class SystemState(Event, frozen=True, kw_only=True, tag="system.state"):
 
 
 class SystemProcess(Event, frozen=True, kw_only=True, tag="system.process"):
-    """The SUT's own life: started, killed (by a fault), exited (unbidden), stopped."""
+    """The SUT's own life: started, killed (by a fault), exited (unbidden), stopped, paused, resumed."""
 
     change: str
     pid: int | None = None

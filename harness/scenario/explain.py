@@ -158,6 +158,7 @@ def _example(key: str) -> str:
         "at": "When it begins, counted from the end of the baseline, such as `at: 10s`.",
         "on": "What is broken: the name of a route, or `system`.",
         "restart_after": "How long the system stays dead, such as `restart_after: 2s`.",
+        "grace": "How long it may take to end, such as `grace: 5s`.",
         "latency": "How late, such as `latency: 400ms`.",
         "class": "What kind of mail: `transactional`, `marketing`, …",
         "fake": "Which provider it looks like, such as `fake: sendgrid`.",

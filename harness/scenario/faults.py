@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from harness.checks.units import NS_PER_MS, Share
+from harness.checks.units import NS_PER_MS, NS_PER_S, Share
 from harness.scenario.part import Count, Length, Line, Name, Part, Time, WholeMs, wrong
 from harness.scenario.targets import Target
 
@@ -22,7 +22,7 @@ class ActsIn(StrEnum):
     PROXY = "proxy"  # a toxic, or the proxy switched off
     UPSTREAM = "upstream"  # the proxy turned to the provider's rejecting listener
     PROVIDER = "provider"  # the fake itself, over its control API
-    SYSTEM = "system"  # the process of the system under test
+    SYSTEM = "system"  # the system under test, whatever runs it
 
 
 def _some(share: float) -> float:
@@ -199,6 +199,38 @@ class Kill(FaultBase):
         return {"restart_after": self.restart_after // NS_PER_MS}
 
 
+class Restart(FaultBase):
+    """The system under test is asked to end (SIGTERM), and started again."""
+
+    acts_in = ActsIn.SYSTEM
+    fault: Literal["restart"]
+    grace: Annotated[WholeMs, AfterValidator(lambda ns: _up_to_a_minute(ns))] = 10 * NS_PER_S
+    """How long it may take to end; it is killed then."""
+    restart_after: Annotated[WholeMs, AfterValidator(lambda ns: _up_to_a_minute(ns, limit_ms=3_600_000))] = 0
+    """How long it stays down, counted from `at`."""
+
+    @property
+    def end_ns(self) -> int:
+        return self.at + self.restart_after
+
+    def attributes(self) -> dict[str, Any]:
+        return {"grace": self.grace // NS_PER_MS, "restart_after": self.restart_after // NS_PER_MS}
+
+
+class Pause(LastingFault):
+    """The system under test is frozen (SIGSTOP): it keeps its connections and does nothing."""
+
+    acts_in = ActsIn.SYSTEM
+    fault: Literal["pause"]
+
+
+class Partition(LastingFault):
+    """The system under test is cut off from every route, and reachable by its callers; needs containers."""
+
+    acts_in = ActsIn.SYSTEM
+    fault: Literal["partition"]
+
+
 def _up_to_a_minute(ns: int, *, least_ms: int = 0, limit_ms: int = 60_000) -> int:
     if not least_ms * NS_PER_MS <= ns <= limit_ms * NS_PER_MS:
         raise ValueError(f"must be between {least_ms}ms and {limit_ms // 1000}s")
@@ -206,7 +238,17 @@ def _up_to_a_minute(ns: int, *, least_ms: int = 0, limit_ms: int = 60_000) -> in
 
 
 Fault = Annotated[
-    Outage | Blackhole | Latency | Reset | AuthFailure | Refuse | AckLoss | Kill,
+    Outage
+    | Blackhole
+    | Latency
+    | Reset
+    | AuthFailure
+    | Refuse
+    | AckLoss
+    | Kill
+    | Restart
+    | Pause
+    | Partition,
     Field(discriminator="fault"),
 ]
 
@@ -219,4 +261,7 @@ KINDS: dict[str, type[FaultBase]] = {
     "refuse": Refuse,
     "ack-loss": AckLoss,
     "kill": Kill,
+    "restart": Restart,
+    "pause": Pause,
+    "partition": Partition,
 }

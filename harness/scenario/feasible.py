@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 from harness.checks.units import NS_PER_S, format_duration
@@ -217,9 +218,10 @@ def _masked(scenario: Scenario, document: Document) -> Iterator[Problem]:
     """A fault that lies wholly behind one that lets nothing through cannot be proved to act."""
     for number, fault in enumerate(scenario.faults):
         for other_number, other in enumerate(scenario.faults):
-            # Behind the way of events is the system itself.
-            same_way = fault.on == other.on or (is_beside(fault.on) and other.on == SYSTEM)
-            if number == other_number or not same_way or not _masks(other):
+            # Behind the way of events is the system itself; a partition leaves that way as it is.
+            silent = other.on == SYSTEM and other.kind != "partition"
+            masked = _masks(other) if fault.on == other.on else is_beside(fault.on) and silent
+            if number == other_number or not masked:
                 continue
             inside = other.at <= fault.at and fault.end_ns <= other.end_ns
             both = _masks(fault) and number < other_number and fault.at == other.at
@@ -234,8 +236,25 @@ def _masked(scenario: Scenario, document: Document) -> Iterator[Problem]:
                 break
 
 
+def _at_once(scenario: Scenario, document: Document) -> Iterator[Problem]:
+    """The system itself can be dead, frozen or cut off, but not two of these: none could be proved."""
+    on_system = sorted(
+        (fault.at, number) for number, fault in enumerate(scenario.faults) if fault.on == SYSTEM
+    )
+    for (_, before), (at, number) in pairwise(on_system):
+        earlier, fault = scenario.faults[before], scenario.faults[number]
+        if at < max(earlier.end_ns, earlier.at + 1):
+            yield document.problem(
+                ("faults", number),
+                f"`{fault.kind}` begins at {_s(at)}, before `{earlier.kind}` "
+                f"(faults[{before}], {_s(earlier.at)} to {_s(earlier.end_ns)}) is over, and the system can "
+                "be in one such state only",
+                advice="Let one end before the other begins, with time for the system to come back.",
+            )
+
+
 def _masks(fault: FaultBase) -> bool:
-    return fault.kind in MASKING or fault.on == SYSTEM
+    return fault.kind in MASKING
 
 
 def _breaks(fault: FaultBase) -> bool:
@@ -280,4 +299,5 @@ _RULES: tuple[Callable[[Scenario, Document], Iterator[Problem]], ...] = (
     _baseline,
     _holds,
     _masked,
+    _at_once,
 )

@@ -17,7 +17,7 @@ from harness.providers.wire import ProviderFault
 from harness.scenario.document import Document, Path, lookup
 from harness.scenario.errors import Problem, nearest, shown
 from harness.scenario.explain import explain
-from harness.scenario.faults import KINDS, ActsIn, FaultBase
+from harness.scenario.faults import KINDS, ActsIn, FaultBase, Partition
 from harness.scenario.hosts import route_host
 from harness.scenario.operator import RELEASING
 from harness.scenario.providers import FAKES, MAILPIT, preset_of
@@ -205,6 +205,12 @@ def _faults(document: Document) -> Iterator[Problem]:
                 ("faults", index, "fault"),
                 f"`{kind}` cannot act on a system that is `external`: the harness only speaks to it",
                 advice="Break a route instead, or let the harness run the system: `process` or `container`.",
+            )
+        elif model is Partition and lookup(document.data, ("system", "process")) is not None:
+            yield document.problem(
+                ("faults", index, "fault"),
+                "a process on this machine has no network of its own that it could be cut off from",
+                advice="Run it as a `container`, or give each route a `blackhole`.",
             )
 
 

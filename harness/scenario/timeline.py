@@ -37,7 +37,7 @@ class Fault(Entry, frozen=True, kw_only=True, tag="fault"):
 
     id: str
     incident: str
-    type: str  # outage, blackhole, latency, reset, auth-failure, refuse, ack-loss, kill
+    type: str  # one of harness.scenario.faults.KINDS
     target: str  # a route, an endpoint beside it ("backup.events"), or "system"
     until_ns: int | None = None
     attributes: dict[str, Any] = {}  # checked by the fault's own model, times in ms

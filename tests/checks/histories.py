@@ -241,6 +241,11 @@ class Run:
         self.process("killed", at)
         self.process("started", back)
 
+    def restart(self, at: float, back: float, *, complies: bool = True) -> None:
+        self.fault(at, None, "restart", "system")
+        self.process("stopped" if complies else "killed", at)
+        self.process("started", back)
+
     def process(self, change: str, at: float) -> None:
         self.events.append(ev.SystemProcess(t_ns=ns(at), change=change))
 

@@ -76,12 +76,21 @@ class Model:
     def kills(self) -> list[int]:
         return [event.t_ns for event in self._of(ev.SystemProcess) if event.change == "killed"]
 
+    def restarts(self) -> list[int]:
+        """Kills, and stops after which it was started again."""
+        changes = self._of(ev.SystemProcess)
+        return self.kills() + [
+            event.t_ns
+            for index, event in enumerate(changes)
+            if event.change == "stopped" and any(later.change == "started" for later in changes[index:])
+        ]
+
     def faults(self) -> list[tuple[str, str, int, int, dict[str, Any]]]:
-        """(type, target, on, off, attributes), a kill's end being the restart."""
+        """(type, target, on, off, attributes), the end of a kill or restart being the next start."""
         found = []
         for event in self._of(ev.FaultInjecting):
             ends = [e.t_ns for e in self._of(ev.FaultRemoving) if e.fault == event.fault]
-            if event.target == "system":
+            if event.type in ("kill", "restart"):
                 ends = [
                     e.t_ns
                     for e in self._of(ev.SystemProcess)
@@ -128,10 +137,11 @@ class Model:
         lost = before.result is ev.ReceiptResult.ACK_LOST or self._cut(before)
         if lost and copy.begin_ns + self.error >= before.end_ns - self.error:
             return "lost-ack"
-        if any(before.begin_ns < killed < copy.begin_ns for killed in self.kills()):
+        if any(before.begin_ns < ended < copy.begin_ns for ended in self.restarts()):
             return "restart"
         for type_, target, on, off, _ in self.faults():
             slow = type_ in ("latency", "blackhole") and target == before.route
+            slow = slow or type_ in ("pause", "partition")
             if slow and on <= before.end_ns and off >= before.begin_ns:
                 return "timeout"
         if any(before.end_ns < incident.off <= copy.begin_ns for incident in self.incidents()):
@@ -183,12 +193,21 @@ class Model:
             for killed in self.kills():
                 if receipt.begin_ns - self.error <= killed <= receipt.end_ns + self.error:
                     return True
+            for type_, _, on, off, _ in self.faults():
+                unread = on - self.error <= receipt.end_ns <= off + self.error
+                if type_ in ("pause", "partition") and unread:
+                    return True
         if any(self.state(token, killed) == "sending" for killed in self.kills()):
             return True
         untold = not any(receipt.token == token for receipt in self.receipts)
         scheduled = self.messages[token][0].scheduled_ns
         return untold and any(
-            type_ in ("blackhole", "kill") and scheduled <= off for type_, _, _, off, _ in self.faults()
+            scheduled <= off
+            and (
+                type_ in ("blackhole", "kill", "partition")
+                or (type_ == "restart" and any(on <= killed <= off for killed in self.kills()))
+            )
+            for type_, _, on, off, _ in self.faults()
         )
 
     def _fate(self, token: str) -> str:

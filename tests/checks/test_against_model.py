@@ -43,6 +43,14 @@ def histories(draw: st.DrawFn, name: str) -> Run:
     if draw(st.integers(0, 3)) == 0:
         at = draw(times)
         run.kill(at, at + 0.5)
+    match draw(st.integers(0, 6)):
+        case 0:
+            run.restart(at := draw(times), at + 0.5, complies=draw(st.booleans()))
+        case 1:
+            on = draw(times)
+            run.fault(
+                on, on + draw(st.integers(1, 8)) / 2, draw(st.sampled_from(["pause", "partition"])), "system"
+            )
     for _ in range(draw(st.integers(0, 2))):
         run.operator(draw(st.sampled_from(["resume", "approve"])), draw(times))
     messages = [draw_message(draw, run) for _ in range(draw(st.integers(0, 8)))]

@@ -213,6 +213,49 @@ class TestHolds:
         run.says(message, "held", 52)
         assert judged(run).numbers["held"] == 1
 
+    @pytest.mark.parametrize("fault", ["pause", "partition"])
+    def test_an_answer_that_nobody_could_read(self, fault: str) -> None:
+        run = self.held()
+        message = run.message(50)
+        run.fault(50.1, 53, fault, "system")
+        run.receipt(message, 50.2, "primary", "deferred", took=0.2)
+        run.says(message, "held", 54)
+        assert judged(run).numbers["held"] == 1
+
+    def test_an_answer_before_a_pause_was_read(self) -> None:
+        run = self.held()
+        message = run.message(50)
+        run.receipt(message, 50.2, "primary", "deferred", took=0.2)
+        run.fault(50.5, 53, "pause", "system")
+        run.says(message, "held", 54)
+        assert judged(run).offenders[0].cause == "held though its fate is known"
+
+    def test_what_a_partition_may_have_swallowed_is_of_unknown_fate_and_what_a_pause_did_is_not(self) -> None:
+        for fault, held in (("partition", 1), ("pause", 0)):
+            run = self.held()
+            run.fault(50, 55, fault, "system")
+            message = run.message(51)
+            run.says(message, "held", 58)
+            assert judged(run).numbers["held"] == held
+
+    def test_a_system_that_was_asked_to_end_could_wait_for_its_answers(self) -> None:
+        run = self.held()
+        message = run.message(50)
+        run.receipt(message, 50.2, "primary", "deferred", took=0.2)
+        run.restart(50.1, 51)
+        run.says(message, "held", 52)
+        assert judged(run).verdict is Verdict.FAIL
+
+    def test_a_system_that_took_too_long_to_end_was_killed(self) -> None:
+        for in_flight in (True, False):
+            run = self.held()
+            message = run.message(50)
+            if in_flight:
+                run.receipt(message, 50.2, "primary", "deferred", took=0.2)
+            run.restart(50.1, 51, complies=False)
+            run.says(message, "held", 52)
+            assert judged(run).numbers["held"] == 1
+
     def test_what_a_blackhole_may_have_swallowed_is_of_unknown_fate(self) -> None:
         run = self.held()
         run.fault(50, 55, "blackhole")

@@ -47,6 +47,8 @@ def test_a_second_copy_by_another_route_is_a_fail_and_names_the_message() -> Non
         ("no goodbye", "cross-route"),
         ("timeout", "after a timeout"),
         ("restart", "after a restart"),
+        ("restart in good order", "after a restart"),
+        ("answered during a pause", "after a timeout"),
         ("replay", "replay"),
         ("same route", "same route"),
         ("cross-route", "cross-route"),
@@ -80,6 +82,14 @@ def test_each_extra_copy_has_a_cause(story: str, cause: str) -> None:
             run.copy(message, 5.1)
             run.kill(5.2, 5.5)
             run.copy(message, 6, "backup")
+        case "restart in good order":
+            run.copy(message, 5.1)
+            run.restart(5.2, 5.5)
+            run.copy(message, 6, "backup")
+        case "answered during a pause":
+            run.fault(5, 6, "pause", "system")
+            run.copy(message, 5.1)
+            run.copy(message, 7, "backup")
         case "replay":
             run.fault(5.5, 8)
             run.copy(message, 5.1)

@@ -129,6 +129,15 @@ class TestIncidents:
         run.kill(10, 12)
         assert ask(run, "select on_lo, off_lo, routes from incidents") == [(ns(10), ns(12), [])]
 
+    def test_a_pause_lasts_until_its_removal_whatever_is_restarted_later(self) -> None:
+        run = Run()
+        run.fault(10, 12, "pause", "system")
+        run.restart(20, 21)
+        assert ask(run, "select on_lo, off_lo from faults order by on_lo") == [
+            (ns(10), ns(12)),
+            (ns(20), ns(21)),
+        ]
+
 
 class TestEdges:
     def edges(self, *reads: tuple[float, Any, float | None]) -> list[tuple[Any, ...]]:

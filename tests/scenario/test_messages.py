@@ -81,6 +81,18 @@ CASES: dict[str, str | tuple[str, ...]] = {
     "two-routes-with-one-host": changed(
         ("third: {provider: pit}", "Back_Up: {provider: pit}\n  back-up: {provider: pit}")
     ),
+    "partition-of-a-process": changed(
+        ("faults:\n", "faults:\n  - {at: 1s, for: 1s, on: system, fault: partition}\n")
+    ),
+    "system-faults-at-once": changed(
+        (
+            "faults:\n",
+            "faults:\n  - {at: 1s, for: 3s, on: system, fault: pause}\n"
+            "  - {at: 3s, on: system, fault: kill, restart_after: 1s}\n"
+            "  - {at: 4s, on: system, fault: restart}\n",
+        )
+    ),
+    "pause-of-a-route": changed(("on: primary, fault: auth-failure", "on: primary, fault: pause")),
     "unknown-variable": changed(("routes.primary.url", "routes.primary.ulr")),
     "template-that-computes": changed(("{{ routes.primary.url }}", "{% for x in y %}{% endfor %}")),
     "template-without-quotes": changed(('"{{ routes.primary.url }}"', "{{ routes.primary.url }}")),

@@ -35,6 +35,8 @@ BROAD = parsed(
   - {at: 16s, for: 1s, on: backup, fault: ack-loss, class: marketing, incident: second}
   - {at: 18s, for: 1s, on: third, fault: reset, after: 50ms}
   - {at: 19s, on: system, fault: kill, restart_after: 500ms}
+  - {at: 22s, on: system, fault: restart, grace: 2s}
+  - {at: 24s, for: 1s, on: system, fault: pause}
 drain:""",
     )
     .replace(

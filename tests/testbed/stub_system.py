@@ -58,7 +58,10 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 async def main() -> None:
     note("starts.jsonl", {"pid": os.getpid(), "env": dict(os.environ), "cwd": str(Path.cwd())})
     stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    if "IGNORE_SIGTERM" in os.environ:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    else:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     await asyncio.start_server(serve, "127.0.0.1", int(os.environ["PORT"]))
     print("the stub system listens", flush=True)
     await stop.wait()

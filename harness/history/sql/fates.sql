@@ -25,7 +25,16 @@ select run, token, rkey, any_value(final_state) as state,
        any_value(other_ns) is not null as changed
 from changed group by run, token, rkey;
 
+-- Ends that left the system no time to read an answer. One that was asked to end has it.
 create view kills as select run, t_ns from process_changes where change in ('killed', 'exited');
+
+-- Every end after which it was started again, or never had the choice.
+create view restarts as
+select run, t_ns from kills
+union all
+select s.run, s.t_ns from process_changes s
+where s.change = 'stopped'
+  and exists (select 1 from process_changes c where c.run = s.run and c.change = 'started' and c.seq > s.seq);
 
 -- Messages whose fate the SUT cannot know: only these may it hold back.
 create table unknown_fates as
@@ -45,9 +54,18 @@ select run, token, rkey, min(why) as why, max(at_ns) as at_ns from (
     union all
     select run, token, rkey, 'in flight at a kill', t_ns from last_words where state = 'sending'
     union all
-    -- What a blackhole swallowed, or a kill caught before its first byte, leaves no receipt.
+    -- The answer came while nobody could read it, and who waits for one has given up before it could be read.
+    select r.run, r.token, r.rkey, 'answered during a ' || f.type, r.end_ns
+    from receipts r join faults f on f.run = r.run and f.type in ('pause', 'partition')
+    where r.canary is null and r.end_ns + r.error_ns >= f.on_lo and r.end_ns - r.error_ns <= f.off_hi
+    union all
+    -- What a blackhole or a partition swallowed, or a kill caught before its first byte, leaves no receipt. A
+    -- restart that took too long ended in a kill.
     select m.run, m.token, m.rkey, 'perhaps swallowed by a fault', greatest(m.scheduled_ns, f.on_lo)
-    from messages m join faults f on f.run = m.run and f.type in ('blackhole', 'kill') and f.beside is null
+    from messages m join faults f on f.run = m.run and f.beside is null
+         and (f.type in ('blackhole', 'partition', 'kill')
+              or f.type = 'restart' and exists (select 1 from kills k where k.run = f.run
+                                                and k.t_ns between f.on_lo and f.off_hi))
     where m.scheduled_ns <= f.off_hi and not exists (select 1 from receipts r
           where r.run = m.run and r.token = m.token and r.rkey = m.rkey)
 ) where token is not null group by run, token, rkey;

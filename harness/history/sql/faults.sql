@@ -1,8 +1,8 @@
 -- Faults, incidents, and how the system's own life and signals went.
 
 -- One row a fault that was in place. It came on in (on_lo, on_hi] and went off in (off_lo, off_hi]. What nobody
--- removed lasts until the system is back (a kill) or to the end of the record. `beside` is the endpoint of a fault
--- where no mail goes through, such as the way of events back; `route` is then the route that it is beside.
+-- removed lasts until the system is back (a kill, a restart) or to the end of the record. `beside` is the endpoint of
+-- a fault where no mail goes through, such as the way of events back; `route` is then the route that it is beside.
 create table faults as
 with told as (
     select run, fault, any_value(incident) as incident, any_value(type) as type, any_value(target) as target,
@@ -18,7 +18,7 @@ with told as (
     select t.run, t.fault, min(e.t_ns) as back_ns
     from told t join events e
       on e.run = t.run and e.kind = 'system.process' and e.change = 'started' and e.t_ns >= t.injecting_ns
-    where t.target = 'system' group by t.run, t.fault
+    where t.type in ('kill', 'restart') group by t.run, t.fault
 )
 select t.run, t.fault, coalesce(nullif(t.incident, ''), t.fault) as incident, t.type, t.target, t.attributes,
        case when t.target <> 'system' then split_part(t.target, '.', 1) end as route,

@@ -10,7 +10,7 @@ from harness.scenario.timeline import Fault
 from harness.testbed.faults.endpoint import Endpoint
 from harness.testbed.faults.in_provider import AckLoss, Refuse
 from harness.testbed.faults.injector import Detail, FaultInjector, InjectionError, Translated
-from harness.testbed.faults.system import Kill
+from harness.testbed.faults.system import Kill, Partition, Pause, Restart
 from harness.testbed.faults.transport import AuthFailure, Blackhole, Latency, Outage, Reset
 from harness.testbed.system.life import SystemUnderTest
 
@@ -37,10 +37,17 @@ _ON_ENDPOINT: dict[str, type[Outage | Blackhole | Latency | Reset | AuthFailure 
     "ack-loss": AckLoss,
 }
 
+_ON_SYSTEM: dict[str, type[Kill | Restart | Pause | Partition]] = {
+    "kill": Kill,
+    "restart": Restart,
+    "pause": Pause,
+    "partition": Partition,
+}
+
 
 def injector_on(fault: Fault, endpoint: Endpoint) -> FaultInjector:
     return Translated(_ON_ENDPOINT[fault.type](fault, endpoint))
 
 
 def injector_for_system(fault: Fault, system: SystemUnderTest) -> FaultInjector:
-    return Translated(Kill(fault, system))
+    return Translated(_ON_SYSTEM[fault.type](fault, system))

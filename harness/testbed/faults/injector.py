@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import httpx
 
 from harness.testbed.proxy.errors import ProxyError
+from harness.testbed.system.host import HostError
 from harness.testbed.system.life import SystemNotReady
 
 Detail = dict[str, Any]
@@ -47,5 +48,5 @@ class Translated:
     async def _told(self, step: Awaitable[Detail]) -> Detail:
         try:
             return await step
-        except (ProxyError, httpx.HTTPError, SystemNotReady) as error:
+        except (ProxyError, httpx.HTTPError, HostError, SystemNotReady) as error:
             raise InjectionError(f"{type(error).__name__}: {error}") from error

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from harness.testbed.system.host import HostError
 
+_ONLY_SPOKEN_TO = "a system that is external is only spoken to: it cannot be broken from here"
+
 
 class ExternalHost:
     is_ours = False
@@ -40,14 +42,32 @@ class ExternalHost:
     async def wait(self) -> None:
         await asyncio.Event().wait()
 
-    async def kill(self) -> None:
-        raise HostError("a system that is external cannot be killed from here")
-
     async def stop(self) -> None:
         self._in_use = False
 
+    async def kill(self) -> None:
+        raise HostError(_ONLY_SPOKEN_TO)
+
+    async def end(self, grace_s: float) -> bool:
+        raise HostError(_ONLY_SPOKEN_TO)
+
     async def pause(self) -> None:
-        raise HostError("a system that is external cannot be frozen from here")
+        raise HostError(_ONLY_SPOKEN_TO)
 
     async def resume(self) -> None:
-        raise HostError("a system that is external cannot be frozen from here")
+        raise HostError(_ONLY_SPOKEN_TO)
+
+    async def is_paused(self) -> bool:
+        raise HostError(_ONLY_SPOKEN_TO)
+
+    async def cut_off(self) -> None:
+        raise HostError(_ONLY_SPOKEN_TO)
+
+    async def rejoin(self) -> None:
+        raise HostError(_ONLY_SPOKEN_TO)
+
+    async def is_cut_off(self) -> bool:
+        raise HostError(_ONLY_SPOKEN_TO)
+
+    async def is_heard_on_routes(self) -> bool:
+        raise HostError(_ONLY_SPOKEN_TO)

@@ -62,6 +62,11 @@ class SystemHost(Protocol):
         """At once, as a power cut would; over when it is gone."""
         ...
 
+    async def end(self, grace_s: float) -> bool:
+        """Ask it to end, and end it where it takes longer; what it was run with is kept. Whether it
+        complied."""
+        ...
+
     async def stop(self) -> None:
         """Ask it to end, then end it, and let go of everything that was made to run it. Never raises for what
         is already gone."""
@@ -73,4 +78,24 @@ class SystemHost(Protocol):
 
     async def resume(self) -> None:
         """Let it go on. Raises HostError."""
+        ...
+
+    async def is_paused(self) -> bool:
+        """Asked of the system's keeper, not remembered. Raises HostError."""
+        ...
+
+    async def cut_off(self) -> None:
+        """Part it from every route, not from its callers. Raises HostError."""
+        ...
+
+    async def rejoin(self) -> None:
+        """Take it back to the routes. Raises HostError."""
+        ...
+
+    async def is_cut_off(self) -> bool:
+        """Asked of its keeper, not remembered. Raises HostError."""
+        ...
+
+    async def is_heard_on_routes(self) -> bool:
+        """Whether anything passes between the routes and it: tried. Raises HostError."""
         ...

@@ -19,7 +19,7 @@ from harness.testbed.system.doors.base import Door, DoorError, Submission
 from harness.testbed.system.hooks import HookFailed, Hooks
 from harness.testbed.system.host import HostError, SystemHost
 from harness.testbed.system.operator import ActionFailed, Operator
-from harness.testbed.system.reach import base_url, is_answered, whole_answer
+from harness.testbed.system.reach import base_url, has_a_word, is_answered, whole_answer
 from harness.testbed.system.states import States, StatesUnreadable
 
 READY_TIMEOUT_S = 15.0
@@ -53,6 +53,7 @@ class SystemUnderTest:
         self.exit_code: int | None = None
         self._journal = journal
         self._watch: asyncio.Task[None] | None = None
+        self._changing = asyncio.Lock()  # one change of its life at a time: no kill while it is starting
         self._client = httpx.AsyncClient(
             base_url=self.base_url,
             trust_env=False,
@@ -73,6 +74,10 @@ class SystemUnderTest:
 
     async def start(self) -> None:
         """Start it and wait until it is ready; before the first time, set up. Raises SystemNotReady."""
+        async with self._changing:
+            await self._start()
+
+    async def _start(self) -> None:
         try:
             if not self._prepared:
                 await self._prepare()
@@ -152,9 +157,39 @@ class SystemUnderTest:
 
     async def kill(self) -> None:
         """SIGKILL, as a power cut would; only `start` brings it back."""
-        self._expect_its_end()
-        await self.host.kill()
-        self._note("killed", code=self.host.exit_code)
+        async with self._changing:
+            self._expect_its_end()
+            await self.host.kill()
+            self._note("killed", code=self.host.exit_code)
+
+    async def end(self, grace_s: float) -> None:
+        """Ask it to end; it is killed where it takes longer. Only `start` brings it back."""
+        async with self._changing:
+            self._expect_its_end()
+            complied = await self.host.end(grace_s)
+            self._note("stopped" if complied else "killed", code=self.host.exit_code)
+
+    async def pause(self) -> None:
+        """Freeze it. Raises HostError."""
+        async with self._changing:
+            await self.host.pause()
+            self._note("paused")
+
+    async def resume(self) -> None:
+        """Let it go on, and wait until it is ready again. Raises HostError or SystemNotReady."""
+        async with self._changing:
+            await self.host.resume()
+            self._note("resumed")
+            await self._until_ready()
+
+    async def answers_within(self, wait_s: float) -> bool:
+        """Whether a word on its port has any effect: an answer, or a goodbye."""
+        return await has_a_word(self.host.address, wait_s)
+
+    async def settled(self) -> bool:
+        """Whether it runs, once the change of its life that is under way is over."""
+        async with self._changing:
+            return self.is_running
 
     async def is_answered(self) -> bool:
         """Whether anything takes connections on its port."""

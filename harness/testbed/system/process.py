@@ -12,6 +12,8 @@ import signal
 import sys
 from pathlib import Path
 
+import psutil
+
 from harness.testbed.processes import ChildProcess, ProcessError
 from harness.testbed.resources import ResourceLedger
 from harness.testbed.system.host import KILL, PAUSE, RESTART, HostError
@@ -19,6 +21,8 @@ from harness.testbed.system.plan import ProcessPlan
 
 LAST_WORDS_S = 1.0
 """How long the last lines of a log may take from the system's end to the file."""
+SIGNALLED_WITHIN_S, SIGNALLED_POLL_S = 2.0, 0.005
+_NO_NETWORK = "a process on this machine has no network of its own that it could be cut off from"
 
 
 class ProcessHost:
@@ -79,6 +83,17 @@ class ProcessHost:
         assert self._child is not None
         await self._child.kill()
 
+    async def end(self, grace_s: float) -> bool:
+        assert self._child is not None
+        self._child.signal_group(signal.SIGTERM)
+        try:
+            await asyncio.wait_for(self._child.wait(), grace_s)
+        except TimeoutError:
+            return False
+        finally:
+            await self._child.kill()  # what is left of its group, too
+        return True
+
     async def stop(self) -> None:
         if self._child is not None:
             self._child.signal_group(signal.SIGCONT)  # a frozen one could not comply
@@ -87,10 +102,38 @@ class ProcessHost:
             await self._pump.stop()
 
     async def pause(self) -> None:
-        self._signal(signal.SIGSTOP)
+        await self._set_paused(True)
 
     async def resume(self) -> None:
-        self._signal(signal.SIGCONT)
+        await self._set_paused(False)
+
+    async def _set_paused(self, paused: bool) -> None:
+        self._signal(signal.SIGSTOP if paused else signal.SIGCONT)
+        deadline = asyncio.get_running_loop().time() + SIGNALLED_WITHIN_S
+        while await self.is_paused() is not paused:
+            if asyncio.get_running_loop().time() >= deadline:
+                raise HostError(f"the system did not {'freeze' if paused else 'go on'} when it was told to")
+            await asyncio.sleep(SIGNALLED_POLL_S)
+
+    async def is_paused(self) -> bool:
+        if self._child is None or self._child.pid is None:
+            return False
+        try:
+            return psutil.Process(self._child.pid).status() == psutil.STATUS_STOPPED
+        except psutil.NoSuchProcess:
+            return False
+
+    async def cut_off(self) -> None:
+        raise HostError(_NO_NETWORK)
+
+    async def rejoin(self) -> None:
+        raise HostError(_NO_NETWORK)
+
+    async def is_cut_off(self) -> bool:
+        raise HostError(_NO_NETWORK)
+
+    async def is_heard_on_routes(self) -> bool:
+        raise HostError(_NO_NETWORK)
 
     def _signal(self, number: signal.Signals) -> None:
         if self._child is None or not self._child.is_running:

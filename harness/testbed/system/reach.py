@@ -36,6 +36,28 @@ async def is_answered(address: tuple[str, int]) -> bool:
             writer.transport.abort()
 
 
+async def has_a_word(address: tuple[str, int], within_s: float) -> bool:
+    """Whether what listens there says anything, or hangs up: a frozen system does neither.
+
+    It is asked as a web server would be; a mail server speaks first, or complains.
+    """
+    writer: asyncio.StreamWriter | None = None
+    try:
+        async with asyncio.timeout(within_s):
+            reader, writer = await asyncio.open_connection(*address)
+            writer.write(b"GET /harness-canary HTTP/1.1\r\nHost: canary.example\r\n\r\n")
+            await writer.drain()
+            await reader.read(1)
+            return True
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
+    finally:
+        if writer is not None:
+            writer.transport.abort()
+
+
 async def whole_answer(
     client: httpx.AsyncClient, path: str, *, method: str = "GET", json: object = None
 ) -> httpx.Response:
