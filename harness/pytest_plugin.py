@@ -190,12 +190,14 @@ def _run(node: pytest.Item, path: Path, options: _Options, sets: list[str] | Non
     from harness.scenario.plan import plan
     from harness.testbed.base import TestbedError
     from harness.testbed.discover import NotAvailable, choose
+    from harness.testbed.signals.drivers import check_databases
 
     _refuse_inside_a_loop()
     try:
         scenario = load(path, sets or [])
         fakes = {provider.fake for provider in scenario.providers.values()}
         choice = choose(scenario.least_testbed or options.on, options.proxy, mailpit="mailpit" in fakes)
+        check_databases(scenario)
         request = RunRequest(
             scenario=scenario,
             timeline=plan(scenario, options.seed),

@@ -23,6 +23,18 @@ LISTENING = [
     ("{provider: pit}", "{provider: pit, listen: 127.0.0.1:2527}"),
 ]
 
+DETECTED = """{http: /status, when: "routes.primary.state == 'down'"}"""
+
+
+def signal(text: str) -> str:
+    """The valid scenario, in which `detected` is this."""
+    return changed((DETECTED, text))
+
+
+def states(text: str) -> str:
+    return changed(("workload:\n", f"  states: {text}\nworkload:\n"))
+
+
 CASES: dict[str, str | tuple[str, ...]] = {
     "unknown-key": changed(("summary:", "sumary:")),
     "unknown-key-in-a-fault": changed(("jitter: 100ms", "jiter: 100ms")),
@@ -97,6 +109,36 @@ CASES: dict[str, str | tuple[str, ...]] = {
     "template-that-computes": changed(("{{ routes.primary.url }}", "{% for x in y %}{% endfor %}")),
     "template-without-quotes": changed(('"{{ routes.primary.url }}"', "{{ routes.primary.url }}")),
     "bad-jmespath": changed(("routes.primary.state ==", "routes.primary.state =")),
+    "signal-without-source": signal("{when: down}"),
+    "signal-with-two-sources": signal('{http: /status, sql: "select 1", database: "sqlite:///x", when: x}'),
+    "signal-with-two-questions": signal("{http: /status, when: down, value: pending}"),
+    "signal-without-question": signal("{file: status.json}"),
+    "signal-read-too-often": signal("{http: /status, when: down, every: 1ms}"),
+    "misspelt-source": signal("{htpt: /status, when: down}"),
+    "regular-expression-that-is-none": signal("{log: 'primary (is down'}"),
+    "question-to-a-log": signal("{log: down, when: down}"),
+    "end-of-a-value": signal("{log: 'depth=(?P<value>.*)', until: done}"),
+    "until-without-log": signal("{http: /status, when: down, until: up}"),
+    "text-that-is-asked-by-jmespath": signal('{file: status.txt, format: text, when: "state == (down"}'),
+    "json-that-is-asked-by-a-regular-expression": signal("{file: status.json, when: '^down$'}"),
+    "format-of-an-answer": signal("{http: /status, format: text, when: down}"),
+    "unknown-format": signal("{command: [mailq], format: txt, when: down}"),
+    "exit-code-of-a-file": signal("{file: status, format: exit-code, when: down}"),
+    "query-without-database": signal('{sql: "select 1"}'),
+    "query-that-writes": signal('{sql: "delete from outbox", database: "sqlite:///x.db"}'),
+    "database-without-query": signal('{http: /status, when: down, database: "sqlite:///x.db"}'),
+    "database-in-memory": signal('{sql: "select 1", database: "sqlite:///:memory:"}'),
+    "database-that-is-a-file": signal('{sql: "select 1", database: queue.db}'),
+    "unknown-variable-in-a-signal": signal('{file: "{{ system.statedir }}/x.json", when: down}'),
+    "webhook-that-is-polled": signal("{webhook: alerts, when: down, every: 1s}"),
+    "webhook-that-nobody-is-told": signal("{webhook: alerts, when: down}"),
+    "unknown-webhook": changed(
+        ("SENDERS: 4", 'SENDERS: 4, ALERTS: "{{ webhooks.alert }}", A: "{{ webhooks.alerts }}"'),
+        (DETECTED, "{webhook: alerts, when: down}"),
+    ),
+    "states-without-items": states("{file: states.json}"),
+    "states-without-source": states("{items: messages}"),
+    "items-of-rows": states('{sql: "select 1", database: "sqlite:///x", items: x}'),
     "duplicate-key": VALID + "summary: again\n",
     "duplicate-stream": changed(("stream: newsletter", "stream: receipts")),
     "tab": changed(("  m365:", "\tm365:")),

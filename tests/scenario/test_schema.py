@@ -44,6 +44,19 @@ drain:""",
         "system:\n  ready: {http: /status}\n  path: .\n  canaries: [probe@canary.example]\n"
         '  states: {http: /messages, items: "messages[]"}\n',
     )
+    .replace(
+        "workload:\n",
+        """\
+    by-metrics: {prometheus: /metrics, value: queue, route: backup, every: 1s}
+    by-log: {log: down, until: up, file: app.log}
+    by-file: {file: status.json, format: text, when: down}
+    by-sql: {sql: "select 1", database: "sqlite:///x.db", value: n}
+    by-command: {command: [mailq, -j], value: "@"}
+    by-webhook: {webhook: alerts, when: down}
+workload:
+""",
+    )
+    .replace("SENDERS: 4", "SENDERS: 4, ALERTS: \"{{ webhooks.alerts }}\"")
     .replace("count: 100", "count: 100, expires: 60s, recipients: {pool: [a@x.example]}")
 )
 """A scenario with every part of the format in it."""
