@@ -56,7 +56,7 @@ drain:""",
 workload:
 """,
     )
-    .replace("SENDERS: 4", "SENDERS: 4, ALERTS: \"{{ webhooks.alerts }}\"")
+    .replace("SENDERS: 4", 'SENDERS: 4, ALERTS: "{{ webhooks.alerts }}"')
     .replace("count: 100", "count: 100, expires: 60s, recipients: {pool: [a@x.example]}")
 )
 """A scenario with every part of the format in it."""
