@@ -99,10 +99,18 @@ Expression = Annotated[str, Field(min_length=1)]
 
 
 class Ready(Part):
-    """When the system is up: this answers 2xx."""
+    """When the system is up: exactly one of these."""
 
-    http: HttpPath
-    """A path on the system's port, such as `/status`."""
+    http: HttpPath | None = None
+    """A path on the system's port that answers 2xx, such as `/status`."""
+    command: Command | None = None
+    """A command on this machine that ends with 0."""
+
+    @model_validator(mode="after")
+    def _one_sign(self) -> Ready:
+        if (self.http is None) == (self.command is None):
+            raise wrong("`ready` is told by `http` or by `command`, one of them")
+        return self
 
 
 class Signal(Part):

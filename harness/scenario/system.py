@@ -89,7 +89,7 @@ class System(Part):
     submit: Submit
     """How mail is handed in."""
     ready: Ready | None = None
-    """When it is up; by default, when its port takes a connection."""
+    """When it is up; by default, when its port takes a connection, or at once where nothing uses that."""
     longest_retry: Length
     """The longest the system waits before it tries again: twice this in silence is quiescence."""
     signals: dict[Name, Signal] = Field(default_factory=dict)
@@ -133,6 +133,14 @@ class System(Part):
     def kind(self) -> str:
         """One of KINDS."""
         return next(kind for kind in KINDS if getattr(self, kind) is not None)
+
+    @property
+    def is_spoken_to(self) -> bool:
+        """Whether anything in the scenario uses its port, so that it must listen there."""
+        asked = [*self.signals.values(), *([self.states] if self.states else []), *self.operator.values()]
+        by_http = any(getattr(each, key, None) for each in asked for key in ("http", "prometheus"))
+        submitted = self.submit.http or "system.port" in (self.submit.smtp or "")
+        return bool(by_http or submitted or self.events or self.external)
 
     @property
     def inner_port(self) -> int:

@@ -33,6 +33,7 @@ OF_THE_RUN: tuple[Path, ...] = (
     ("system", "env"),
     ("system", "setup"),
     ("system", "teardown"),
+    ("system", "ready", "command"),
     ("system", "submit", "smtp"),
     ("system", "submit", "username"),
     ("system", "submit", "password"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from harness.history.journal import Journal
 from harness.scenario.models import Scenario
+from harness.scenario.system import System
 from harness.testbed.commands import Surround
 from harness.testbed.resources import ResourceLedger
 from harness.testbed.signals.readings import Reach, states_source
@@ -18,6 +19,7 @@ from harness.testbed.system.life import SystemUnderTest
 from harness.testbed.system.operator import Operator
 from harness.testbed.system.plan import Surroundings, environment_here
 from harness.testbed.system.reach import base_url
+from harness.testbed.system.readiness import AtOnce, CommandEnds, PathAnswers, PortAnswers, Readiness
 from harness.testbed.system.states import States
 
 
@@ -44,7 +46,7 @@ def assemble(
         host,
         _door(scenario, host, here, reach, ledger),
         journal,
-        ready_path=system.ready.http if system.ready else None,
+        ready=_readiness(system, host, reach),
         states=States(states_source(system.states, reach), system.states.items) if system.states else None,
         operator=Operator(system.operator, reach.context, reach.commands),
         hooks=Hooks(
@@ -55,6 +57,14 @@ def assemble(
             ledger,
         ),
     )
+
+
+def _readiness(system: System, host: SystemHost, reach: Reach) -> Readiness:
+    if system.ready is not None and system.ready.http is not None:
+        return PathAnswers(system.ready.http)
+    if system.ready is not None and system.ready.command is not None:
+        return CommandEnds(reach.words(system.ready.command), reach.commands)
+    return PortAnswers(host.address) if system.is_spoken_to else AtOnce()
 
 
 def _door(

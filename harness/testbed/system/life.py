@@ -19,11 +19,11 @@ from harness.testbed.system.doors.base import Door, DoorError, Submission
 from harness.testbed.system.hooks import HookFailed, Hooks
 from harness.testbed.system.host import HostError, SystemHost
 from harness.testbed.system.operator import ActionFailed, Operator
-from harness.testbed.system.reach import base_url, has_a_word, is_answered, whole_answer
+from harness.testbed.system.reach import base_url, has_a_word, is_answered
+from harness.testbed.system.readiness import PortAnswers, Readiness
 from harness.testbed.system.states import States, StatesUnreadable
 
 READY_TIMEOUT_S = 15.0
-READY_POLL_S = 0.05
 
 
 class SystemNotReady(Exception):
@@ -37,14 +37,14 @@ class SystemUnderTest:
         door: Door,
         journal: Journal,
         *,
-        ready_path: str | None = None,
+        ready: Readiness | None = None,
         states: States | None = None,
         operator: Operator | None = None,
         hooks: Hooks | None = None,
     ) -> None:
         self.host = host
         self.door = door
-        self.ready_path = ready_path
+        self.ready = ready or PortAnswers(host.address)
         self.states = states
         self._operator = operator
         self._hooks = hooks
@@ -98,33 +98,20 @@ class SystemUnderTest:
     async def _until_ready(self) -> None:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + READY_TIMEOUT_S
-        last = "it did not listen"
+        last = ""
         while loop.time() < deadline:
             if not self.is_running:
                 await self.host.wait()
                 raise SystemNotReady(
                     f"the system {how_it_ended(self.host.exit_code)} before it was ready{self._shown_tail()}"
                 )
-            if (complaint := await self._unready()) is None:
+            if (complaint := await self.ready.complaint(self._client)) is None:
                 return
             last = complaint
-            await asyncio.sleep(READY_POLL_S)
+            await asyncio.sleep(self.ready.every_s)
         raise SystemNotReady(
             f"the system was not ready within {READY_TIMEOUT_S:g} s: {last}{self._shown_tail()}"
         )
-
-    async def _unready(self) -> str | None:
-        """Why it is not ready yet; None once it is."""
-        if self.ready_path is None:
-            host, port = self.host.address
-            return None if await is_answered((host, port)) else f"nothing listens on {host}:{port}"
-        try:
-            answer = await whole_answer(self._client, self.ready_path)
-        except (httpx.HTTPError, TimeoutError) as error:
-            return f"GET {self.ready_path}: {type(error).__name__}"
-        if answer.status_code == 200:
-            return None
-        return f"GET {self.ready_path} answered {answer.status_code}"
 
     def _shown_tail(self) -> str:
         if not self.log_path.exists():

@@ -119,6 +119,7 @@ class SmtpDoor:
         )
         try:
             await client.connect()
+            await _greet(client)
             if relay.username is not None and relay.password is not None:
                 await client.login(relay.username, relay.password)
         except BaseException:
@@ -165,6 +166,13 @@ class _Offer:
 
     def broken(self, why: str) -> Submission:
         return indeterminate(why) if self.crossed else refused(why)
+
+
+async def _greet(client: aiosmtplib.SMTP) -> None:
+    try:
+        await client.ehlo()
+    except aiosmtplib.SMTPHeloError:
+        await client.helo()
 
 
 async def _goodbye(client: aiosmtplib.SMTP) -> None:
