@@ -25,6 +25,7 @@ from harness.cli.app import SECTIONS
 from harness.conduct.judge import ExitCode
 from harness.scenario.faults import KINDS
 from harness.scenario.loader import load_text
+from harness.scenario.signals import SOURCES
 from tests import shows
 from tests.requires import require_tool
 
@@ -206,6 +207,10 @@ def test_the_format_s_page_names_every_check() -> None:
     assert first_column("docs/scenario-format.md", "check") == set(CHECKS)
 
 
+def test_the_format_s_page_names_every_source_of_signals() -> None:
+    assert first_column("docs/scenario-format.md", "source") == set(SOURCES)
+
+
 def test_the_readme_names_every_exit_code() -> None:
     rows = re.findall(r"^\| (\d+) \|", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert {int(code) for code in rows} == {int(code) for code in ExitCode}
@@ -219,7 +224,7 @@ def test_the_readme_names_every_scenario() -> None:
 def test_the_architecture_says_why_of_every_dependency() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = project["dependencies"] + [
-        each for extra in ("mailpit", "pytest") for each in project["optional-dependencies"][extra]
+        each for extra in ("mailpit", "pytest", "sql") for each in project["optional-dependencies"][extra]
     ]
     names = {re.split(r"[<>=\[ ]", each)[0] for each in wanted}
     table = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").split("## Why each dependency")[1]

@@ -5,7 +5,6 @@ Works on the data as written, so that it reports also what a broken neighbour wo
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -22,7 +21,7 @@ from harness.scenario.hosts import route_host
 from harness.scenario.operator import RELEASING
 from harness.scenario.providers import FAKES, MAILPIT, preset_of
 from harness.scenario.targets import ENDPOINTS, EVENTS, SYSTEM, parts
-from harness.scenario.templates import texts_in
+from harness.scenario.tellable import tellable
 from harness.scenario.workload import COMMON_CLASSES
 
 
@@ -36,6 +35,7 @@ def reference_problems(document: Document) -> list[Problem]:
         *_faults(document),
         *_operator(document),
         *_signals(document),
+        *tellable(document),
         *_events(document),
         *_expectations(document),
     ]
@@ -333,21 +333,6 @@ def _signals(document: Document) -> Iterator[Problem]:
         route = lookup(document.data, path)
         if isinstance(route, str) and route not in routes:
             yield _unknown(document, path, "route", route, routes)
-        webhook = lookup(document.data, ("system", "signals", name, "webhook"))
-        if isinstance(webhook, str) and not _is_told(document, webhook):
-            address = f"webhooks.{webhook}" if webhook.isidentifier() else f"webhooks['{webhook}']"
-            yield document.problem(
-                ("system", "signals", name, "webhook"),
-                "nothing tells the system where to post this",
-                advice=f'Give it the address, such as `env: {{ALERTS_URL: "{{{{ {address} }}}}"}}`.',
-            )
-
-
-def _is_told(document: Document, webhook: str) -> bool:
-    """Whether a template of the system has the address."""
-    mentioned = re.compile(rf"\bwebhooks\W{{1,3}}{re.escape(webhook)}\b")
-    system = lookup(document.data, ("system",))
-    return any(mentioned.search(text) for _, text in texts_in(system, ("system",)))
 
 
 def _expectations(document: Document) -> Iterator[Problem]:

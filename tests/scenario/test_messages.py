@@ -185,6 +185,9 @@ CASES: dict[str, str | tuple[str, ...]] = {
     "path-of-a-container": changed((PROCESS, "container: {image: shop/mailer}\n  path: ../lib")),
     "environment-of-an-external-system": changed((PROCESS, "external: {port: 8025}"), *LISTENING),
     "external-system-without-listen": changed((PROCESS, "external: {port: 8025}"), NO_ENV),
+    "log-of-an-external-system": changed(
+        (PROCESS, "external: {port: 8025}"), *LISTENING, NO_ENV, (DETECTED, "{log: down}")
+    ),
     "kill-of-an-external-system": changed(
         (PROCESS, "external: {port: 8025}"),
         NO_ENV,
