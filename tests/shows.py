@@ -148,6 +148,9 @@ class SameVerdicts:
         return None if pairs == self.first else f"{pairs} differs from {self.first}"
 
 
+POSTFIX = "scenarios/systems/postfix.yaml"
+
+
 def shows() -> list[Show]:
     same = SameVerdicts()
     defect = "system.env.DEFECTS={}".format
@@ -177,6 +180,14 @@ def shows() -> list[Show]:
             harness("scenarios/primary-refused.yaml", "--set", defect("forgets-on-restart")),
             1,
             failed_by("delivered"),
+        ),
+        Show("postfix", harness(POSTFIX), 0, needs=("postfix",)),
+        Show(
+            "postfix, without the allowance",
+            harness(POSTFIX, "--set", "expect.duplicates=none"),
+            1,
+            duplicates_by_lost_ack,
+            ("postfix",),
         ),
         Show(
             "no message meets the fault",

@@ -38,8 +38,9 @@ class StoryLine(msgspec.Struct, frozen=True, kw_only=True):
 _COLUMNS = (
     "t_ns", "seq", "kind", "token", "recipient", "stream", "class", "scheduled_ns", "offer", "within_ns",
     "expires_ns", "result", "code", "text", "source", "n", "provider", "route", "endpoint", "attempt",
-    "begin_ns", "end_ns", "connection", "canary", "fault", "incident", "type", "target", "stage", "error",
-    "signal", "value", "previous_read_ns", "state", "change", "pid", "action", "by", "event", "webhook",
+    "begin_ns", "end_ns", "connection", "canary", "notice", "fault", "incident", "type", "target", "stage",
+    "error", "signal", "value", "previous_read_ns", "state", "change", "pid", "action", "by",
+    "event", "webhook",
 )  # fmt: skip
 
 _QUERY = f"""
@@ -103,7 +104,8 @@ def _text(kind: str, event: dict[str, Any]) -> str:
         case "message.submitted":
             return f"the system answered: {event['result']}{_answer(event)}"
         case "receipt":
-            return f"{event['provider']} by {event['route']}: {event['result']}{_answer(event)}"
+            what = f", a notice ({event['notice']}) to {event.get('recipient')}" if "notice" in event else ""
+            return f"{event['provider']} by {event['route']}: {event['result']}{_answer(event)}{what}"
         case "provider.event":
             return f"{event['provider']}: {event['event']}, webhook {event.get('webhook', 'none')}"
         case "system.state":

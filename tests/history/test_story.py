@@ -36,6 +36,17 @@ def test_a_message_that_went_the_long_way() -> None:
     ]
 
 
+def test_a_notice_to_the_sender_is_told_as_one() -> None:
+    run = Run()
+    message = run.message(5)
+    run.receipt(message, 5.1, "primary", "refused", code=554)
+    run.receipt(message, 5.2, "primary", recipient="no-reply@shop.example", notice="failed")
+    assert [text for _, _, text in story_of(run, message.token)][-2:] == [
+        "m365 by primary: refused (554)",
+        "m365 by primary: accepted, a notice (failed) to no-reply@shop.example",
+    ]
+
+
 def test_what_happened_long_before_or_after_is_left_out() -> None:
     run = Run()
     run.fault(1, 2)
