@@ -87,10 +87,11 @@ def processes_of(state: Standing) -> dict[int, psutil.Process]:
     return {pid: p for pid, p in found.items() if is_alive(p)}
 
 
-def heal(run_dir: Path, *, kept: bool = False) -> HealReport:
+def heal(run_dir: Path, *, kept: bool = False, engines_again: bool = False) -> HealReport:
     """Remove what is left of the run and mark it gone in its ledger. Safe to call at any time, and again.
 
-    `kept`: what was asked to stay goes as well. Raises FileNotFoundError where the folder holds no ledger.
+    `kept`: what was asked to stay goes as well. `engines_again`: ask engines that held nothing the last time,
+    too. Raises FileNotFoundError where the folder holds no ledger.
     """
     if not (run_dir / LEDGER_NAME).exists():
         raise FileNotFoundError(f"{run_dir} has no {LEDGER_NAME}: it is not the folder of a run")
@@ -98,7 +99,8 @@ def heal(run_dir: Path, *, kept: bool = False) -> HealReport:
     report = HealReport(run_dir=run_dir, faults=list(state.faults))
     gone = _end_processes(state, report)
     # After the processes: one of them may be about to make a container.
-    gone += _clear_engines([*state.engines, *(state.kept if kept else ())], report)
+    engines = state.used if engines_again else state.engines
+    gone += _clear_engines([*engines, *(state.kept if kept else ())], report)
     if not kept:
         report.kept.extend(f"what --keep left on {there.docker_host}" for there in state.kept)
     # A fault lives in what has just been removed.

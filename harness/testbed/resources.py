@@ -116,6 +116,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     faults: list[str]
     engines: list[OnEngine] = []
     kept: list[OnEngine] = []
+    used: list[OnEngine] = []  # every engine that the run ever had something on
 
     @property
     def is_clean(self) -> bool:
@@ -142,6 +143,7 @@ def standing(run_dir: Path) -> Standing:
     faults: dict[str, None] = {}
     engines: dict[str, OnEngine] = {}
     kept: dict[str, OnEngine] = {}
+    used: dict[str, OnEngine] = {}
     for line in read_lines(run_dir):
         match line.what, line.op:
             case What.RUN, _:
@@ -158,7 +160,7 @@ def standing(run_dir: Path) -> Standing:
             case What.FAULT, _:
                 faults[line.name] = None
             case What.DOCKER, Op.MAKING:
-                engines[line.name] = msgspec.convert(line.detail, OnEngine)
+                engines[line.name] = used[line.name] = msgspec.convert(line.detail, OnEngine)
             case What.DOCKER, Op.KEPT:
                 if line.name in engines:
                     kept[line.name] = engines.pop(line.name)
@@ -173,6 +175,7 @@ def standing(run_dir: Path) -> Standing:
         faults=list(faults),
         engines=list(engines.values()),
         kept=list(kept.values()),
+        used=list(used.values()),
     )
 
 

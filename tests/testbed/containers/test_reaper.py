@@ -247,3 +247,29 @@ def test_a_harness_killed_in_the_middle_of_making_leaves_nothing_for_longer_than
     assert standing(tmp_path).is_clean
     assert "container" in (tmp_path / REPORT_NAME).read_text()
     assert [line.op for line in read_lines(tmp_path) if line.what is What.DOCKER] == [Op.MAKING, Op.GONE]
+
+
+HARNESS_THAT_DIES_BETWEEN = """
+import os, signal, sys
+from pathlib import Path
+from harness.testbed.resources import ResourceLedger
+from harness.testbed.watchdog import Watchdog
+
+folder, marker, docker_host = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+ledger = ResourceLedger(folder, marker)
+Watchdog(folder)
+ledger.making_on_engine(docker_host)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_slow_engine_makes_after_the_watchdog_s_first_look_goes_in_its_second(
+    tmp_path: Path, run: Labelled
+) -> None:
+    arguments = [str(tmp_path), run.marker, run.engine.host]
+    subprocess.run([sys.executable, "-c", HARNESS_THAT_DIES_BETWEEN, *arguments], check=False)
+    report = tmp_path / REPORT_NAME
+    wait_until(report.exists)
+    name = run.name_of(run.container())
+    wait_until(lambda: name in report.read_text(), deadline_s=20)
+    assert run.there() == []
