@@ -34,7 +34,7 @@ from harness.scenario.models import Scenario
 from harness.scenario.plan import timeline_json
 from harness.scenario.timeline import Timeline
 from harness.testbed.base import Testbed, TestbedError
-from harness.testbed.discover import choose
+from harness.testbed.discover import Choice, choose
 from harness.testbed.heal import heal
 from harness.testbed.local.testbed import LocalTestbed
 from harness.testbed.resources import ResourceLedger
@@ -70,7 +70,7 @@ async def run(request: RunRequest, *, observers: Sequence[Observer] = ()) -> Pat
     """
     choice = choose(request.on, request.proxy)
     with _Interruption() as interruption:
-        return await _run(request, choice.proxy, observers, interruption)
+        return await _run(request, choice, observers, interruption)
 
 
 class _Interruption:
@@ -110,9 +110,10 @@ class _Interruption:
 
 
 async def _run(
-    request: RunRequest, proxy: str, observers: Sequence[Observer], interruption: _Interruption
+    request: RunRequest, choice: Choice, observers: Sequence[Observer], interruption: _Interruption
 ) -> Path:
     run_dir = make_run_dir(request.out, request.scenario.scenario)
+    testbed = _testbed(request, choice, run_dir)
     (run_dir / "scenario.yaml").write_text(request.scenario.source_text, encoding="utf-8")
     (run_dir / "timeline.json").write_bytes(timeline_json(request.timeline))
     start_ns = time.monotonic_ns()
@@ -121,7 +122,6 @@ async def _run(
         journal = Journal(run_dir / "history.jsonl", run_dir.name, lambda: time.monotonic_ns() - start_ns)
     ledger = ResourceLedger(run_dir, marker=uuid.uuid4().hex)
     watchdog = Watchdog(run_dir)
-    testbed = LocalTestbed(request.scenario, run_dir, proxy, request.timeline.seed)
     with _as_os_error():
         journal.append(_run_started(request, testbed, wall_start))
     reporting = [
@@ -149,6 +149,16 @@ async def _run(
         raise OSError(f"{unfinished}; everything was stopped") from unfinished
     await asyncio.to_thread(_store, run_dir)
     return run_dir
+
+
+def _testbed(request: RunRequest, choice: Choice, run_dir: Path) -> Testbed:
+    """Raises TestbedError where the parts that were chosen are not there any more."""
+    seed = request.timeline.seed
+    if choice.testbed == "local":
+        return LocalTestbed(request.scenario, run_dir, choice.proxy, seed)
+    from harness.testbed.containers.testbed import ContainersTestbed
+
+    return ContainersTestbed.on_this_machine(request.scenario, run_dir, seed)
 
 
 @contextlib.contextmanager

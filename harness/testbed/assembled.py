@@ -37,7 +37,15 @@ from harness.testbed.proxy.endpoint import ProxiedEndpoint
 from harness.testbed.proxy.errors import ProxyError
 from harness.testbed.resources import ResourceLedger
 from harness.testbed.signals.reader import SignalReader
+from harness.testbed.signals.readings import readings_of, webhook_names
+from harness.testbed.signals.webhook import Webhooks
+from harness.testbed.system.assembly import assemble, reach_of
+from harness.testbed.system.external import ExternalHost
+from harness.testbed.system.here import free_port, plan_process, surroundings_of
+from harness.testbed.system.host import SystemHost
 from harness.testbed.system.life import SystemUnderTest
+from harness.testbed.system.plan import Surroundings
+from harness.testbed.system.process import ProcessHost
 
 VERIFY_TIMEOUT_S = 3.0
 LOOPBACK = "127.0.0.1"
@@ -56,6 +64,7 @@ class Way:
 
 class AssembledTestbed(ABC):
     name: str
+    refused_as = frozenset({Saw.CONNECT_REFUSED})
 
     def __init__(self, scenario: Scenario, run_dir: Path, proxy: str, seed: int) -> None:
         self.proxy = proxy
@@ -67,6 +76,8 @@ class AssembledTestbed(ABC):
         self._providers: dict[str, Provider] = {}
         self._proxies: dict[str, ProxiedEndpoint] = {}
         self._endpoints: dict[str, Endpoint] = {}
+        self._seen_by_system: dict[str, RouteAddress] = {}
+        self._webhooks: Webhooks | None = None
         self._system: SystemUnderTest | None = None
         self._signals: SignalReader | None = None
 
@@ -91,12 +102,6 @@ class AssembledTestbed(ABC):
     def _make_way(self, bound: BoundListener, journal: Journal, ledger: ResourceLedger) -> Way:
         """The proxy in front of that listener, not yet started."""
 
-    @abstractmethod
-    async def _prepare_system(
-        self, addresses: dict[str, RouteAddress], journal: Journal, ledger: ResourceLedger
-    ) -> tuple[SystemUnderTest, SignalReader]:
-        """The SUT, not yet started, and what reads its signals."""
-
     def endpoint(self, route: str) -> Endpoint:
         """Where this route's faults act; there once the routes are started."""
         return self._endpoints[route]
@@ -114,10 +119,36 @@ class AssembledTestbed(ABC):
 
     async def start(self, journal: Journal, ledger: ResourceLedger) -> None:
         addresses = await self.start_routes(journal, ledger)
-        self._system, self._signals = await self._prepare_system(addresses, journal, ledger)
+        at = await self._system_address(ledger)
+        self._webhooks = Webhooks(webhook_names(self._scenario), journal.now_ns)
+        await self._open_webhooks(self._webhooks)
+        here = surroundings_of(
+            self._scenario, self._run_dir, addresses, self._ca_path, at, self._webhooks.urls()
+        )
+        host = await self._make_host(here, ledger)
+        reach = reach_of(self._scenario, host, here, ledger)
+        self._system = assemble(self._scenario, host, here, reach, journal, ledger)
+        self._signals = SignalReader(readings_of(self._scenario, reach, self._webhooks.hooks), journal)
+
+    async def _system_address(self, ledger: ResourceLedger) -> tuple[str, int]:
+        """Where this machine reaches the system, or will, once it runs."""
+        external = self._scenario.system.external
+        if external is not None:
+            return external.host, external.port
+        return LOOPBACK, free_port(f"system {ledger.marker}")
+
+    async def _open_webhooks(self, webhooks: Webhooks) -> None:
+        await webhooks.open()
+
+    async def _make_host(self, here: Surroundings, ledger: ResourceLedger) -> SystemHost:
+        """What runs the system, which is not started by it."""
+        at = here.host, here.port
+        if self._scenario.system.external is not None:
+            return ExternalHost(at, self._run_dir)
+        return ProcessHost(plan_process(self._scenario, here), here.port, self._run_dir, ledger)
 
     async def start_routes(self, journal: Journal, ledger: ResourceLedger) -> dict[str, RouteAddress]:
-        """Providers and proxies alone; where each route is for its clients. Raises TestbedError."""
+        """Providers and proxies alone; where each route is for clients here. Raises TestbedError."""
         for folder in ("providers", "bodies", "proxies"):
             (self._run_dir / folder).mkdir(exist_ok=True)
         make_ca(self._tls, certificate_names(self._scenario.routes))
@@ -176,8 +207,10 @@ class AssembledTestbed(ABC):
             upstream=way.upstream,
             rejecting_upstream=way.rejecting_upstream,
             provider=fake,
+            refused_as=self.refused_as,
         )
-        return at(*way.for_system) if way.for_system else for_harness
+        self._seen_by_system[bound.route] = at(*way.for_system) if way.for_system else for_harness
+        return for_harness
 
     @staticmethod
     def _warner(journal: Journal, subject: str) -> Callable[[str, str], None]:
@@ -230,6 +263,8 @@ class AssembledTestbed(ABC):
             await provider.finish()
 
     async def stop(self) -> None:
+        if self._webhooks is not None:
+            await self._webhooks.close()
         await asyncio.gather(
             *(self._stop_proxy(proxy) for proxy in self._proxies.values()),
             *(provider.stop() for provider in self._providers.values()),

@@ -6,6 +6,7 @@ an InjectionError. Faults on one endpoint may overlap: each knows of the others.
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -47,6 +48,8 @@ class Endpoint:
     upstream: str
     rejecting_upstream: str | None
     provider: ProviderControl | None
+    refused_as: frozenset[Saw] = frozenset({Saw.CONNECT_REFUSED})
+    """What the canary meets where nothing listens; a port forwarder in between takes it and hangs up."""
     holding: dict[str, Fault] = field(default_factory=dict)
     """The faults that are on here, by id."""
 
@@ -63,7 +66,7 @@ class Endpoint:
         return CANARY_TIMEOUT_S + ROUND_TRIPS * self.delay_s()
 
 
-def expect(sighting: Sighting, wanted: set[Saw], what: str) -> Detail:
+def expect(sighting: Sighting, wanted: AbstractSet[Saw], what: str) -> Detail:
     if sighting.saw not in wanted:
         names = " or ".join(sorted(saw.value for saw in wanted))
         raise InjectionError(

@@ -20,7 +20,8 @@ class Outage(OnEndpoint):
         await self.endpoint.proxy.set_enabled(False)
 
     async def act(self) -> Detail:
-        return expect(await self.endpoint.canary.transport(CANARY_TIMEOUT_S), {Saw.CONNECT_REFUSED}, "outage")
+        sighting = await self.endpoint.canary.transport(CANARY_TIMEOUT_S)
+        return expect(sighting, self.endpoint.refused_as, "outage")
 
     async def _take_away(self) -> Detail:
         return await self.endpoint.proxy.set_enabled(not self.endpoint.holds("outage"))

@@ -11,9 +11,7 @@ import psutil
 from harness.history.journal import Journal
 from harness.providers.wire import BoundListener
 from harness.scenario.providers import MAILPIT
-from harness.testbed.address import RouteAddress
 from harness.testbed.assembled import LOOPBACK, AssembledTestbed, Way
-from harness.testbed.local.system_plan import free_port, plan_process, surroundings_of
 from harness.testbed.provider import Provider
 from harness.testbed.provider.config import Places, config_of, routes_of
 from harness.testbed.provider.mailpit_process import MailpitProvider
@@ -22,20 +20,11 @@ from harness.testbed.proxy.endpoint import ProxiedEndpoint
 from harness.testbed.proxy.process import ProxyProcess, proxy_program
 from harness.testbed.proxy.state import ProxyKind
 from harness.testbed.resources import MARKER, ResourceLedger, What
-from harness.testbed.signals.reader import SignalReader
-from harness.testbed.signals.readings import readings_of, webhook_names
-from harness.testbed.signals.webhook import Webhooks
-from harness.testbed.system.assembly import assemble, reach_of
-from harness.testbed.system.external import ExternalHost
-from harness.testbed.system.host import SystemHost
-from harness.testbed.system.life import SystemUnderTest
-from harness.testbed.system.process import ProcessHost
 
 
 class LocalTestbed(AssembledTestbed):
     name = "local"
     _ledger: ResourceLedger | None = None
-    _webhooks: Webhooks | None = None
 
     def binaries(self) -> dict[str, Any]:
         path, sha256 = proxy_program(ProxyKind(self.proxy), os.environ)
@@ -91,35 +80,6 @@ class LocalTestbed(AssembledTestbed):
             upstream=upstream,
             rejecting_upstream=f"{LOOPBACK}:{bound.rejecting_port}" if bound.rejecting_port else None,
         )
-
-    async def _prepare_system(
-        self, addresses: dict[str, RouteAddress], journal: Journal, ledger: ResourceLedger
-    ) -> tuple[SystemUnderTest, SignalReader]:
-        external = self._scenario.system.external
-        at = (
-            (external.host, external.port)
-            if external is not None
-            else (LOOPBACK, free_port(f"system {ledger.marker}"))
-        )
-        self._webhooks = Webhooks(webhook_names(self._scenario), journal.now_ns)
-        await self._webhooks.open()
-        here = surroundings_of(
-            self._scenario, self._run_dir, addresses, self._ca_path, at, self._webhooks.urls()
-        )
-        host: SystemHost = (
-            ExternalHost(at, self._run_dir)
-            if external is not None
-            else ProcessHost(plan_process(self._scenario, here), at[1], self._run_dir, ledger)
-        )
-        reach = reach_of(self._scenario, host, here, ledger)
-        readings = readings_of(self._scenario, reach, self._webhooks.hooks)
-        system = assemble(self._scenario, host, here, reach, journal, ledger)
-        return system, SignalReader(readings, journal)
-
-    async def stop(self) -> None:
-        if self._webhooks is not None:
-            await self._webhooks.close()
-        await super().stop()
 
     async def _stop_proxy(self, proxy: ProxiedEndpoint) -> None:
         await super()._stop_proxy(proxy)

@@ -38,12 +38,13 @@ class ProxiedEndpoint:
         *,
         upstream: str,
         listen: str = "127.0.0.1:0",
-        published: tuple[str, int] | None = None,
+        published: Callable[[], tuple[str, int]] | None = None,
         on_warning: Callable[[str, str], None] | None = None,
     ) -> None:
         """`upstream` and `listen` are `host:port` as the server sees them; port 0 is any that is free.
 
-        `published` is where the harness reaches the proxy, if not there. `on_warning` gets (warning, detail).
+        `published` tells where the harness reaches a proxy that was started, if not there; `on_warning` gets
+        (warning, detail).
         """
         self._clean = ProxyState(name=name, listen=listen, upstream=upstream)
         self._wanted = self._clean
@@ -61,12 +62,12 @@ class ProxiedEndpoint:
     @property
     def host(self) -> str:
         """Where the harness connects to."""
-        return self._published[0] if self._published else self._wanted.listen.rpartition(":")[0].strip("[]")
+        return self._published()[0] if self._published else self._wanted.listen.rpartition(":")[0].strip("[]")
 
     @property
     def port(self) -> int:
         """The port that the harness connects to; known once started, and then the same for good."""
-        return self._published[1] if self._published else int(self._wanted.listen.rpartition(":")[2])
+        return self._published()[1] if self._published else int(self._wanted.listen.rpartition(":")[2])
 
     @property
     def wanted(self) -> ProxyState:

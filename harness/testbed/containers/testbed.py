@@ -1,0 +1,170 @@
+"""The containers testbed: real Toxiproxy and Mailpit, each fake in a container, egress closed.
+
+Who connects to whom is in docs/how-it-works.md. The harness reaches everything on 127.0.0.1: the endpoints'
+proxies at ports of their own, the rest through the gate. Containers that need not wait for each other start
+at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+from harness.history.journal import Journal
+from harness.providers.wire import BoundListener
+from harness.scenario.models import Scenario
+from harness.scenario.providers import MAILPIT
+from harness.testbed.address import scheme_of, usual_port
+from harness.testbed.assembled import AssembledTestbed, Way
+from harness.testbed.base import TestbedError
+from harness.testbed.canary import Saw
+from harness.testbed.containers.engine import Engine, connect
+from harness.testbed.containers.ground import Ground, Net
+from harness.testbed.containers.images import Image, Kind
+from harness.testbed.containers.mailpit import MailpitContainer, MailpitProviderContainer
+from harness.testbed.containers.names import RunNames
+from harness.testbed.containers.prepare import run_images
+from harness.testbed.containers.provider import PLACES, ProviderContainer
+from harness.testbed.containers.proxy_server import ANY, Gate, ProxyContainer
+from harness.testbed.discover import NotAvailable
+from harness.testbed.processes import ProcessError
+from harness.testbed.provider import Provider
+from harness.testbed.provider.config import config_of, routes_of
+from harness.testbed.proxy.endpoint import ProxiedEndpoint
+from harness.testbed.proxy.errors import ProxyError
+from harness.testbed.resources import ResourceLedger
+
+INBOX, SYSTEM = "inbox", "system"
+WAYS_BESIDES_PROVIDERS = 4
+"""Of the gate: the inbox, the system's port, the system's port through `routes`, one to spare."""
+
+
+class ContainersTestbed(AssembledTestbed):
+    name = "containers"
+    refused_as = frozenset({Saw.CONNECT_REFUSED, Saw.CLOSED, Saw.RESET})
+    """Docker's forwarder takes the connection on 127.0.0.1 before it knows whether anybody listens."""
+
+    def __init__(
+        self, scenario: Scenario, run_dir: Path, seed: int, engine: Engine, images: dict[Kind, Image]
+    ) -> None:
+        super().__init__(scenario, run_dir, "toxiproxy", seed)
+        self._engine = engine
+        self._images = images
+        self._early: list[asyncio.Task[Any]] = []
+        self._servers: dict[str, ProxyContainer] = {}
+        self._ground: Ground | None = None
+        self._gate: Gate | None = None
+        self._inbox: MailpitContainer | None = None
+
+    @classmethod
+    def on_this_machine(cls, scenario: Scenario, run_dir: Path, seed: int) -> ContainersTestbed:
+        """On the engine that answers here, with the images that are on it. Raises TestbedError."""
+        try:
+            engine = connect()
+            return cls(scenario, run_dir, seed, engine, run_images(engine))
+        except NotAvailable as error:
+            raise TestbedError(f"{error}: {error.do}") from error
+
+    def binaries(self) -> dict[str, Any]:
+        toxiproxy = self._images[Kind.TOXIPROXY].as_json()
+        proxies = {
+            f"{route}.{self._endpoint_name(route)}": {"proxy": self.proxy, **toxiproxy}
+            for route in self._scenario.routes
+        }
+        return {**proxies, **{kind.value: image.as_json() for kind, image in self._images.items()}}
+
+    @property
+    def _is_contained(self) -> bool:
+        """Whether the system itself is in a container, and sees the proxies by their names."""
+        return self._scenario.system.kind in ("container", "compose")
+
+    async def _start_ground(self, journal: Journal, ledger: ResourceLedger) -> None:
+        run = RunNames.of_this_process(ledger.marker, self._run_dir.name)
+        ledger.making_on_engine(self._engine.host)
+        networks = tuple(Net) if self._is_contained else (Net.EDGE, Net.PROVIDERS)
+        ground = Ground(self._engine, run, ledger, networks)
+        self._ground = ground
+        await ground.open()
+        toxiproxy = self._images[Kind.TOXIPROXY].reference
+        self._gate = Gate(ground, toxiproxy, len(self._scenario.providers) + WAYS_BESIDES_PROVIDERS)
+        self._inbox = MailpitContainer(ground, self._gate, self._images[Kind.MAILPIT].reference, INBOX)
+        for route, wanted in self._scenario.routes.items():
+            listens = (self._listen_port(route),)
+            inside = {Net.PROVIDERS: (), Net.ROUTES: (route, *wanted.as_)}
+            self._servers[route] = ProxyContainer(ground, route, toxiproxy, inside, listens)
+        # What fails here fails again where it is awaited.
+        for start in (self._inbox.start(), *(server.start() for server in self._servers.values())):
+            self._start_early(start)
+
+    def _start_early(self, start: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.create_task(start)
+        task.add_done_callback(lambda each: None if each.cancelled() else each.exception())
+        self._early.append(task)
+
+    def _listen_port(self, route: str) -> int:
+        return usual_port(self._scheme(route))
+
+    def _scheme(self, route: str) -> str:
+        claims_hosts = bool(self._scenario.routes[route].as_)
+        return scheme_of(self._preset(route).scheme, claims_hosts=claims_hosts)
+
+    def _make_provider(self, name: str, journal: Journal, ledger: ResourceLedger) -> Provider:
+        assert self._ground is not None and self._gate is not None
+        if self._scenario.providers[name].fake == MAILPIT:
+            route = routes_of(self._scenario, name)[0]
+            image = self._images[Kind.MAILPIT].reference
+            canaries = self._scenario.system.canaries
+            return MailpitProviderContainer(name, route, canaries, self._ground, self._gate, image, journal)
+        config = config_of(name, self._scenario, self._seed, PLACES)
+        image = self._images[Kind.PROVIDER].reference
+        return ProviderContainer(config, self._ground, self._gate, image, self._tls, self._run_dir, journal)
+
+    def _make_way(self, bound: BoundListener, journal: Journal, ledger: ResourceLedger) -> Way:
+        name = f"{bound.route}.{bound.endpoint}"
+        provider = self._scenario.routes[bound.route].provider
+        port = self._listen_port(bound.route)
+        upstream = f"{provider}:{bound.port}"
+        server = self._servers[bound.route]
+        proxy = ProxiedEndpoint(
+            name,
+            server,
+            upstream=upstream,
+            listen=f"{ANY}:{port}",
+            published=lambda: server.published(port),
+            on_warning=self._warner(journal, name),
+        )
+        return Way(
+            proxy=proxy,
+            upstream=upstream,
+            rejecting_upstream=f"{provider}:{bound.rejecting_port}" if bound.rejecting_port else None,
+            for_system=(bound.route, port) if self._is_contained else None,
+        )
+
+    async def _system_address(self, ledger: ResourceLedger) -> tuple[str, int]:
+        await self._until_all_are_up()
+        if not self._is_contained:
+            return await super()._system_address(ledger)
+        assert self._gate is not None
+        return await self._gate.way_to("system", f"{SYSTEM}:{self._scenario.system.inner_port}")
+
+    async def _until_all_are_up(self) -> None:
+        try:
+            await asyncio.gather(*self._early)
+        except (ProcessError, ProxyError) as error:
+            raise TestbedError(str(error)) from error
+
+    def lost(self) -> str | None:
+        return super().lost() or (self._ground.watch.lost() if self._ground else None)
+
+    async def stop(self) -> None:
+        for task in self._early:
+            task.cancel()
+        await asyncio.gather(*self._early, return_exceptions=True)
+        if self._ground is not None:
+            self._ground.watch.expect_all()
+        await super().stop()
+        if self._ground is not None:
+            # One sweep by label is faster than to ask each part, and misses nothing.
+            await self._ground.close()
