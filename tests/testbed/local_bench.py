@@ -1,4 +1,4 @@
-"""A local testbed on the bench: real providers, proxies and clients, and a stub for a system if one is
+"""A testbed on the bench: real providers, proxies and clients, and a stub for a system if one is
 wanted.
 """
 
@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
 import ssl
 import time
+import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -19,16 +19,20 @@ from typing import Any, TypeVar
 import aiosmtplib
 import httpx
 import msgspec
-import psutil
 
 from harness.history.events import AnyEvent, Receipt
 from harness.history.journal import Journal
 from harness.scenario.loader import load_text
+from harness.scenario.models import Scenario
 from harness.scenario.timeline import Fault
 from harness.testbed.address import RouteAddress
+from harness.testbed.assembled import AssembledTestbed
 from harness.testbed.faults import Endpoint, FaultInjector
 from harness.testbed.local.testbed import LocalTestbed
-from harness.testbed.resources import ResourceLedger, standing
+from harness.testbed.resources import ResourceLedger
+
+CONTAINERS = "containers"
+"""In place of the name of a proxy: the testbed that brings its own."""
 
 STUB = Path(__file__).with_name("stub_system.py")
 SCENARIO = f"""\
@@ -75,7 +79,7 @@ class Outcome:
 
 @dataclass
 class Bench:
-    testbed: LocalTestbed
+    testbed: AssembledTestbed
     journal: Journal
     run_dir: Path
     addresses: dict[str, RouteAddress] = field(default_factory=dict)
@@ -100,6 +104,11 @@ class Bench:
         if "class_" in attributes:
             attributes["class"] = attributes.pop("class_")
         return Fault(id=name, incident=name, type=type_, target=target, at_ns=0, attributes=attributes)
+
+    def felt(self, what: str | int) -> str | int:
+        """What a client meets here: Docker takes a connection first, and then hangs up."""
+        behind_docker = self.testbed.name == CONTAINERS and what == "connection refused"
+        return "connection lost" if behind_docker else what
 
     async def restore(self) -> None:
         """Whatever a failed test left in place."""
@@ -133,14 +142,8 @@ class Bench:
     async def behind_its_back(self, route: str, method: str, path: str = "", content: Any = None) -> Any:
         """Speak to the route's proxy server past the harness; `path` is below the proxy's own."""
         proxy = self.endpoint(route).proxy
-        pid, _ = standing(self.run_dir).processes[f"proxy {proxy.name}"][-1]
-        (port,) = [
-            each.laddr.port
-            for each in psutil.Process(pid).net_connections("tcp")
-            if each.status == psutil.CONN_LISTEN and each.laddr.port != self.addresses[route].port
-        ]
         async with httpx.AsyncClient(trust_env=False, timeout=5, verify=False) as client:
-            url = f"http://127.0.0.1:{port}/proxies/{proxy.name}{path}"
+            url = f"{proxy._server.client.base_url}/proxies/{proxy.name}{path}"
             answer = await client.request(method, url, json=content)
         answer.raise_for_status()
         return answer.json() if answer.content else None
@@ -213,6 +216,14 @@ async def _by_http(address: RouteAddress, token: str, class_: str, ca_path: Path
     return "sent" if answer.is_success else answer.status_code
 
 
+def _testbed(scenario: Scenario, run_dir: Path, proxy: str) -> AssembledTestbed:
+    if proxy != CONTAINERS:
+        return LocalTestbed(scenario, run_dir, proxy, seed=7)
+    from harness.testbed.containers.testbed import ContainersTestbed
+
+    return ContainersTestbed.on_this_machine(scenario, run_dir, seed=7)
+
+
 @asynccontextmanager
 async def _bench(
     run_dir: Path, proxy: str, text: str, claims: Mapping[str, tuple[str, ...]] | None = None
@@ -227,8 +238,8 @@ async def _bench(
     scenario = scenario.model_copy(update={"routes": routes})
     started_ns = time.monotonic_ns()
     journal = Journal(run_dir / "history.jsonl", "bench", lambda: time.monotonic_ns() - started_ns)
-    ledger = ResourceLedger(run_dir, marker=f"bench {os.getpid()} {run_dir}")
-    testbed = LocalTestbed(scenario, run_dir, proxy, seed=7)
+    ledger = ResourceLedger(run_dir, marker=uuid.uuid4().hex)
+    testbed = _testbed(scenario, run_dir, proxy)
     try:
         yield Bench(testbed, journal, run_dir), ledger
     finally:

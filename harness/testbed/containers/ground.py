@@ -32,6 +32,8 @@ from harness.testbed.proxy.ports import candidate_ports
 from harness.testbed.resources import ResourceLedger
 
 LOOPBACK = "127.0.0.1"
+THIS_MACHINE = "host.docker.internal"
+"""How Docker calls it; the other names are ours."""
 CALLS_AT_ONCE = 8
 PORT_TRIES = 20
 LAST_LINES = 20
@@ -235,6 +237,7 @@ class Ground:
             command=list(part.command) or None,
             env=part.env,
             publish=published,
+            extra_hosts={THIS_MACHINE: "host-gateway"} if Net.EDGE in part.networks else {},
         )
         for path, content in part.files.items():
             container.with_copy_into_container(content, path)

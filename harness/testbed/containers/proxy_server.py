@@ -11,6 +11,7 @@ from harness.testbed.proxy.errors import ProxyServerError, ProxyTimeout, ProxyUn
 from harness.testbed.proxy.server import ProxyServer
 
 API_PORT = 8474
+GATE = "gate"
 ANY = "0.0.0.0"
 
 
@@ -99,7 +100,7 @@ class Gate:
         self._ports = iter(range(self.FIRST_PORT, self.FIRST_PORT + ways))
         listens = tuple(range(self.FIRST_PORT, self.FIRST_PORT + ways))
         self._server = ProxyContainer(
-            ground, "gate", image, {Net.PROVIDERS: ("gate",), Net.FRONT: ("gate",), Net.ROUTES: ()}, listens
+            ground, GATE, image, {Net.PROVIDERS: (), Net.FRONT: (GATE,), Net.ROUTES: ()}, listens
         )
 
     async def way_to(self, name: str, upstream: str) -> tuple[str, int]:
@@ -108,6 +109,12 @@ class Gate:
         inside = next(self._ports)
         await client.create(name, f"{ANY}:{inside}", upstream)
         return self._server.published(inside)
+
+    async def way_out(self, name: str, port: int, upstream: str) -> str:
+        """The address by which the system, on the front network, gets to `upstream` through the gate."""
+        client = await self._server.start()
+        await client.create(name, f"{ANY}:{port}", upstream)
+        return f"{GATE}:{port}"
 
     async def stop(self) -> None:
         await self._server.stop()

@@ -17,7 +17,7 @@ from harness.providers.wire import BoundListener
 from harness.scenario.models import Scenario
 from harness.scenario.providers import MAILPIT
 from harness.testbed.address import scheme_of, usual_port
-from harness.testbed.assembled import AssembledTestbed, Way
+from harness.testbed.assembled import LOOPBACK, AssembledTestbed, Way
 from harness.testbed.base import TestbedError
 from harness.testbed.canary import Saw
 from harness.testbed.containers.engine import Engine, connect
@@ -28,6 +28,7 @@ from harness.testbed.containers.names import RunNames
 from harness.testbed.containers.prepare import run_images
 from harness.testbed.containers.provider import PLACES, ProviderContainer
 from harness.testbed.containers.proxy_server import ANY, Gate, ProxyContainer
+from harness.testbed.containers.way_back import WayBack
 from harness.testbed.discover import NotAvailable
 from harness.testbed.processes import ProcessError
 from harness.testbed.provider import Provider
@@ -35,8 +36,11 @@ from harness.testbed.provider.config import config_of, routes_of
 from harness.testbed.proxy.endpoint import ProxiedEndpoint
 from harness.testbed.proxy.errors import ProxyError
 from harness.testbed.resources import ResourceLedger
+from harness.testbed.signals.webhook import Webhooks
+from harness.testbed.system.here import free_port
 
 INBOX, SYSTEM = "inbox", "system"
+WEBHOOK_PORT = 9000
 WAYS_BESIDES_PROVIDERS = 4
 """Of the gate: the inbox, the system's port, the system's port through `routes`, one to spare."""
 
@@ -56,6 +60,7 @@ class ContainersTestbed(AssembledTestbed):
         self._servers: dict[str, ProxyContainer] = {}
         self._ground: Ground | None = None
         self._gate: Gate | None = None
+        self._way_back: WayBack | None = None
         self._inbox: MailpitContainer | None = None
 
     @classmethod
@@ -86,6 +91,7 @@ class ContainersTestbed(AssembledTestbed):
         networks = tuple(Net) if self._is_contained else (Net.EDGE, Net.PROVIDERS)
         ground = Ground(self._engine, run, ledger, networks)
         self._ground = ground
+        self._way_back = WayBack(ground)
         await ground.open()
         toxiproxy = self._images[Kind.TOXIPROXY].reference
         self._gate = Gate(ground, toxiproxy, len(self._scenario.providers) + WAYS_BESIDES_PROVIDERS)
@@ -149,6 +155,16 @@ class ContainersTestbed(AssembledTestbed):
         assert self._gate is not None
         return await self._gate.way_to("system", f"{SYSTEM}:{self._scenario.system.inner_port}")
 
+    async def _open_webhooks(self, webhooks: Webhooks) -> None:
+        if not self._is_contained or not webhooks.hooks:
+            await webhooks.open()
+            return
+        assert self._gate is not None and self._way_back is not None
+        port = free_port(f"webhooks {self._run_dir.name}")
+        back = await self._way_back.to(LOOPBACK, port)
+        way = await self._gate.way_out("webhooks", WEBHOOK_PORT, back)
+        await webhooks.open(port=port, base_url=f"http://{way}")
+
     async def _until_all_are_up(self) -> None:
         try:
             await asyncio.gather(*self._early)
@@ -165,6 +181,8 @@ class ContainersTestbed(AssembledTestbed):
         if self._ground is not None:
             self._ground.watch.expect_all()
         await super().stop()
+        if self._way_back is not None:
+            await self._way_back.close()
         if self._ground is not None:
             # One sweep by label is faster than to ask each part, and misses nothing.
             await self._ground.close()

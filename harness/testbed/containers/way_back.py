@@ -10,9 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from harness.testbed.containers.ground import Ground, Net
+from harness.testbed.containers.ground import THIS_MACHINE, Ground, Net
 
-DESKTOP_NAME = "host.docker.internal"
 CHUNK_BYTES = 65536
 
 
@@ -38,7 +37,7 @@ class WayBack:
         try:
             server = await asyncio.start_server(forward, gateway, 0)
         except OSError:
-            return f"{DESKTOP_NAME}:{port}"
+            return f"{THIS_MACHINE}:{port}"
         self._servers.append(server)
         return f"{gateway}:{server.sockets[0].getsockname()[1]}"
 
