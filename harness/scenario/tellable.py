@@ -1,4 +1,4 @@
-"""Whether signals can be told at all: a system of elsewhere has no log here, and who posts must know where to.
+"""Whether signals can be told at all: no log of a system of elsewhere is here, and who posts must know where.
 
 Works on the data as written, as references.py does.
 """
