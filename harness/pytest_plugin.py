@@ -190,6 +190,7 @@ def _run(node: pytest.Item, path: Path, options: _Options, sets: list[str] | Non
     from harness.scenario.plan import plan
     from harness.testbed.base import TestbedError
     from harness.testbed.discover import NotAvailable, choose
+    from harness.testbed.preflight import check_ahead
     from harness.testbed.signals.drivers import check_databases
 
     _refuse_inside_a_loop()
@@ -197,6 +198,7 @@ def _run(node: pytest.Item, path: Path, options: _Options, sets: list[str] | Non
         scenario = load(path, sets or [])
         fakes = {provider.fake for provider in scenario.providers.values()}
         choice = choose(scenario.least_testbed or options.on, options.proxy, mailpit="mailpit" in fakes)
+        check_ahead(scenario)
         check_databases(scenario)
         request = RunRequest(
             scenario=scenario,

@@ -7,22 +7,18 @@ on at once, since they mostly wait. `make shows` runs the same at full length.
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
+from tests.ran import Ran, run_harness
 from tests.requires import find_tool, require_tool
 
-ROOT = Path(__file__).resolve().parent.parent
 AT_ONCE = 4
 QUICK_ROUTER = {
     "baseline.for": "1s",
@@ -88,29 +84,6 @@ PRIMARY_REFUSED = {
 
 
 @dataclass(frozen=True)
-class Ran:
-    exit_code: int
-    run: dict[str, Any]
-    stderr: str
-
-    def finding(self, check: str) -> dict[str, Any]:
-        return next(dict(each) for each in self.run["findings"] if each["check"] == check)
-
-    @property
-    def failed(self) -> set[str]:
-        return {f["check"] for f in self.run["findings"] if f["decides"] and f["verdict"] == "fail"}
-
-    @property
-    def said(self) -> str:
-        decisive = [f for f in self.run["findings"] if f["decides"]]
-        return json.dumps([self.run["detail"], *decisive, self.run["warnings"]], indent=1)
-
-    def events(self) -> list[dict[str, Any]]:
-        history = Path(self.run["run_dir"]) / "history.jsonl"
-        return [json.loads(line) for line in history.read_text().splitlines()]
-
-
-@dataclass(frozen=True)
 class Case:
     scenario: str
     settings: dict[str, str]
@@ -136,17 +109,7 @@ CASES = {
 
 def conduct(case: Case, out: Path) -> Ran:
     settings = {**case.settings, **({"system.env.DEFECTS": case.defect} if case.defect else {})}
-    command = [
-        str(Path(sys.executable).parent / "harness"),
-        "run",
-        f"scenarios/{case.scenario}.yaml",
-        "--json",
-    ]
-    command += ["--proxy", case.proxy, "--out", str(out)]
-    command += [word for path, value in settings.items() for word in ("--set", f"{path}={value}")]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
-    assert done.stdout, done.stderr
-    return Ran(done.returncode, json.loads(done.stdout)["runs"][0], done.stderr)
+    return run_harness(case.scenario, settings, out, case.proxy)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""A timeline as lanes of text: time runs to the right, with a lane for each stream and fault.
+"""A timeline as lanes of text: time runs to the right, with a lane for each stream, fault and operator.
 
 Pure: a timeline and a width in, lines out. A lane of messages shows how many fall into each column, from a
 light dot to a full block; a lane of faults shows each fault's kind inside its window.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from harness.scenario.timeline import Fault, Marker, Message, Timeline
+from harness.scenario.timeline import Fault, Marker, Message, Operator, Timeline
 
 LABEL = 14
 _STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600)
@@ -43,6 +43,9 @@ def diagram(timeline: Timeline, width: int = 100, *, unicode: bool = True) -> li
             lines.append(
                 _line(f"✗ {target}" if unicode else f"x {target}", _windows(lane, axis, unicode), number)
             )
+    operator = [entry for entry in timeline.entries if isinstance(entry, Operator)]
+    for number, marks in enumerate(_moments(operator, axis, unicode)):
+        lines.append(_line("operator", marks, number))
     return lines
 
 
@@ -89,6 +92,19 @@ def _shade(count: int, most: int, shades: str) -> str:
     if not count:
         return " "
     return shades[min(len(shades) - 1, count * len(shades) // (most + 1))]
+
+
+def _moments(steps: list[Operator], axis: _Axis, unicode: bool) -> list[str]:
+    """Lanes of marks, each with its action's name; one that would cover another is in the next lane."""
+    lanes: list[str] = []
+    for step in steps:
+        cell = axis.cell(step.at_ns)
+        mark = (("▼" if unicode else "v") + step.action)[: axis.cells - cell]
+        number = next((n for n, lane in enumerate(lanes) if len(lane) < cell), len(lanes))
+        if number == len(lanes):
+            lanes.append("")
+        lanes[number] = lanes[number].ljust(cell) + mark
+    return lanes
 
 
 def _lanes_of(faults: list[Fault]) -> list[list[Fault]]:

@@ -19,6 +19,8 @@ Examples:
   harness plan scenarios/m365-auth-outage.yaml --lanes
   harness plan scenarios/m365-auth-outage.yaml --json | jq '.entries | length'
   harness plan scenarios/m365-auth-outage.yaml --set faults.0.for=40s --seed 8
+  harness plan scenarios/systems/external.yaml --routes
+  harness plan scenarios/systems/external.yaml --routes --json | jq -r .primary.url
 """
 
 
@@ -27,18 +29,32 @@ Examples:
 @options.seed
 @options.sets
 @click.option("--lanes", is_flag=True, help="Only the diagram: one lane for each stream and fault.")
+@click.option("--routes", is_flag=True, help="Address and account of each route, as a run has them.")
 @click.option("--all", "every", is_flag=True, help="Every message, not one line for each stream.")
-@click.option("--json", "as_json", is_flag=True, help="The timeline itself, as a run stores it.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="The timeline itself, as a run stores it; with --routes, those."
+)
 def command(
-    scenario: Path, seed: int | None, sets: tuple[str, ...], lanes: bool, every: bool, as_json: bool
+    scenario: Path,
+    seed: int | None,
+    sets: tuple[str, ...],
+    lanes: bool,
+    routes: bool,
+    every: bool,
+    as_json: bool,
 ) -> None:
     """Show what a scenario will do, and when, without doing it.
 
     Times count from the end of the baseline. The same scenario and seed give the same plan, to the byte.
     """
-    if lanes + every + as_json > 1:
-        raise click.UsageError("Say one of --lanes, --all and --json.")
+    if lanes + every + (as_json or routes) > 1:
+        raise click.UsageError("Say one of --lanes, --all, --routes and --json; --routes --json go together.")
     (planned,) = load_and_plan([scenario], sets, seed)
+    if routes:
+        from harness.cli.plan_routes import show_routes
+
+        show_routes(planned, as_json=as_json)
+        return
     if as_json:
         from harness.scenario.plan import timeline_json
 

@@ -194,12 +194,14 @@ def _run_one(planned: Planned, runs: _Runs) -> Judgement:
 
 def _choose(on: str, proxy: str, planned: Sequence[Planned]) -> Choice:
     from harness.testbed.discover import NotAvailable, choose
+    from harness.testbed.preflight import check_ahead
     from harness.testbed.signals.drivers import check_databases
 
     try:
         for each in planned:
             fakes = {provider.fake for provider in each.scenario.providers.values()}
             choose(each.scenario.least_testbed or on, proxy, mailpit="mailpit" in fakes)
+            check_ahead(each.scenario)
             check_databases(each.scenario)
     except NotAvailable as error:
         what = f"{error}; nothing was started"

@@ -69,7 +69,7 @@ def _address(text: str) -> str:
         number = int(port)
     except ValueError:
         number = 0
-    if not 1 <= number <= 65535 or not port.isdecimal():
+    if not 1 <= number <= 65535 or not port.isdecimal() or IPv4Address(host).is_unspecified:
         raise ValueError(
             f"must be an address of this machine and a port, such as `127.0.0.1:2525`; got `{text}`"
         )

@@ -9,6 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from harness.providers import presets
+from harness.scenario.models import Scenario
+from harness.scenario.providers import MAILPIT
+from harness.testbed.credentials import route_account
+
 SUBMISSION, HTTPS, HTTP = 587, 443, 8080
 
 
@@ -59,6 +64,22 @@ class RouteAddress:
             "password": self.password,
             "api_key": self.api_key,
         }
+
+
+def route_address(scenario: Scenario, seed: int, route: str, host: str, port: int) -> RouteAddress:
+    """A route at that address, with the account that a run with this seed has for it; Mailpit has none."""
+    wanted = scenario.routes[route]
+    fake = scenario.providers[wanted.provider].fake
+    preset = presets.load(fake)
+    account = None if fake == MAILPIT else route_account(preset.engine, seed, route)
+    return RouteAddress(
+        route=route,
+        scheme=scheme_of(preset.scheme, claims_hosts=bool(wanted.as_)),
+        host=host,
+        port=port,
+        username=account.username if account else "",
+        password=account.secret if account else "",
+    )
 
 
 def scheme_of(preset_scheme: str, *, claims_hosts: bool) -> str:

@@ -24,10 +24,9 @@ from harness.providers.wire import BoundListener
 from harness.scenario.hosts import certificate_names
 from harness.scenario.models import Scenario
 from harness.scenario.timeline import Fault
-from harness.testbed.address import RouteAddress, scheme_of
+from harness.testbed.address import RouteAddress, route_address
 from harness.testbed.base import TestbedError
 from harness.testbed.canary import Canary, Saw
-from harness.testbed.credentials import route_account
 from harness.testbed.faults import Endpoint, FaultInjector, injector_for_system, injector_on
 from harness.testbed.processes import ProcessError
 from harness.testbed.provider import Provider
@@ -185,17 +184,9 @@ class AssembledTestbed(ABC):
         preset = self._preset(bound.route)
         provider = self._providers[self._scenario.routes[bound.route].provider]
         fake = provider if isinstance(provider, ProviderLink) else None
-        account = None if fake is None else route_account(preset.engine, self._seed, bound.route)
 
         def at(host: str, port: int) -> RouteAddress:
-            return RouteAddress(
-                route=bound.route,
-                scheme=scheme_of(preset.scheme, claims_hosts=bool(self._scenario.routes[bound.route].as_)),
-                host=host,
-                port=port,
-                username=account.username if account else "",
-                password=account.secret if account else "",
-            )
+            return route_address(self._scenario, self._seed, bound.route, host, port)
 
         for_harness = at(way.proxy.host, way.proxy.port)
         self._endpoints[bound.route] = Endpoint(

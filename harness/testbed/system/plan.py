@@ -56,13 +56,23 @@ class Surroundings:
 
 def environment_here(scenario: Scenario, here: Surroundings) -> dict[str, str]:
     """For what runs on this machine: the harness's own environment, the system's `path` and `env` on top."""
-    given = here.environment()
-    if scenario.system.path is not None:
-        inherited = os.environ.get("PYTHONPATH")
-        own = str((here.scenario_dir / scenario.system.path).resolve())
-        given["PYTHONPATH"] = f"{own}{os.pathsep}{inherited}" if inherited else own
+    given = {**here.environment(), **python_path(scenario, here.scenario_dir)}
     written = render_env(scenario, here.context())
     return {**os.environ, "PYTHONUNBUFFERED": "1", **given, **written}
+
+
+def environment_ahead(scenario: Scenario, scenario_dir: Path) -> dict[str, str]:
+    """What is known of it before anything has an address."""
+    return {**os.environ, **python_path(scenario, scenario_dir)}
+
+
+def python_path(scenario: Scenario, scenario_dir: Path) -> dict[str, str]:
+    """The system's `path`, before what PYTHONPATH already has."""
+    if scenario.system.path is None:
+        return {}
+    inherited = os.environ.get("PYTHONPATH")
+    own = str((scenario_dir / scenario.system.path).resolve())
+    return {"PYTHONPATH": f"{own}{os.pathsep}{inherited}" if inherited else own}
 
 
 @dataclass(frozen=True)
