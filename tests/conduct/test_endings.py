@@ -24,9 +24,9 @@ from harness.conduct.judge import ExitCode, judge
 from harness.history.errors import HistoryNotFound
 from harness.scenario.loader import load
 from harness.scenario.plan import plan
-from harness.testbed import system
 from harness.testbed.heal import find_unhealed
 from harness.testbed.resources import standing
+from harness.testbed.system import life
 from tests.conduct.ending_runs import DEADLINE_S, HARNESS, SCENARIO, Ended, Running, left_over
 from tests.requires import find_tool, require_tool
 from tests.waiting import wait_until
@@ -85,7 +85,7 @@ class TestTheSystem:
     def test_that_is_never_ready_is_a_baseline_unmet(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(system, "READY_TIMEOUT_S", 1.0)
+        monkeypatch.setattr(life, "READY_TIMEOUT_S", 1.0)
         scenario = load(SCENARIO, ["system.env.MODE=never-ready"])
         request = conduct.RunRequest(
             scenario=scenario, timeline=plan(scenario), proxy="embedded", out=tmp_path

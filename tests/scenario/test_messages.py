@@ -114,6 +114,7 @@ CASES: dict[str, str | tuple[str, ...]] = {
     "signal-with-two-questions": signal("{http: /status, when: down, value: pending}"),
     "signal-without-question": signal("{file: status.json}"),
     "signal-read-too-often": signal("{http: /status, when: down, every: 1ms}"),
+    "command-run-too-often": signal("{command: [mailq], when: down, every: 20ms}"),
     "misspelt-source": signal("{htpt: /status, when: down}"),
     "regular-expression-that-is-none": signal("{log: 'primary (is down'}"),
     "question-to-a-log": signal("{log: down, when: down}"),

@@ -108,7 +108,11 @@ def test_the_broad_scenario_is_taken_by_both() -> None:
 def test_the_resolved_scenario_is_valid() -> None:
     written = StringIO()
     YAML(typ="safe", pure=True).dump(BROAD, written)
-    VALIDATOR.validate(load_text(written.getvalue(), FILE).resolved())
+    scenario = load_text(written.getvalue(), FILE)
+    VALIDATOR.validate(scenario.resolved())
+    again = StringIO()
+    YAML(typ="safe", pure=True).dump(scenario.resolved(), again)
+    assert load_text(again.getvalue(), FILE).model_dump() == scenario.model_dump()
 
 
 def test_every_key_of_the_format_is_explained() -> None:

@@ -16,7 +16,7 @@ from harness.testbed.signals.file import open_plain
 from harness.testbed.signals.question import VALUE_GROUP, captured, sensible
 from harness.testbed.signals.source import Unreachable, Value
 
-CHUNK_BYTES = 256 * 1024
+CHUNK_BYTES = 64 * 1024
 LONGEST_LINE = 16 * 1024
 """Bytes of one line that are looked at; the rest of it is passed over."""
 MOST_CHANGES = 50
