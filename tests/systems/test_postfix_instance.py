@@ -20,6 +20,7 @@ import psutil
 import pytest
 
 from harness.history.events import Receipt, ReceiptResult
+from harness.providers.tls import make_ca
 from tests.providers.running import ROUTE, Provider, control_client, message, provider, recipient, token
 from tests.requires import require_postfix
 from tests.systems.machine import machine
@@ -260,3 +261,25 @@ def test_what_cannot_work_is_said_before_anything_starts(
     assert system.process is not None
     wait_until(lambda: system.process.poll() is not None)
     assert (system.process.returncode, said in system.log) == (2, True), system.log
+
+
+async def test_tls_is_as_the_configuration_has_it_and_the_run_s_authority_is_trusted(tmp_path: Path) -> None:
+    ca, cert, key = make_ca(tmp_path, ["smtp.office365.com"])
+    tls = {"tls_cert_path": str(cert), "tls_key_path": str(key)}
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "main.cf").write_text(
+        "compatibility_level = 3.6\nsmtp_tls_security_level = secure\n"
+        "smtp_tls_secure_cert_match = smtp.office365.com\n"
+    )
+    async with (
+        provider("microsoft365-smtp", **tls) as one,
+        provider("smtp") as two,  # it speaks without TLS, so it is never given mail
+        postfix(tmp_path / "a", one.port, CA_FILE=str(ca), POSTFIX_CONFIG=str(mine)) as first,
+        postfix(tmp_path / "b", two.port, CA_FILE=str(ca), POSTFIX_CONFIG=str(mine)) as second,
+    ):
+        await first.send(1)
+        await until(lambda: tokens(one) == [token(1)])
+        await second.send(2)
+        await until(lambda: "TLS is required, but was not offered" in second.log)
+        assert not taken(two)
