@@ -14,7 +14,7 @@ from pathlib import Path
 
 from harness.testbed.signals.file import open_plain
 from harness.testbed.signals.question import VALUE_GROUP, captured, sensible
-from harness.testbed.signals.source import Unreachable, Value
+from harness.testbed.signals.source import Garbage, Unreachable, Value
 
 CHUNK_BYTES = 64 * 1024
 LONGEST_LINE = 16 * 1024
@@ -105,7 +105,9 @@ class LogWatch:
 
 
 class LogFollower:
-    """`whole`: from the file's beginning. Otherwise what is in it by now belongs to an earlier time."""
+    """`whole`: the run's own log, kept by the pump, from its beginning. Otherwise what is in the file by now
+    belongs to an earlier time.
+    """
 
     def __init__(self, path: Path, *, whole: bool, name: str = "") -> None:
         self._path = path
@@ -114,6 +116,7 @@ class LogFollower:
         self._offset = 0
         self._lines = Lines()
         self._watches: list[LogWatch] = []
+        self._whole = whole
         self._skipped = None if whole else _Identity.at(path)
 
     @property
@@ -126,17 +129,22 @@ class LogFollower:
         return watch
 
     async def read(self) -> None:
-        """Show the new lines to the watches. Raises Unreadable while the file is not there."""
+        """Show the new lines to the watches. Raises Unreadable while the file is not there, and where lines
+        were lost: the watches know of those before and after.
+        """
         if self._fd is None:
             self._open()
         await self._catch_up()
         if self._was_replaced():
             # Whoever replaced it has written the last to it by now.
             await self._catch_up()
+            has_lost = self._has_lost_a_file()
             # What there is of a line is kept: the rotation may have cut it, and the new file has the rest.
             await self.close()
             self._open()
             await self._catch_up()
+            if has_lost:
+                raise Garbage("so much was written that a part was rotated away before it could be read")
 
     def _open(self) -> None:
         self._fd = open_plain(self._path)
@@ -150,6 +158,12 @@ class LogFollower:
         assert self._fd is not None
         here, named = os.fstat(self._fd), _Identity.at(self._path)
         return named is not None and (named.device, named.inode) != (here.st_dev, here.st_ino)
+
+    def _has_lost_a_file(self) -> bool:
+        """Whether the pump has rotated twice: it keeps one file, and that is not the one read so far."""
+        assert self._fd is not None
+        here, kept = os.fstat(self._fd), _Identity.at(self._path.with_name(self._path.name + ".1"))
+        return self._whole and kept is not None and (kept.device, kept.inode) != (here.st_dev, here.st_ino)
 
     async def _catch_up(self) -> None:
         """To the file's end as it is now: one that grows faster than it can be read still ends."""

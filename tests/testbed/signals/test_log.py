@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.testbed.logpump import pump
@@ -157,6 +158,24 @@ async def test_the_harness_s_own_pump_rotates_and_nothing_is_lost(
     assert told == list(range(1500))
 
 
+async def test_lines_that_were_rotated_away_unread_are_missed(tmp_path: Path) -> None:
+    """A flood between two reads: what the signal was in the meantime nobody knows, and that is told."""
+    path = tmp_path / "system.log"
+    follower = LogFollower(path, whole=True)
+    watch = follower.watch(DOWN, UP)
+    reading = Reading("detected", follower, watch, SOON_NS)
+    path.write_text(f"{UP}\n")
+    await follower.read()
+    for text in ("lost", "lost", DOWN):
+        path.rename(path.with_name("system.log.1"))
+        path.write_text(f"{text}\n")
+    async with at_work(tmp_path, reading) as (_, journalled):
+        await until(lambda: len(journalled()) >= 2)
+        error, value = journalled()[:2]
+    assert error.error is not None and "rotated away" in error.error
+    assert value.value is True
+
+
 async def test_a_file_of_an_earlier_time_is_read_from_its_end(tmp_path: Path) -> None:
     (tmp_path / "app.log").write_text(f"{DOWN}\n")
     log = Log(tmp_path, whole=False)
@@ -224,6 +243,36 @@ def test_of_a_long_line_the_same_beginning_is_seen_however_it_is_cut(length: int
     pieces = [line for piece in cut(written, cuts) for line in lines.feed(piece)]
     assert pieces == whole.feed(written)
     assert pieces[1] == "next"
+
+
+@given(
+    st.lists(st.tuples(st.binary(max_size=20), st.sampled_from(["read", "rotate", "write on"])), max_size=15)
+)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_however_writes_reads_and_rotations_fall_every_line_is_seen_once(
+    tmp_path: Path, steps: list[tuple[bytes, str]]
+) -> None:
+    """Rotations come no oftener than reads: what is rotated twice in between is gone for any reader."""
+    path = tmp_path / "any.log"
+    seen: list[str] = []
+
+    async def follow() -> None:
+        path.write_bytes(b"")
+        follower = LogFollower(path, whole=True)
+        follower.watch(".").take = seen.append  # type: ignore[method-assign]
+        for number, (piece, then) in enumerate(steps):
+            with path.open("ab") as file:
+                file.write(piece)
+            if then != "write on":
+                await follower.read()
+            if then == "rotate":
+                path.rename(tmp_path / f"rotated.{number}")
+                path.write_bytes(b"")
+        await follower.read()
+        await follower.close()
+
+    asyncio.run(follow())
+    assert seen == Lines().feed(b"".join(piece for piece, _ in steps))
 
 
 def cut(written: bytes, cuts: list[int]) -> list[bytes]:
