@@ -55,6 +55,8 @@ def main(arguments: list[str]) -> int:
             "--out",
             out,
             "-q",
+            "--on",
+            "local",
             *settings,
         ]
         began = time.monotonic()

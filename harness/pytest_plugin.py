@@ -189,17 +189,18 @@ def _run(node: pytest.Item, path: Path, options: _Options, sets: list[str] | Non
     from harness.scenario.loader import load
     from harness.scenario.plan import plan
     from harness.testbed.base import TestbedError
-    from harness.testbed.discover import NotAvailable, choose
+    from harness.testbed.discover import NotAvailable, choose_for
     from harness.testbed.preflight import check_ahead
     from harness.testbed.signals.drivers import check_databases
 
     _refuse_inside_a_loop()
     try:
         scenario = load(path, sets or [])
-        fakes = {provider.fake for provider in scenario.providers.values()}
-        choice = choose(scenario.least_testbed or options.on, options.proxy, mailpit="mailpit" in fakes)
+        choice = choose_for(scenario, options.on, options.proxy)
         check_ahead(scenario)
         check_databases(scenario)
+        if choice.testbed == "containers":
+            _ensure_images()
         request = RunRequest(
             scenario=scenario,
             timeline=plan(scenario, options.seed),
@@ -221,6 +222,14 @@ def _run(node: pytest.Item, path: Path, options: _Options, sets: list[str] | Non
     if judgement.exit_code is ExitCode.INTERRUPTED:
         raise KeyboardInterrupt
     return judgement
+
+
+def _ensure_images() -> None:
+    from rich.console import Console
+
+    from harness.testbed.containers.prepare import ensure_images
+
+    ensure_images(Console(stderr=True))
 
 
 def _refuse_inside_a_loop() -> None:

@@ -39,7 +39,8 @@ class Ran:
 
 def command_line(scenario: str, settings: Mapping[str, str], out: Path, proxy: str = "embedded") -> list[str]:
     """`scenario` as under scenarios/, without its suffix."""
-    command = [HARNESS, "run", f"scenarios/{scenario}.yaml", "--json", "--proxy", proxy, "--out", str(out)]
+    command = [HARNESS, "run", f"scenarios/{scenario}.yaml", "--json", "--on", "local"]
+    command += ["--proxy", proxy, "--out", str(out)]
     return command + [word for path, value in settings.items() for word in ("--set", f"{path}={value}")]
 
 

@@ -22,6 +22,9 @@ from harness.testbed.containers.engine import Engine, connect
 from harness.testbed.containers.prepare import ensure_provider, find_images
 from harness.testbed.discover import NotAvailable
 
+NO_ENGINE = "unix:///nowhere.invalid/docker.sock"
+"""A DOCKER_HOST for what is not about containers: it means the same whether Docker happens to run or not."""
+
 TOOLS = Path(__file__).resolve().parent.parent / ".tools"
 
 

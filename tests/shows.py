@@ -157,7 +157,13 @@ def shows() -> list[Show]:
     return [
         Show("demo", ["make", "--no-print-directory", "demo"], 0),
         Show("demo, counted without our code", harness(DEMO), 0, demo_counts),
-        Show("demo on Toxiproxy", harness(DEMO, "--proxy", "toxiproxy"), 0, same, ("toxiproxy-server",)),
+        Show(
+            "demo on Toxiproxy",
+            harness(DEMO, "--on", "local", "--proxy", "toxiproxy"),
+            0,
+            same,
+            ("toxiproxy-server",),
+        ),
         Show("demo on the embedded proxy", harness(DEMO, "--proxy", "embedded"), 0, same),
         Show("ack-loss", harness("scenarios/ack-loss.yaml"), 0, lost_acknowledgements),
         Show(

@@ -27,7 +27,7 @@ from harness.scenario.faults import KINDS
 from harness.scenario.loader import load_text
 from harness.scenario.signals import SOURCES
 from tests import shows
-from tests.requires import require_tool
+from tests.requires import NO_ENGINE, require_tool
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -101,6 +101,8 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def shell(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
     env = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    if not re.search("containers|images|docker", line):
+        env["DOCKER_HOST"] = NO_ENGINE
     return subprocess.run(
         ["bash", "-c", line], cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=120
     )

@@ -15,6 +15,7 @@ from harness.conduct.judge import ExitCode, Judgement
 from harness.history.events import Outcome
 from harness.report import findings_json, html, short
 from harness.scenario.loader import load
+from tests.requires import NO_ENGINE
 
 STARTER = Path(__file__).resolve().parent.parent / "harness" / "cli" / "starter"
 
@@ -25,7 +26,9 @@ Ending = Callable[[ExitCode], list[str]]
 def alone(pytester: pytest.Pytester) -> None:
     """Without the other plugins of this machine, which have their own warnings and take their own time."""
     others = ("asyncio", "anyio", "hypothesispytest", "timeout")
-    pytester.makeini(f"[pytest]\naddopts = {' '.join(f'-p no:{name}' for name in others)}\n")
+    without = " ".join(f"-p no:{name}" for name in others)
+    # Whether Docker happens to run here is not what these tests are about.
+    pytester.makeini(f"[pytest]\naddopts = {without} --harness-on local\n")
 
 
 @pytest.fixture
@@ -136,11 +139,14 @@ def test_the_options_pass_through(starter: pytest.Pytester, ending: Ending) -> N
     assert "PosixPath('here')" in request
 
 
-def test_options_that_cannot_be_met_fail_with_what_to_do(starter: pytest.Pytester, ending: Ending) -> None:
+def test_options_that_cannot_be_met_fail_with_what_to_do(
+    starter: pytest.Pytester, ending: Ending, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ending(ExitCode.PASS)
+    monkeypatch.setenv("DOCKER_HOST", NO_ENGINE)
     result = starter.runpytest("short.yaml", "--on", "containers")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["this version has no containers testbed*"])
+    result.stdout.fnmatch_lines([f"*there is no {NO_ENGINE}", "start it*"])
 
 
 def test_a_seed_that_is_no_number_is_a_usage_error(starter: pytest.Pytester, ending: Ending) -> None:

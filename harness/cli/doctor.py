@@ -31,7 +31,8 @@ def command(on: str, proxy: str, out: Path, as_json: bool) -> int:
     """Say what is here, what would be used, and why.
 
     A harness without Docker, Go, Toxiproxy and Mailpit still runs: the embedded proxy takes Toxiproxy's
-    place, and only scenarios that name Mailpit need it.
+    place, and only scenarios that name Mailpit need it. Where `--on containers` cannot be had, it says why
+    and what to do.
     """
     from harness.testbed.discover import NotAvailable, choose, discover
     from harness.testbed.heal import find_unhealed, left_on_engine
@@ -51,7 +52,7 @@ def command(on: str, proxy: str, out: Path, as_json: bool) -> int:
             "found": [
                 {
                     "name": f.name,
-                    "path": str(f.path) if f.path else None,
+                    "where": f.where,
                     "version": f.version,
                     "note": f.note,
                 }
@@ -77,6 +78,7 @@ def command(on: str, proxy: str, out: Path, as_json: bool) -> int:
 
 def _show(found: list[Found], choice: Choice | None) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     console = Console()
@@ -87,8 +89,8 @@ def _show(found: list[Found], choice: Choice | None) -> None:
     table.add_column("what for", overflow="fold", ratio=1)
     for one in found:
         mark = "[green]yes[/]" if one.here else "[yellow]no[/]"
-        where = f"\n[dim]{one.path}[/]" if one.path else ""
-        table.add_row(one.name, mark, one.version, one.note + where)
+        where = f"\n[dim]{escape(one.where)}[/]" if one.where else ""
+        table.add_row(one.name, mark, one.version, escape(one.note) + where)
     console.print(table)
     if choice:
         console.print(

@@ -84,12 +84,15 @@ def command(
     from harness.report.junit import write_junit
 
     planned = load_and_plan(scenarios, sets, seed)
-    choice = _choose(on, proxy, planned)
+    choices = [_choose(each, on, proxy) for each in planned]
     _check_writable(out)
     if junit is not None:
         _check_writable(junit.parent)
+    if any(choice.testbed == "containers" for choice in choices):
+        _ensure_images()
     console = PatientConsole(stderr=as_json)
-    runs = _Runs(planned=planned, repeat=repeat, choice=choice, out=out, quiet=quiet, console=console)
+    planned_on = list(zip(planned, choices, strict=True))
+    runs = _Runs(planned=planned_on, repeat=repeat, out=out, quiet=quiet, console=console)
     judgements = _run_all(runs)
     if junit is not None:
         console.print(
@@ -106,9 +109,8 @@ def command(
 
 @dataclass(frozen=True)
 class _Runs:
-    planned: Sequence[Planned]
+    planned: Sequence[tuple[Planned, Choice]]
     repeat: int
-    choice: Choice
     out: Path
     quiet: bool
     console: Console
@@ -118,29 +120,31 @@ def _run_all(runs: _Runs) -> list[Judgement]:
     """Every scenario, `repeat` times each. An interrupted run is the last one."""
     from harness.conduct.judge import ExitCode
 
-    if not runs.quiet:
-        runs.console.print(
-            f"{runs.choice.testbed} testbed, {runs.choice.proxy} proxy: {runs.choice.why}",
-            soft_wrap=True,
-            highlight=False,
-            markup=False,
-        )
-    todo = [(each, number) for each in runs.planned for number in range(1, runs.repeat + 1)]
+    todo = [(*each, number) for each in runs.planned for number in range(1, runs.repeat + 1)]
+    said: Choice | None = None
     judgements: list[Judgement] = []
-    for position, (each, number) in enumerate(todo, start=1):
+    for position, (each, choice, number) in enumerate(todo, start=1):
+        if choice != said and not runs.quiet:
+            said = choice
+            runs.console.print(
+                f"{choice.testbed} testbed, {choice.proxy} proxy: {choice.why}",
+                soft_wrap=True,
+                highlight=False,
+                markup=False,
+            )
         if len(todo) > 1 and not runs.quiet:
             again = f", {number} of {runs.repeat}" if runs.repeat > 1 else ""
             runs.console.rule(
                 f"{each.scenario.scenario}{again} (run {position} of {len(todo)})", align="left"
             )
-        judgement = _run_one(each, runs)
+        judgement = _run_one(each, choice, runs)
         judgements.append(judgement)
         if judgement.exit_code is ExitCode.INTERRUPTED:
             break
     return judgements
 
 
-def _run_one(planned: Planned, runs: _Runs) -> Judgement:
+def _run_one(planned: Planned, choice: Choice, runs: _Runs) -> Judgement:
     from harness.conduct.judge import judge
     from harness.conduct.run import Observer, RunRequest, run
     from harness.history.errors import HistoryError
@@ -159,8 +163,8 @@ def _run_one(planned: Planned, runs: _Runs) -> Judgement:
     request = RunRequest(
         scenario=planned.scenario,
         timeline=planned.timeline,
-        on=runs.choice.testbed,
-        proxy=runs.choice.proxy,
+        on=choice.testbed,
+        proxy=choice.proxy,
         out=runs.out,
     )
     observers: list[Observer] = [] if runs.quiet else [watch]
@@ -192,21 +196,32 @@ def _run_one(planned: Planned, runs: _Runs) -> Judgement:
     return judgement
 
 
-def _choose(on: str, proxy: str, planned: Sequence[Planned]) -> Choice:
-    from harness.testbed.discover import NotAvailable, choose
+def _choose(planned: Planned, on: str, proxy: str) -> Choice:
+    from harness.testbed.discover import NotAvailable, choose_for
     from harness.testbed.preflight import check_ahead
     from harness.testbed.signals.drivers import check_databases
 
     try:
-        for each in planned:
-            fakes = {provider.fake for provider in each.scenario.providers.values()}
-            choose(each.scenario.least_testbed or on, proxy, mailpit="mailpit" in fakes)
-            check_ahead(each.scenario)
-            check_databases(each.scenario)
+        choice = choose_for(planned.scenario, on, proxy)
+        check_ahead(planned.scenario)
+        check_databases(planned.scenario)
     except NotAvailable as error:
         what = f"{error}; nothing was started"
-        raise CommandError(what, where=str(each.path), do=error.do) from error
-    return choose(on, proxy)
+        raise CommandError(what, where=str(planned.path), do=error.do) from error
+    return choice
+
+
+def _ensure_images() -> None:
+    """Pulled and built now, with progress, and not in the middle of a run."""
+    from rich.console import Console
+
+    from harness.testbed.containers.prepare import ensure_images
+    from harness.testbed.discover import NotAvailable
+
+    try:
+        ensure_images(Console(stderr=True))
+    except NotAvailable as error:
+        raise CommandError(f"{error}; nothing was started", do=error.do) from error
 
 
 def _check_writable(folder: Path) -> None:

@@ -1,12 +1,13 @@
 """What this machine offers, and which testbed and proxy a run would take.
 
-Looks for each tool in $HARNESS_TOOLS, then in `.tools` of the working folder (where `make tools` puts the
-versions that this project is tested with), then on PATH. `choose` is what `--on auto --proxy auto` mean;
-`discover` is what `harness doctor` shows.
+Asks the Docker engine; looks for each tool in $HARNESS_TOOLS, then in `.tools` of the working folder (where
+`make tools` puts the versions that this project is tested with), then on PATH. `choose` is what `--on auto
+--proxy auto` mean; `discover` is what `harness doctor` shows.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import platform
@@ -14,8 +15,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.scenario.models import Scenario
 
 TESTBEDS = ("auto", "local", "containers")
 PROXIES = ("auto", "toxiproxy", "embedded")
@@ -34,16 +39,17 @@ class NotAvailable(Exception):
 
 @dataclass(frozen=True)
 class Found:
-    """One thing that was looked for. `path` is None when it is not here; `note` says what that means."""
+    """One thing that was looked for. `where` is None when it is not here; `note` says what that means."""
 
     name: str
-    path: Path | None
+    where: str | None
+    """A path; an engine's address; an image's reference."""
     version: str
     note: str
 
     @property
     def here(self) -> bool:
-        return self.path is not None
+        return self.where is not None
 
 
 @dataclass(frozen=True)
@@ -63,16 +69,55 @@ def find_tool(name: str, environ: Mapping[str, str] | None = None) -> Path | Non
     return Path(found).absolute() if found else None
 
 
+def choose_for(scenario: Scenario, on: str = "auto", proxy: str = "auto") -> Choice:
+    """The testbed and proxy for one scenario, which may need containers or Mailpit."""
+    least = scenario.least_testbed
+    if least and on == "local":
+        raise NotAvailable(
+            "`--on local` was asked for, and this scenario needs containers",
+            "leave out `--on local`; what needs them is `requires: containers`, a route's `as:`, or a system "
+            "in a container",
+        )
+    fakes = {provider.fake for provider in scenario.providers.values()}
+    return choose(least or on, proxy, mailpit="mailpit" in fakes)
+
+
 def choose(on: str = "auto", proxy: str = "auto", *, mailpit: bool = False) -> Choice:
     """The testbed and proxy for a run, which may need Mailpit; raises NotAvailable where one is missing."""
     for option, name, valid in (("--on", on, TESTBEDS), ("--proxy", proxy, PROXIES)):
         if name not in valid:
             raise NotAvailable(f"there is no `{option} {name}`", f"say one of: {', '.join(valid)}")
     if on == "containers":
+        return _in_containers(proxy)
+    if on == "auto" and proxy != "embedded":
+        try:
+            return _in_containers(proxy, with_images=True)
+        except NotAvailable as error:
+            choice = _locally(proxy, mailpit)
+            return replace(choice, why=f"{choice.why}; not in containers: {error} ({error.do})")
+    return _locally(proxy, mailpit)
+
+
+def _in_containers(proxy: str, *, with_images: bool = False) -> Choice:
+    """Where an engine answers and, with `with_images`, nothing has to be built or pulled first."""
+    # Not at the top: they import from here, and docker is imported only where it is asked for.
+    from harness.testbed.containers.engine import connect
+    from harness.testbed.containers.prepare import run_images
+
+    if proxy == "embedded":
         raise NotAvailable(
-            "this version has no containers testbed: it runs scenarios on the local one only",
-            "leave out `--on containers` (and `requires: containers`), or say `--on local`",
+            "there is no embedded proxy in containers: each endpoint there has Toxiproxy's own image",
+            "leave out `--proxy embedded`, or say `--on local`",
         )
+    with contextlib.closing(connect()) as engine:
+        if with_images:
+            run_images(engine)
+        return Choice(
+            "containers", "toxiproxy", f"the Docker engine {engine.version} answers at {engine.host}"
+        )
+
+
+def _locally(proxy: str, mailpit: bool) -> Choice:
     toxiproxy = find_tool("toxiproxy-server")
     if proxy == "toxiproxy" and toxiproxy is None:
         raise NotAvailable(
@@ -95,7 +140,7 @@ def choose(on: str = "auto", proxy: str = "auto", *, mailpit: bool = False) -> C
 def discover() -> list[Found]:
     """Everything that a run or its tests could use, whether it is here or not."""
     return [
-        Found("python", Path(sys.executable), platform.python_version(), "runs the harness and the fakes"),
+        Found("python", sys.executable, platform.python_version(), "runs the harness and the fakes"),
         _toxiproxy(),
         _mailpit(),
         _package("mailpit-api-client", "mailpit", "mailpit", "reads Mailpit"),
@@ -110,7 +155,7 @@ def _toxiproxy() -> Found:
     if path is None:
         return Found("toxiproxy", None, "", "the embedded proxy is used instead; `make tools` builds it")
     version = _first_line([str(path), "-version"]).removeprefix("toxiproxy-server version ")
-    return Found("toxiproxy", path, version, "the proxy of `--proxy auto` and `--proxy toxiproxy`")
+    return Found("toxiproxy", str(path), version, "the proxy of `--proxy auto` and `--proxy toxiproxy`")
 
 
 def _mailpit() -> Found:
@@ -121,7 +166,7 @@ def _mailpit() -> Found:
         )
     # Without this flag Mailpit asks the network for its newest release.
     version = _first_line([str(path), "version", "--no-release-check"]).split(" compiled ")[0]
-    return Found("mailpit", path, version.removeprefix(f"{path} "), "for providers with `fake: mailpit`")
+    return Found("mailpit", str(path), version.removeprefix(f"{path} "), "for providers with `fake: mailpit`")
 
 
 def _package(name: str, module: str, extra: str, use: str) -> Found:
@@ -130,20 +175,35 @@ def _package(name: str, module: str, extra: str, use: str) -> Found:
         distribution = importlib.metadata.distribution(name)
     except importlib.metadata.PackageNotFoundError:
         return Found(name, None, "", f"pip install 'mail-failover-harness[{extra}]'; {use}")
-    return Found(name, Path(str(distribution.locate_file(module))), distribution.version, use)
+    return Found(name, str(distribution.locate_file(module)), distribution.version, use)
 
 
 def _docker() -> list[Found]:
-    note = "not used: this version has no containers testbed"
-    client = find_tool("docker")
-    if client is None:
-        return [Found("docker client", None, "", note), Found("docker engine", None, "", note)]
-    version = _first_line([str(client), "version", "--format", "{{.Client.Version}}"])
-    engine = _first_line([str(client), "version", "--format", "{{.Server.Version}}"], errors=False)
-    return [
-        Found("docker client", client, version, note),
-        Found("docker engine", client if engine else None, engine, note if engine else f"no answer; {note}"),
-    ]
+    """The engine, or why there is none; and each image of a run, where there is an engine to ask."""
+    from harness.testbed.containers.engine import connect
+    from harness.testbed.containers.images import Kind
+    from harness.testbed.containers.prepare import find_images, missing
+
+    try:
+        engine = connect()
+    except NotAvailable as error:
+        return [Found("docker engine", None, "", f"no `--on containers`: {error} ({error.do})")]
+    with contextlib.closing(engine):
+        found = [
+            Found(
+                "docker engine",
+                engine.host,
+                f"{engine.version}, API {engine.api_version}",
+                "`--on containers`",
+            )
+        ]
+        for kind, image in find_images(engine, Kind).items():
+            if image is None:
+                lack = missing(kind)
+                found.append(Found(f"image {kind}", None, "", f"{kind.purpose}; {lack} ({lack.do})"))
+            else:
+                found.append(Found(f"image {kind}", image.reference, image.id[7:19], kind.purpose))
+    return found
 
 
 def _go() -> Found:
@@ -151,11 +211,11 @@ def _go() -> Found:
     if path is None:
         return Found("go", None, "", "only `make tools` needs it")
     version = _first_line([str(path), "version"]).removeprefix("go version ")
-    return Found("go", path, version, "only `make tools` needs it")
+    return Found("go", str(path), version, "only `make tools` needs it")
 
 
-def _first_line(command: list[str], *, errors: bool = True) -> str:
-    """What a program says of itself, in one line; with `errors`, also how it failed to."""
+def _first_line(command: list[str]) -> str:
+    """What a program says of itself, or how it failed to, in one line."""
     try:
         done = subprocess.run(
             command,
@@ -166,7 +226,6 @@ def _first_line(command: list[str], *, errors: bool = True) -> str:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        return f"does not run: {error}" if errors else ""
+        return f"does not run: {error}"
     lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
-    # `docker version` prints the client's part even when the engine does not answer, and then fails.
-    return lines[0] if lines and (errors or done.returncode == 0) else ""
+    return lines[0] if lines else ""

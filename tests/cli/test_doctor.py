@@ -12,17 +12,19 @@ import pytest
 
 from harness.testbed.discover import NotAvailable, choose, discover, find_tool
 from tests.cli.conftest import Harness
+from tests.requires import NO_ENGINE
 
 Install = Callable[[str, str], Path]
 
 
 @pytest.fixture
 def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
-    """A machine with no programs at all, and a way to put some on its PATH."""
+    """A machine with no programs at all and no Docker engine, and a way to put programs on its PATH."""
     programs = tmp_path / "bin"
     programs.mkdir()
     monkeypatch.setenv("PATH", str(programs))
     monkeypatch.delenv("HARNESS_TOOLS", raising=False)
+    monkeypatch.setenv("DOCKER_HOST", NO_ENGINE)
     monkeypatch.chdir(tmp_path)
 
     def install(name: str, prints: str) -> Path:
@@ -39,6 +41,11 @@ def test_where_nothing_is_installed_the_embedded_proxy_is_used(bare: Install) ->
     choice = choose()
     assert (choice.testbed, choice.proxy) == ("local", "embedded")
     assert "not here" in choice.why
+
+
+def test_where_no_engine_answers_auto_says_why_it_is_local(bare: Install) -> None:
+    why = choose().why
+    assert f"not in containers: Docker is not installed: there is no {NO_ENGINE} (install Docker" in why
 
 
 def test_toxiproxy_is_used_where_it_is(bare: Install) -> None:
@@ -72,8 +79,14 @@ def test_toxiproxy_that_is_not_here_is_refused_with_what_to_do(bare: Install) ->
 
 
 def test_containers_are_refused_in_one_sentence(bare: Install) -> None:
-    with pytest.raises(NotAvailable, match="this version has no containers testbed"):
+    with pytest.raises(NotAvailable, match=r"^Docker is not installed: there is no \S+$") as refused:
         choose(on="containers")
+    assert "install Docker" in refused.value.do
+
+
+def test_containers_have_no_embedded_proxy(bare: Install) -> None:
+    with pytest.raises(NotAvailable, match="there is no embedded proxy in containers"):
+        choose(on="containers", proxy="embedded")
 
 
 def test_a_scenario_that_needs_mailpit_is_refused_without_it(bare: Install) -> None:
@@ -87,7 +100,7 @@ def test_everything_that_was_looked_for_is_listed_whether_here_or_not(bare: Inst
     bare("bin/toxiproxy-server", "toxiproxy-server version git")
     found = {one.name: one for one in discover()}
     assert found["toxiproxy"].version == "git"
-    for name in ("mailpit", "docker client", "docker engine", "go"):
+    for name in ("mailpit", "docker engine", "go"):
         assert not found[name].here
         assert found[name].note
 
@@ -100,17 +113,6 @@ def test_a_program_that_does_not_run_is_described_and_not_a_crash(bare: Install,
     assert "does not run" in found["go"].version
 
 
-def test_a_docker_client_without_its_engine_is_not_an_engine(bare: Install) -> None:
-    program = bare("bin/docker", "")
-    program.write_text(
-        f"#!{sys.executable}\nimport sys\nprint('28.2.2' if 'Client' in sys.argv[-1] else '')\n"
-        "sys.exit('Server' in sys.argv[-1])\n"
-    )
-    found = {one.name: one for one in discover()}
-    assert found["docker client"].version == "28.2.2"
-    assert not found["docker engine"].here
-
-
 def test_the_table_ends_with_what_a_run_would_use(bare: Install, harness: Harness) -> None:
     ended = harness("doctor")
     assert ended.code == 0
@@ -120,7 +122,7 @@ def test_the_table_ends_with_what_a_run_would_use(bare: Install, harness: Harnes
 def test_what_cannot_be_had_is_said_and_still_exit_0(bare: Install, harness: Harness) -> None:
     ended = harness("doctor", "--on", "containers")
     assert ended.code == 0
-    assert "A run would be refused: this version has no containers testbed" in ended.out
+    assert "A run would be refused: Docker is not installed" in ended.out
 
 
 @pytest.mark.parametrize(("on", "proxy"), [("lokal", "auto"), ("auto", "toxiproxi")])

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Harness
+from tests.requires import NO_ENGINE
 
 STARTER = Path(__file__).resolve().parents[2] / "harness" / "cli" / "starter" / "scenario.yaml"
 SHORT = ["baseline.for=2s", "workload.receipts.for=5s", "faults.0.at=1s", "faults.0.for=2s"]
@@ -25,7 +26,7 @@ def command(*arguments: object) -> list[str]:
 
 def short_run(out: Path, *arguments: object) -> list[str]:
     sets = [word for each in SHORT for word in ("--set", each)]
-    return command("run", STARTER, "--proxy", "embedded", "--out", out, *sets, *arguments)
+    return command("run", STARTER, "--on", "local", "--proxy", "embedded", "--out", out, *sets, *arguments)
 
 
 @dataclass(frozen=True)
@@ -227,23 +228,31 @@ def test_one_wrong_scenario_among_several_keeps_all_from_starting(harness: Harne
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_testbed_that_is_not_there_is_exit_2(harness: Harness, tmp_path: Path) -> None:
-    ended = harness("run", STARTER, "--on", "containers", "--out", tmp_path / "runs")
+@pytest.mark.parametrize("asked", [("--on", "containers"), ("--set", "requires=containers")])
+def test_containers_without_an_engine_are_exit_2(
+    harness: Harness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", NO_ENGINE)
+    ended = harness("run", STARTER, *asked, "--out", tmp_path / "runs")
     assert ended.code == 2
-    assert "this version has no containers testbed" in ended.err
+    assert f"there is no {NO_ENGINE}; nothing was started" in ended.err
+    assert "do:" in ended.err
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_scenario_that_requires_containers_is_exit_2(harness: Harness, tmp_path: Path) -> None:
-    ended = harness("run", STARTER, "--set", "requires=containers", "--out", tmp_path / "runs")
+def test_a_scenario_that_needs_containers_is_not_run_on_less(harness: Harness, tmp_path: Path) -> None:
+    ended = harness(
+        "run", STARTER, "--set", "requires=containers", "--on", "local", "--out", tmp_path / "runs"
+    )
     assert ended.code == 2
-    assert "this version has no containers testbed" in ended.err
+    assert "this scenario needs containers" in ended.err
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_folder_that_cannot_be_made_is_found_out_before_the_run(harness: Harness, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for arguments in (("--out", tmp_path / "file" / "runs"), ("--junit", tmp_path / "file" / "junit.xml")):
-        ended = harness("run", STARTER, "--out", tmp_path / "runs", *arguments)
+        ended = harness("run", STARTER, "--on", "local", "--out", tmp_path / "runs", *arguments)
         assert ended.code == 2
         assert "nothing was started" in ended.err
 

@@ -63,7 +63,7 @@ class Running:
     ) -> None:
         """`unread`: its output is a pipe whose reader goes away after the first line (`| head -1`)."""
         self.out = out
-        argv = [*HARNESS, "run", str(SCENARIO), "--proxy", proxy, "--out", str(out)]
+        argv = [*HARNESS, "run", str(SCENARIO), "--on", "local", "--proxy", proxy, "--out", str(out)]
         self._log = out.with_name(out.name + ".txt")
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(

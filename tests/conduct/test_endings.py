@@ -88,7 +88,7 @@ class TestTheSystem:
         monkeypatch.setattr(life, "READY_TIMEOUT_S", 1.0)
         scenario = load(SCENARIO, ["system.env.MODE=never-ready"])
         request = conduct.RunRequest(
-            scenario=scenario, timeline=plan(scenario), proxy="embedded", out=tmp_path
+            scenario=scenario, timeline=plan(scenario), on="local", proxy="embedded", out=tmp_path
         )
         judgement = judge(asyncio.run(conduct.run(request)))
         assert judgement.exit_code is ExitCode.BASELINE_UNMET
@@ -308,14 +308,16 @@ class TestTheDisk:
 
     def test_that_is_full_lets_nothing_start(self, small_disk: Path, tmp_path: Path) -> None:
         fill(small_disk)
-        done = harness("run", str(SCENARIO), "--proxy", "embedded", "--out", str(small_disk / "out"))
+        done = harness(
+            "run", str(SCENARIO), "--on", "local", "--proxy", "embedded", "--out", str(small_disk / "out")
+        )
         assert done.returncode in (2, 70)
         assert "No space left on device" in done.stderr
         assert "Traceback" not in done.stderr
 
     def test_that_cannot_be_written_to_is_an_invalid_command(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
-        done = harness("run", str(SCENARIO), "--out", str(tmp_path / "file" / "out"))
+        done = harness("run", str(SCENARIO), "--on", "local", "--out", str(tmp_path / "file" / "out"))
         assert done.returncode == 2
         assert "nothing was started" in done.stderr
 

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.e2e
 def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("observed") / "runs"
     done = subprocess.run(
-        [*HARNESS, "run", str(SCENARIO), "--proxy", "embedded", "--out", str(out)],
+        [*HARNESS, "run", str(SCENARIO), "--on", "local", "--proxy", "embedded", "--out", str(out)],
         capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

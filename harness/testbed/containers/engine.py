@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import socket
 import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -62,6 +63,7 @@ def connect(timeout_s: float = TIMEOUT_S, *, host: str | None = None) -> Engine:
     _refuse_other_machines(host)
     environ = os.environ | {"DOCKER_HOST": host}
     try:
+        _knock(host)
         # A version is named so that making the client asks nothing; the question follows, unversioned.
         asked = docker.from_env(version=_dotted(MINIMUM_API), timeout=PROBE_TIMEOUT_S, environment=environ)
         with contextlib.closing(asked):
@@ -114,6 +116,14 @@ def _refuse_other_machines(host: str) -> None:
         "only",
         "run the harness where the engine is, or point DOCKER_HOST at an engine of this machine",
     )
+
+
+def _knock(host: str) -> None:
+    """Raises OSError where nobody serves a Unix socket: docker-py would leave its own end open then."""
+    if host.startswith("unix://"):
+        with socket.socket(socket.AF_UNIX) as knocking:
+            knocking.settimeout(PROBE_TIMEOUT_S)
+            knocking.connect(host.removeprefix("unix://"))
 
 
 def _checked(facts: dict[str, Any], host: str) -> tuple[str, str]:
