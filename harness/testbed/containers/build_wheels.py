@@ -24,6 +24,7 @@ import importlib.util, json, platform, sys
 has_pip = importlib.util.find_spec("pip") is not None
 print(json.dumps([sys.version_info[:2], platform.machine(), *platform.libc_ver(), has_pip]))
 """
+_ANSWER_S = 30
 _LAST_LINES = 4
 
 
@@ -44,14 +45,11 @@ class Target:
 
 def target_of(engine: Engine, base: str) -> Target:
     """Asks the base image's own Python what it is. Raises NotAvailable where it has none that will do."""
-    from docker.errors import APIError, ContainerError
+    from docker.errors import APIError
 
     try:
-        answer = engine.client.containers.run(
-            base, ["python3", "-c", _ASK], entrypoint=[], network_mode="none", remove=True, stderr=False
-        )
-        (major, minor), machine, libc, version, has_pip = json.loads(answer)
-    except (APIError, ContainerError, ValueError) as error:
+        (major, minor), machine, libc, version, has_pip = json.loads(_output_of(engine, base))
+    except (APIError, ValueError) as error:
         raise NotAvailable(
             f"the base image {base} cannot say which Python it has: {_last_lines(str(error))}",
             "name an image with python3 in HARNESS_IMAGE_PYTHON",
@@ -62,6 +60,17 @@ def target_of(engine: Engine, base: str) -> Target:
             "name another one in HARNESS_IMAGE_PYTHON",
         )
     return Target(python=f"{major}.{minor}", platforms=_platforms(machine, libc, version), has_pip=has_pip)
+
+
+def _output_of(engine: Engine, base: str) -> bytes:
+    # Not docker-py's `run`: where the start fails, that leaves the container that it has made.
+    asked = engine.client.containers.create(base, ["python3", "-c", _ASK], entrypoint=[], network_mode="none")
+    try:
+        asked.start()
+        asked.wait(timeout=_ANSWER_S)
+        return bytes(asked.logs(stdout=True, stderr=False))
+    finally:
+        asked.remove(force=True)
 
 
 def _platforms(machine: str, libc: str, version: str) -> tuple[str, ...]:

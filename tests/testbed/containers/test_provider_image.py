@@ -14,7 +14,7 @@ from harness.testbed.containers import build, images
 from harness.testbed.containers.build_context import _IMPORTS, pins, recipe
 from harness.testbed.containers.build_wheels import Target, _platforms, target_of, wheels
 from harness.testbed.containers.engine import Engine
-from harness.testbed.containers.images import Image, Kind
+from harness.testbed.containers.images import PINNED, Image, Kind
 from harness.testbed.containers.prepare import run_images
 from harness.testbed.discover import NotAvailable
 
@@ -132,10 +132,13 @@ def test_a_base_is_asked_for_its_own_python(docker: Engine) -> None:
     assert any(platform.startswith(("manylinux", "musllinux")) for platform in target.platforms)
 
 
-def test_a_base_without_python_is_refused(docker: Engine) -> None:
+def test_a_base_without_python_is_refused_and_nothing_is_left(docker: Engine) -> None:
+    before = set(docker.client.containers.list(all=True, filters={"ancestor": PINNED[Kind.TOXIPROXY]}))
     with pytest.raises(NotAvailable, match="cannot say which Python it has") as refused:
         target_of(docker, images.pinned(Kind.TOXIPROXY))
     assert "HARNESS_IMAGE_PYTHON" in refused.value.do
+    made = set(docker.client.containers.list(all=True, filters={"ancestor": PINNED[Kind.TOXIPROXY]})) - before
+    assert not [container for container in made if not container.labels]
 
 
 def test_an_absent_base_is_refused(docker: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
