@@ -46,10 +46,11 @@ class Target:
 def target_of(engine: Engine, base: str) -> Target:
     """Asks the base image's own Python what it is. Raises NotAvailable where it has none that will do."""
     from docker.errors import APIError
+    from requests.exceptions import RequestException
 
     try:
         (major, minor), machine, libc, version, has_pip = json.loads(_output_of(engine, base))
-    except (APIError, ValueError) as error:
+    except (APIError, RequestException, ValueError) as error:
         raise NotAvailable(
             f"the base image {base} cannot say which Python it has: {_last_lines(str(error))}",
             "name an image with python3 in HARNESS_IMAGE_PYTHON",
