@@ -187,6 +187,7 @@ def shows() -> list[Show]:
             1,
             failed_by("delivered"),
         ),
+        Show("observed in every way", harness("scenarios/systems/observed.yaml"), 0),
         Show("postfix", harness(POSTFIX), 0, needs=("postfix",)),
         Show(
             "postfix, without the allowance",
