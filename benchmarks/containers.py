@@ -66,6 +66,7 @@ async def added_latency(asks: int) -> None:
                         began = time.perf_counter()
                         (await client.get(f"{url}/livez")).raise_for_status()
                         took_ms[name].append((time.perf_counter() - began) * 1000)
+            await gate.stop()
         finally:
             await ground.close()
     for name, samples in took_ms.items():

@@ -115,7 +115,7 @@ class Ground:
 
     async def start(self, part: Part) -> Started:
         """Make the container and start it. Raises ContainerError."""
-        return await self.call(part.name, self._start, part)
+        return await self.call(f"{part.name} ({part.image})", self._start, part)
 
     async def start_again(self, started: Started) -> None:
         """One that was killed or stopped, with its file system, ports and networks as they were."""

@@ -178,11 +178,11 @@ class ContainersTestbed(AssembledTestbed):
         for task in self._early:
             task.cancel()
         await asyncio.gather(*self._early, return_exceptions=True)
-        if self._ground is not None:
-            self._ground.watch.expect_all()
-        await super().stop()
-        if self._way_back is not None:
-            await self._way_back.close()
-        if self._ground is not None:
-            # One sweep by label is faster than to ask each part, and misses nothing.
-            await self._ground.close()
+        if self._ground is None:
+            self._engine.close()
+            return
+        self._ground.watch.expect_all()
+        parts = [part for part in (self._gate, self._inbox, self._way_back) if part is not None]
+        await asyncio.gather(super().stop(), *(part.stop() for part in parts), return_exceptions=True)
+        # Whatever is left, by label: networks, and what was half made.
+        await self._ground.close()

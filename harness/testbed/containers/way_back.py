@@ -13,6 +13,7 @@ import contextlib
 from harness.testbed.containers.ground import THIS_MACHINE, Ground, Net
 
 CHUNK_BYTES = 65536
+LINGER_S = 0.5
 
 
 class WayBack:
@@ -41,7 +42,7 @@ class WayBack:
         self._servers.append(server)
         return f"{gateway}:{server.sockets[0].getsockname()[1]}"
 
-    async def close(self) -> None:
+    async def stop(self) -> None:
         for server in self._servers:
             server.close()
         for link in self._links:
@@ -62,9 +63,19 @@ async def _link(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host
     except* OSError:
         pass  # either side has gone: so does the other
     finally:
-        for each in (writer, onward):
-            if each is not None:
-                each.transport.abort() if each.is_closing() else each.close()
+        await asyncio.gather(_end(writer), _end(onward))
+
+
+async def _end(writer: asyncio.StreamWriter | None) -> None:
+    """What is written already gets a moment to leave."""
+    if writer is None:
+        return
+    writer.close()
+    try:
+        async with asyncio.timeout(LINGER_S):
+            await writer.wait_closed()
+    except (OSError, TimeoutError):
+        writer.transport.abort()
 
 
 async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
