@@ -1,4 +1,4 @@
-"""One run's ground on a real engine: what is on it is labelled, reached only as published, and gone at the end."""
+"""The ground of a run on a real engine: labelled, reached only as published, and gone at the end."""
 
 from __future__ import annotations
 
