@@ -18,6 +18,7 @@ import httpx
 from harness.history.events import HarnessWarning
 from harness.history.journal import Journal
 from harness.providers import presets
+from harness.providers.errors import ConfigError
 from harness.providers.preset import Preset
 from harness.providers.tls import make_ca
 from harness.providers.wire import BoundListener
@@ -120,7 +121,10 @@ class AssembledTestbed(ABC):
         addresses = await self.start_routes(journal, ledger)
         at = await self._system_address(ledger)
         self._webhooks = Webhooks(webhook_names(self._scenario), journal.now_ns)
-        await self._open_webhooks(self._webhooks)
+        try:
+            await self._open_webhooks(self._webhooks)
+        except ConfigError as error:
+            raise TestbedError(f"webhooks: {error}") from error
         here = surroundings_of(
             self._scenario, self._run_dir, addresses, self._ca_path, at, self._webhooks.urls()
         )
