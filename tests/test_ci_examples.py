@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from tests.requires import require_tool
+from tests.requires import require_docker, require_tool
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "docs" / "ci"
@@ -29,6 +29,7 @@ GITHUB = (PULL_REQUEST, QUARTERLY)
 STARTER = ROOT / "harness" / "cli" / "starter"
 INSTALLS = re.compile(r"^(?:pip install |python3 -m venv ).*$", re.MULTILINE)
 
+docker = pytest.fixture(require_docker)
 Change = Callable[[dict[str, Any]], None]
 
 
@@ -218,4 +219,21 @@ def test_the_gate_stops_what_is_broken_and_what_proves_nothing(
 def test_gitlab_s_gate_lets_a_right_system_pass(tmp_path: Path) -> None:
     repository = make_repository(tmp_path)
     assert carry_out(gitlab_steps("failover-gate"), repository) == {"script": 0}
+    assert (repository / "reports" / "junit.xml").is_file()
+
+
+@pytest.mark.e2e
+def test_the_quarterly_workflow_runs_in_containers(tmp_path: Path, docker: object) -> None:
+    require_tool("jq")
+    repository = make_repository(tmp_path)
+    assert set(carry_out(github_steps(QUARTERLY), repository).values()) == {0}
+    assert "- **pass** starter" in (repository / "summary.md").read_text()
+    (history,) = (repository / "reports" / "runs").glob("*/history.jsonl")
+    assert '"testbed":"containers"' in history.read_text().splitlines()[0]
+
+
+@pytest.mark.e2e
+def test_gitlab_s_quarterly_job_runs_in_containers(tmp_path: Path, docker: object) -> None:
+    repository = make_repository(tmp_path)
+    assert carry_out(gitlab_steps("failover-quarterly"), repository) == {"script": 0, "after_script": 0}
     assert (repository / "reports" / "junit.xml").is_file()
