@@ -88,6 +88,9 @@ async def run_command(
                 await talk.said_all.wait()
     finally:
         _kill_group(transport.get_pid())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORDS_S):
+                await talk.exited.wait()
         transport.close()
     return Ended(code, bytes(talk.kept[1]), bytes(talk.kept[2]))
 
