@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import model_validator
 
-from harness.scenario.part import Command, Name, Part, Time, wrong
+from harness.scenario.part import Command, Name, Part, Time, exactly_one, wrong
 from harness.scenario.submission import HttpRequest, method_and_path
 
 RELEASING = ("approve", "resume", "switch")
@@ -18,6 +18,8 @@ RELEASING = ("approve", "resume", "switch")
 
 class OperatorAction(Part):
     """How one action is done."""
+
+    model_config = exactly_one("http", "command")
 
     http: HttpRequest | None = None
     """Method and path on the system's port, such as `POST /operator/approve`; done when a 2xx answers."""

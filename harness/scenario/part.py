@@ -25,6 +25,12 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
+def exactly_one(*keys: str) -> ConfigDict:
+    """For the JSON Schema of a part with one of these keys; its own validator says it to people."""
+    one_of = [{"required": [key]} for key in keys]
+    return ConfigDict(json_schema_extra=lambda schema: schema.update(oneOf=one_of))
+
+
 def wrong(message: str, *, key: str = "", advice: str = "") -> PydanticCustomError:
     """An error of a part as a whole, with what to do; `key` is the one to point at."""
     # The message is passed beside the template, so that braces in it stay braces.

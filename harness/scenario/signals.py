@@ -14,7 +14,7 @@ from jmespath.exceptions import JMESPathError
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from harness.checks.units import NS_PER_MS, Duration
-from harness.scenario.part import Command, Name, Part, Text, wrong
+from harness.scenario.part import Command, Name, Part, Text, exactly_one, wrong
 
 POLLED = ("http", "prometheus", "log", "file", "sql", "command")
 SOURCES = (*POLLED, "webhook")
@@ -100,6 +100,8 @@ Expression = Annotated[str, Field(min_length=1)]
 
 class Ready(Part):
     """When the system is up: exactly one of these."""
+
+    model_config = exactly_one("http", "command")
 
     http: HttpPath | None = None
     """A path on the system's port that answers 2xx, such as `/status`."""

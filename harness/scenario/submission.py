@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from harness.checks.units import NS_PER_S
-from harness.scenario.part import Address, Command, Length, Part, Text, wrong
+from harness.scenario.part import Address, Command, Length, Part, Text, exactly_one, wrong
 
 DOORS = ("http", "smtp", "command", "python")
 _ONLY_SMTP = ("username", "password", "starttls", "ca", "connections")
@@ -66,6 +66,8 @@ HttpPost = Annotated[str, AfterValidator(_post)]
 
 class Submit(Part):
     """How mail is handed to the system, as its callers do: exactly one of http, smtp, command, python."""
+
+    model_config = exactly_one(*DOORS)
 
     http: HttpRequest | None = None
     """Method and path, such as `POST /messages`."""

@@ -11,7 +11,18 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from harness.scenario.operator import OperatorAction
-from harness.scenario.part import Address, Command, EnvText, Length, Name, Part, Port, Text, wrong
+from harness.scenario.part import (
+    Address,
+    Command,
+    EnvText,
+    Length,
+    Name,
+    Part,
+    Port,
+    Text,
+    exactly_one,
+    wrong,
+)
 from harness.scenario.signals import Ready, Signal, States
 from harness.scenario.submission import HttpPost, Submit
 
@@ -25,6 +36,8 @@ EnvName = Annotated[str, Field(pattern=ENV_NAME)]
 
 class Container(Part):
     """An image that is there or can be pulled, or one that is built first."""
+
+    model_config = exactly_one("image", "build")
 
     image: Text | None = None
     """Such as `shop/mailer:1.2`."""
@@ -67,6 +80,8 @@ class External(Part):
 
 class System(Part):
     """The system under test."""
+
+    model_config = exactly_one(*KINDS)
 
     process: Command | None = None
     """The command; `python` is the interpreter that runs the harness."""

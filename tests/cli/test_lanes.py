@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.cli.lanes import diagram
-from harness.scenario.timeline import Fault, Marker, Message, Timeline
+from harness.scenario.timeline import Fault, Marker, Message, Operator, Timeline
 
 S = 1_000_000_000
 
@@ -25,7 +25,7 @@ def fault(at_s: float, until_s: float | None, type_: str = "outage", target: str
     return Fault(at_ns=round(at_s * S), until_ns=until_ns, id="f", incident="i", type=type_, target=target)
 
 
-def timeline(*entries: Message | Fault, storm_s: int = 40) -> Timeline:
+def timeline(*entries: Message | Fault | Operator, storm_s: int = 40) -> Timeline:
     markers = [
         Marker(at_ns=-10 * S, marker="baseline"),
         Marker(at_ns=0, marker="storm"),
@@ -39,6 +39,15 @@ def timeline(*entries: Message | Fault, storm_s: int = 40) -> Timeline:
         drain_deadline_ns=60 * S,
         entries=sorted([*markers, *entries], key=lambda entry: entry.at_ns),
     )
+
+
+def test_an_operators_actions_are_marks_with_their_names_and_none_covers_another() -> None:
+    steps = [Operator(at_ns=round(at_s * S), action=name) for at_s, name in ((10, "pause"), (11, "approve"))]
+    lines = diagram(timeline(message(1), *steps), 80)
+    first, second = lines[-2:]
+    assert first.startswith("operator") and first.endswith("▼pause")
+    assert second.startswith(" ") and second.endswith("▼approve")
+    assert lane(diagram(timeline(message(1), *steps), 80, unicode=False), "operator").endswith("vpause")
 
 
 def lane(lines: list[str], label: str) -> str:

@@ -37,12 +37,17 @@ BROAD = parsed(
   - {at: 19s, on: system, fault: kill, restart_after: 500ms}
   - {at: 22s, on: system, fault: restart, grace: 2s}
   - {at: 24s, for: 1s, on: system, fault: pause}
+operator: [{at: 3s, action: approve}]
 drain:""",
     )
+    .replace('{http: "POST /messages"}', '{http: "POST /messages", from: a@shop.example, timeout: 2s}')
+    .replace("{provider: m365}", "{provider: m365, listen: 127.0.0.1:2525}")
     .replace(
         "system:\n",
         "system:\n  ready: {http: /status}\n  path: .\n  canaries: [probe@canary.example]\n"
-        '  states: {http: /messages, items: "messages[]"}\n',
+        '  states: {http: /messages, items: "messages[]"}\n'
+        '  setup: [[touch, "{{ run_dir }}/x"]]\n  teardown: [[rm, "{{ run_dir }}/x"]]\n'
+        '  operator: {approve: {http: "POST /approve", body: {by: me}}, look: {command: ["true"]}}\n',
     )
     .replace(
         "workload:\n",
