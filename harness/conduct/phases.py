@@ -28,6 +28,9 @@ from harness.testbed.system.life import SystemNotReady
 GRACE_S = 3.0
 """After the baseline's last message, how long its copies may take beyond their objective."""
 
+SETTLE_LEAST_S, SETTLE_MOST_S = 1.0, 20.0
+"""How long providers' events and copies may take once all else is quiet: more than their longest wait."""
+
 WATCH_EVERY_S = 0.1
 SETTLE_S = 3 * WATCH_EVERY_S
 
@@ -220,6 +223,8 @@ class Conductor:
         deadline_s = self.timeline.drain_deadline_ns / 1e9
         if not await until(lambda: self._is_quiet(silence_ns, began_ns), deadline_s, poll_s=0.05):
             self._warn("no-quiescence", f"something still moved when the drain's {deadline_s:g} s were over")
+        left_s = deadline_s - (self.journal.now_ns() - began_ns) / 1e9
+        await self.testbed.settle(min(max(left_s, SETTLE_LEAST_S), SETTLE_MOST_S))
         await self.testbed.system.read_states()
 
     def _is_quiet(self, silence_ns: int, began_ns: int) -> bool:

@@ -248,8 +248,19 @@ class ProviderEvent(Event, frozen=True, kw_only=True, tag="provider.event"):
     delay_ns: int | None = None  # how long the event was on its way, or was tried until it was given up
 
 
+class WitnessCompared(Event, frozen=True, kw_only=True, tag="witness.compared"):
+    """An independent store of mail, read at the end beside the record of one provider."""
+
+    witness: str  # mailpit
+    provider: str
+    taken: int  # messages that the provider's record says it took, for each recipient
+    held: int  # of these, how many the witness holds
+    surplus: int  # what it holds beyond them
+
+
 class HarnessWarning(Event, frozen=True, kw_only=True, tag="harness.warning"):
-    warning: str  # late-driver | clock-error | receipt-gap | proxy-restarted | witness-disagrees | ...
+    warning: str  # late-driver | clock-error | receipt-gap | proxy-restarted | witness-disagrees |
+    # witness-unreadable | ...
     detail: str = ""
     subject: str = ""
 
@@ -274,5 +285,6 @@ AnyEvent = (
     | SystemProcess
     | Operator
     | ProviderEvent
+    | WitnessCompared
     | HarnessWarning
 )

@@ -3,7 +3,7 @@
 It is served in the provider's own loop, on a port of its own that no proxy is in front of. `GET
 /journal?after=N` streams records as they are written, so that the harness neither polls nor misses one.
 `POST /settle` waits until what was taken is passed on: copies to the inbox, events to the sender; with
-`last=1`, what has not got through by then is given up.
+`last=1` there is no sender any more, and events that have not got through are given up at once.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def control_app(
         last = request.query_params.get("last", "0") != "0"
         waits = [engine.settle(within_s)]
         if events is not None:
-            waits.append(events.settle(within_s, last=last))
+            waits.append(events.settle(0.0 if last else within_s, last=last))
         settled = all(await asyncio.gather(*waits))
         return _json({"settled": settled, **numbers()})
 

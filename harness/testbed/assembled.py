@@ -24,14 +24,17 @@ from harness.providers.tls import make_ca
 from harness.providers.wire import BoundListener
 from harness.scenario.hosts import certificate_names
 from harness.scenario.models import Scenario
+from harness.scenario.providers import MAILPIT
+from harness.scenario.targets import EVENTS, is_beside
 from harness.scenario.timeline import Fault
 from harness.testbed.address import RouteAddress, route_address
 from harness.testbed.base import TestbedError
 from harness.testbed.canary import Canary, Saw
 from harness.testbed.faults import Endpoint, FaultInjector, injector_for_system, injector_on
+from harness.testbed.inbox import Inbox
 from harness.testbed.processes import ProcessError
 from harness.testbed.provider import Provider
-from harness.testbed.provider.config import routes_of
+from harness.testbed.provider.config import Onward, relays, routes_of
 from harness.testbed.provider.link import ProviderLink
 from harness.testbed.proxy.endpoint import ProxiedEndpoint
 from harness.testbed.proxy.errors import ProxyError
@@ -46,6 +49,7 @@ from harness.testbed.system.host import SystemHost
 from harness.testbed.system.life import SystemUnderTest
 from harness.testbed.system.plan import Surroundings
 from harness.testbed.system.process import ProcessHost
+from harness.testbed.witness import Witness
 
 VERIFY_TIMEOUT_S = 3.0
 LOOPBACK = "127.0.0.1"
@@ -58,16 +62,21 @@ class Way:
     proxy: ProxiedEndpoint
     upstream: str
     rejecting_upstream: str | None
-    for_system: tuple[str, int] | None = None
-    """(host, port) where the SUT finds the proxy, if not where the harness does."""
+    for_client: tuple[str, int] | None = None
+    """(host, port) where those whose way it is find the proxy, if not where the harness does: the SUT, and on
+    the way of events the provider."""
 
 
 class AssembledTestbed(ABC):
     name: str
     refused_as = frozenset({Saw.CONNECT_REFUSED})
 
-    def __init__(self, scenario: Scenario, run_dir: Path, proxy: str, seed: int) -> None:
+    def __init__(
+        self, scenario: Scenario, run_dir: Path, proxy: str, seed: int, *, keep: bool = False
+    ) -> None:
+        """`keep`: the inbox stays when the run is over."""
         self.proxy = proxy
+        self._keep = keep
         self._scenario = scenario
         self._run_dir = run_dir
         self._seed = seed
@@ -78,6 +87,10 @@ class AssembledTestbed(ABC):
         self._endpoints: dict[str, Endpoint] = {}
         self._seen_by_system: dict[str, RouteAddress] = {}
         self._webhooks: Webhooks | None = None
+        self._inbox: Inbox | None = None
+        self._witness: Witness | None = None
+        self._onward = Onward()
+        self._at: tuple[str, int] | None = None
         self._system: SystemUnderTest | None = None
         self._signals: SignalReader | None = None
 
@@ -101,6 +114,14 @@ class AssembledTestbed(ABC):
     @abstractmethod
     def _make_way(self, bound: BoundListener, journal: Journal, ledger: ResourceLedger) -> Way:
         """The proxy in front of that listener, not yet started."""
+
+    def _make_inbox(self, ledger: ResourceLedger) -> Inbox | None:
+        """The inbox, not yet started; None where there can be none."""
+        return None
+
+    @abstractmethod
+    async def _make_way_of_events(self, route: str, journal: Journal, ledger: ResourceLedger) -> Way:
+        """The proxy `<route>.events` in front of the SUT's port, not yet started; nor is the SUT."""
 
     def endpoint(self, route: str) -> Endpoint:
         """Where this route's faults act; there once the routes are started."""
@@ -135,10 +156,15 @@ class AssembledTestbed(ABC):
 
     async def _system_address(self, ledger: ResourceLedger) -> tuple[str, int]:
         """Where this machine reaches the system, or will, once it runs."""
-        external = self._scenario.system.external
-        if external is not None:
-            return external.host, external.port
-        return LOOPBACK, free_port(f"system {ledger.marker}")
+        return self._address_here(ledger)
+
+    def _address_here(self, ledger: ResourceLedger) -> tuple[str, int]:
+        """Of a system that runs on this machine, or elsewhere by itself."""
+        if self._at is None:
+            external = self._scenario.system.external
+            port = free_port(f"system {ledger.marker}") if external is None else external.port
+            self._at = (LOOPBACK if external is None else external.host, port)
+        return self._at
 
     async def _open_webhooks(self, webhooks: Webhooks) -> None:
         await webhooks.open()
@@ -157,6 +183,10 @@ class AssembledTestbed(ABC):
         make_ca(self._tls, certificate_names(self._scenario.routes))
         try:
             await self._start_ground(journal, ledger)
+            self._onward = Onward(
+                relay=await self._start_inbox(journal, ledger),
+                events=await self._start_ways_of_events(journal, ledger),
+            )
             self._providers = {
                 name: self._make_provider(name, journal, ledger)
                 for name in self._scenario.providers
@@ -177,6 +207,62 @@ class AssembledTestbed(ABC):
     async def _start_ground(self, journal: Journal, ledger: ResourceLedger) -> None:
         """What must be there before the first provider."""
         return
+
+    async def _start_inbox(self, journal: Journal, ledger: ResourceLedger) -> str | None:
+        """Where the fakes that relay find it; None if nobody would, or it is not to be had."""
+        if not any(self._relays(name) for name in self._scenario.providers):
+            return None
+        inbox = self._make_inbox(ledger)
+        if inbox is None:
+            return None
+        try:
+            relay = await inbox.start()
+        except ProcessError as error:
+            self._warner(journal, "inbox")("inbox-missing", f"the run goes on without its inbox: {error}")
+            return None
+        self._inbox = inbox
+        self._witness = Witness(inbox, journal)
+        return relay
+
+    def _relays(self, provider: str) -> bool:
+        fake = self._scenario.providers[provider].fake
+        return fake != MAILPIT and relays(presets.load(fake)) and bool(routes_of(self._scenario, provider))
+
+    async def _start_ways_of_events(self, journal: Journal, ledger: ResourceLedger) -> dict[str, str]:
+        """The URL that each route's provider posts its events to. The SUT need not listen there yet."""
+        paths = {
+            route: post.split(" ", 1)[1]
+            for provider, post in self._scenario.system.events.items()
+            for route in routes_of(self._scenario, provider)
+        }
+        at = await asyncio.gather(*(self._start_way_of_events(route, journal, ledger) for route in paths))
+        return {
+            route: f"http://{host}:{port}{path}"
+            for (route, path), (host, port) in zip(paths.items(), at, strict=True)
+        }
+
+    async def _start_way_of_events(
+        self, route: str, journal: Journal, ledger: ResourceLedger
+    ) -> tuple[str, int]:
+        """Where the provider finds it."""
+        way = await self._make_way_of_events(route, journal, ledger)
+        self._proxies[way.proxy.name] = way.proxy
+        await way.proxy.start()
+        name = f"{route}.{EVENTS}"
+        self._endpoints[name] = Endpoint(
+            route=name,
+            proxy=way.proxy,
+            canary=Canary(
+                RouteAddress(route=name, scheme="events+http", host=way.proxy.host, port=way.proxy.port),
+                None,
+                None,
+            ),
+            upstream=way.upstream,
+            rejecting_upstream=None,
+            provider=None,
+            refused_as=self.refused_as,
+        )
+        return way.for_client or (way.proxy.host, way.proxy.port)
 
     async def _start_route(
         self, bound: BoundListener, journal: Journal, ledger: ResourceLedger
@@ -204,7 +290,7 @@ class AssembledTestbed(ABC):
             provider=fake,
             refused_as=self.refused_as,
         )
-        self._seen_by_system[bound.route] = at(*way.for_system) if way.for_system else for_harness
+        self._seen_by_system[bound.route] = at(*way.for_client) if way.for_client else for_harness
         return for_harness
 
     @staticmethod
@@ -226,16 +312,26 @@ class AssembledTestbed(ABC):
         return None
 
     async def verify_clean(self) -> list[str]:
-        if not self._endpoints:
-            return []
-        sightings = await asyncio.gather(
-            *(endpoint.canary.transport(VERIFY_TIMEOUT_S) for endpoint in self._endpoints.values())
+        found = await asyncio.gather(
+            *(self._verify(name, endpoint) for name, endpoint in self._endpoints.items())
         )
-        return [
-            f"the canary on route {route} met `{sighting.saw.value}`"
-            for route, sighting in zip(self._endpoints, sightings, strict=True)
-            if sighting.saw is not Saw.OK
-        ]
+        return [complaint for complaint in found if complaint is not None]
+
+    async def _verify(self, name: str, endpoint: Endpoint) -> str | None:
+        if is_beside(name) and (self._system is None or not self._system.is_running):
+            # Nobody is there to answer; that the proxy is as it was is all that can be known.
+            try:
+                await endpoint.proxy.confirm()
+            except ProxyError as error:
+                return f"the proxy of {name}: {error}"
+            return None
+        sighting = await endpoint.canary.transport(VERIFY_TIMEOUT_S)
+        return None if sighting.saw is Saw.OK else f"the canary on route {name} met `{sighting.saw.value}`"
+
+    async def settle(self, within_s: float) -> None:
+        await asyncio.gather(
+            *(each.settle(within_s) for each in self._providers.values() if isinstance(each, ProviderLink))
+        )
 
     async def stop_system(self) -> None:
         if self._system is not None:
@@ -245,6 +341,9 @@ class AssembledTestbed(ABC):
         ends = await asyncio.gather(
             *(self._finish(provider) for provider in self._providers.values()), return_exceptions=True
         )
+        if self._witness is not None:
+            links = [each for each in self._providers.values() if isinstance(each, ProviderLink)]
+            await self._witness.testify([each for each in links if each.config.relay is not None])
         # Each has had its turn; the first that went wrong is told.
         for end in ends:
             if isinstance(end, BaseException):
@@ -265,6 +364,10 @@ class AssembledTestbed(ABC):
             *(provider.stop() for provider in self._providers.values()),
             return_exceptions=True,
         )
+        if self._inbox is not None and self._keep:
+            self._inbox.leave()
+        elif self._inbox is not None:
+            await self._inbox.stop()
 
     async def _stop_proxy(self, proxy: ProxiedEndpoint) -> None:
         await proxy.stop()

@@ -48,6 +48,10 @@ class Testbed(Protocol):
         """Send a canary through every endpoint; what is still broken, in words."""
         ...
 
+    async def settle(self, within_s: float) -> None:
+        """Wait until what providers took is passed on: events to the SUT, copies to the inbox."""
+        ...
+
     async def stop_system(self) -> None: ...
 
     async def finish(self) -> None:

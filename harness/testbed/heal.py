@@ -58,8 +58,8 @@ class HealReport:
         return not self.left
 
 
-def _recorded(state: Standing) -> Iterable[psutil.Process]:
-    for pids in state.processes.values():
+def _recorded(recorded: Iterable[list[tuple[int, float]]]) -> Iterable[psutil.Process]:
+    for pids in recorded:
         for pid, started_at in pids:
             if (process := same_process(pid, started_at)) is not None:
                 yield process
@@ -79,11 +79,16 @@ def _marked(marker: str) -> Iterable[psutil.Process]:
             continue
 
 
-def processes_of(state: Standing) -> dict[int, psutil.Process]:
-    found = {p.pid: p for p in _recorded(state)}
+def processes_of(state: Standing, *, kept: bool = True) -> dict[int, psutil.Process]:
+    """Those that live, by pid; without `kept` those that were asked to stay are left out."""
+    found = {
+        p.pid: p for p in _recorded([*state.processes.values(), *(k.pids for k in state.kept_processes)])
+    }
     if state.marker:
         found.update({p.pid: p for p in _marked(state.marker)})
     found.pop(os.getpid(), None)
+    for pid, _ in (pid for each in state.kept_processes for pid in each.pids if not kept):
+        found.pop(pid, None)
     return {pid: p for pid, p in found.items() if is_alive(p)}
 
 
@@ -97,12 +102,13 @@ def heal(run_dir: Path, *, kept: bool = False, engines_again: bool = False) -> H
         raise FileNotFoundError(f"{run_dir} has no {LEDGER_NAME}: it is not the folder of a run")
     state = standing(run_dir)
     report = HealReport(run_dir=run_dir, faults=list(state.faults))
-    gone = _end_processes(state, report)
+    gone = _end_processes(state, report, kept=kept)
     # After the processes: one of them may be about to make a container.
     engines = state.used if engines_again else state.engines
     gone += _clear_engines([*engines, *(state.kept if kept else ())], report)
     if not kept:
         report.kept.extend(f"what --keep left on {there.docker_host}" for there in state.kept)
+        report.kept.extend(each.name for each in state.kept_processes)
     # A fault lives in what has just been removed.
     if report.ok:
         gone += [Line(op=Op.GONE, what=What.FAULT, name=name) for name in state.faults]
@@ -112,19 +118,20 @@ def heal(run_dir: Path, *, kept: bool = False, engines_again: bool = False) -> H
     return report
 
 
-def _end_processes(state: Standing, report: HealReport) -> list[Line]:
-    """The lines of those that are gone."""
+def _end_processes(state: Standing, report: HealReport, *, kept: bool) -> list[Line]:
+    """The lines of those that are gone; what was kept stays, unless it is to go as well."""
+    names = [*state.processes, *(each.name for each in state.kept_processes if kept)]
     # Twice: a process may be born between the look and the kill.
     for _ in range(2):
-        found = processes_of(state)
+        found = processes_of(state, kept=kept)
         for process in found.values():
             with contextlib.suppress(psutil.NoSuchProcess):
                 report.killed.append(f"{process.pid} {process.name()}")
                 process.send_signal(signal.SIGKILL)
         psutil.wait_procs(list(found.values()), timeout=KILL_WAIT_S)
-    remaining = processes_of(state)
+    remaining = processes_of(state, kept=kept)
     report.left.extend(f"process {p.pid} ({p.name()}) is still running" for p in remaining.values())
-    return [] if remaining else [Line(op=Op.GONE, what=What.PROCESS, name=name) for name in state.processes]
+    return [] if remaining else [Line(op=Op.GONE, what=What.PROCESS, name=name) for name in names]
 
 
 def _clear_engines(engines: list[OnEngine], report: HealReport) -> list[Line]:
@@ -179,7 +186,7 @@ def find_unhealed(out_dir: Path) -> list[Path]:
 
 def find_kept(out_dir: Path) -> list[Path]:
     """The run folders under `out_dir` of which something was kept."""
-    return [run_dir for run_dir in runs_under(out_dir) if standing(run_dir).kept]
+    return [run_dir for run_dir in runs_under(out_dir) if standing(run_dir).keeps_something]
 
 
 def runs_under(out_dir: Path) -> list[Path]:

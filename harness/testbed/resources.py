@@ -38,6 +38,13 @@ class OnEngine(msgspec.Struct, frozen=True):
     marker: str
 
 
+class KeptProcess(msgspec.Struct, frozen=True):
+    """A process that stays when its run is over, because somebody asked for it."""
+
+    name: str
+    pids: list[tuple[int, float]]  # (pid, started_at)
+
+
 class Op(StrEnum):
     MAKING = "making"
     MADE = "made"
@@ -94,8 +101,9 @@ class ResourceLedger:
         self.making(What.DOCKER, docker_host, msgspec.structs.asdict(there))
         return there
 
-    def kept(self, what: What, name: str) -> None:
-        self.write(Line(op=Op.KEPT, what=what, name=name))
+    def kept(self, what: What, name: str, url: str = "") -> None:
+        """It stays when the run is over; people find it at `url`."""
+        self.write(Line(op=Op.KEPT, what=what, name=name, detail={"url": url} if url else {}))
 
     def gone(self, what: What, name: str) -> None:
         """Never raises: what is gone and still listed is looked for by whoever heals, and not found."""
@@ -117,6 +125,12 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     engines: list[OnEngine] = []
     kept: list[OnEngine] = []
     used: list[OnEngine] = []  # every engine that the run ever had something on
+    kept_processes: list[KeptProcess] = []
+    kept_at: dict[str, str] = {}  # name -> URL, of what is kept for people to look into
+
+    @property
+    def keeps_something(self) -> bool:
+        return bool(self.kept or self.kept_processes)
 
     @property
     def is_clean(self) -> bool:
@@ -144,7 +158,13 @@ def standing(run_dir: Path) -> Standing:
     engines: dict[str, OnEngine] = {}
     kept: dict[str, OnEngine] = {}
     used: dict[str, OnEngine] = {}
+    kept_processes: dict[str, KeptProcess] = {}
+    kept_at: dict[str, str] = {}
     for line in read_lines(run_dir):
+        if line.op is Op.GONE:
+            kept_at.pop(line.name, None)
+        elif line.op is Op.KEPT and "url" in line.detail:
+            kept_at[line.name] = line.detail["url"]
         match line.what, line.op:
             case What.RUN, _:
                 marker, owner = line.marker, line
@@ -153,8 +173,12 @@ def standing(run_dir: Path) -> Standing:
             case What.PROCESS, Op.MADE:
                 if line.pid is not None:
                     processes.setdefault(line.name, []).append((line.pid, line.started_at or 0.0))
+            case What.PROCESS, Op.KEPT:
+                if line.name in processes:
+                    kept_processes[line.name] = KeptProcess(line.name, processes.pop(line.name))
             case What.PROCESS, Op.GONE:
                 processes.pop(line.name, None)
+                kept_processes.pop(line.name, None)
             case What.FAULT, Op.GONE:
                 faults.pop(line.name, None)
             case What.FAULT, _:
@@ -176,6 +200,8 @@ def standing(run_dir: Path) -> Standing:
         engines=list(engines.values()),
         kept=list(kept.values()),
         used=list(used.values()),
+        kept_processes=list(kept_processes.values()),
+        kept_at=kept_at,
     )
 
 

@@ -25,10 +25,9 @@ import pytest
 from harness.history.events import ReceiptResult
 from harness.providers import presets
 from harness.providers.errors import FaultRefused
-from harness.providers.mailpit import (
+from harness.providers.mailpit import MailpitLaunch, MailpitProcess
+from harness.providers.mailpit_mail import (
     MailpitClientMissing,
-    MailpitLaunch,
-    MailpitProcess,
     MailpitReader,
     MailpitUnavailable,
     RunClock,
@@ -303,7 +302,7 @@ class TestWhatMailpitApiClientDoes:
 
 
 def test_nothing_here_can_delete() -> None:
-    source = Path(importlib.import_module("harness.providers.mailpit").__file__ or "").read_text()
+    source = Path(importlib.import_module("harness.providers.mailpit_mail").__file__ or "").read_text()
     assert "delete_messages(" not in source
     assert "DELETE" not in source
     assert not [name for name in dir(MailpitReader) if "delete" in name or "put" in name]

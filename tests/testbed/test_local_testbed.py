@@ -188,7 +188,8 @@ class TestReceipts:
 async def test_start_and_stop_leave_no_process_and_calibrate_at_both_ends(tmp_path):
     async with whole(tmp_path / "run", "embedded") as bench:
         running = processes_of(standing(bench.run_dir))
-        assert len(running) == 6, "two providers, two proxies, the system and its log"
+        inbox = find_tool("mailpit") is not None
+        assert len(running) == 6 + inbox, "two providers, two proxies, the system and its log, the inbox"
         await bench.testbed.system.kill()
         assert await bench.testbed.system.submit(message()) == Submission(
             Submitted.REFUSED, text="ConnectionRefusedError"
@@ -262,7 +263,7 @@ async def test_a_gap_in_the_numbers_of_a_providers_journal_is_warned(tmp_path, n
         return msgspec.json.encode(record) + b"\n"
 
     def answer(request: httpx.Request) -> httpx.Response:
-        if request.url.path == "/stats":
+        if request.url.path in ("/stats", "/settle"):
             return httpx.Response(200, json={"last_n": last})
         return httpx.Response(200, content=b"".join(map(receipt, numbers)))
 

@@ -11,7 +11,7 @@ import pytest
 
 from harness.history.events import AnyEvent, HarnessWarning, Receipt, ReceiptResult
 from harness.history.journal import Journal
-from harness.providers.mailpit import MailpitUnavailable
+from harness.providers.mailpit_mail import MailpitUnavailable
 from harness.testbed.provider.mailpit_process import MailpitProvider
 from harness.testbed.resources import ResourceLedger
 from tests.waiting import until

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Sequence
 
 import aiosmtplib
@@ -25,6 +26,9 @@ DRAIN_S = 5
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 2.0
 TAGS = "X-Tags"
 ENVELOPE = "X-Harness-Envelope-To"
+_LABELS = re.compile(
+    rb"%s: ([^\r\n]*)\r?\n%s: (<[^>\r\n]*>(?:,\r?\n <[^>\r\n]*>)*)\r?\n" % (TAGS.encode(), ENVELOPE.encode())
+)
 
 
 class RelayCounts(msgspec.Struct):
@@ -156,3 +160,20 @@ class Relay:
     def _labels(self, copy: _Copy) -> bytes:
         recipients = ",\r\n ".join(f"<{recipient}>" for recipient in copy.recipients)
         return f"{TAGS}: {self._provider}\r\n{ENVELOPE}: {recipients}\r\n".encode()
+
+
+class Labels(msgspec.Struct, frozen=True):
+    """What the lines in front of a copy say, and how many bytes they are."""
+
+    provider: str
+    recipients: Sequence[str]
+    size: int
+
+
+def read_labels(copy: bytes) -> Labels | None:
+    """None where a message is not a copy of ours."""
+    found = _LABELS.match(copy)
+    if found is None:
+        return None
+    recipients = [each.decode("utf-8", "replace") for each in re.findall(rb"<([^>]*)>", found[2])]
+    return Labels(found[1].decode("utf-8", "replace"), recipients, found.end())

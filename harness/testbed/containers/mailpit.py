@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 
 from harness.history.journal import Journal
+from harness.providers.mailpit import MOST_RECIPIENTS
 from harness.providers.wire import BoundListener, Ready
 from harness.testbed.containers.ground import LOOPBACK, Ground, Net, Part, Started
 from harness.testbed.containers.proxy_server import ANY, Gate
@@ -41,6 +42,7 @@ class MailpitContainer:
                 *("--smtp", f"{ANY}:{SMTP_PORT}"),
                 *("--listen", f"{ANY}:{HTTP_PORT}"),
                 *("--max", "0"),
+                *("--smtp-max-recipients", str(MOST_RECIPIENTS)),
                 *("--database", "/tmp/mailpit.db"),
                 "--smtp-disable-rdns",
                 "--disable-version-check",
@@ -67,6 +69,26 @@ class MailpitContainer:
     async def stop(self) -> None:
         if self._started is not None and not self._keep:
             await self._ground.remove(self._started)
+
+
+class InboxContainer:
+    """The run's inbox. Its container is started early, beside the others; what is kept stays by its label."""
+
+    def __init__(self, container: MailpitContainer) -> None:
+        self._container = container
+
+    @property
+    def base_url(self) -> str:
+        return self._container.base_url
+
+    async def start(self) -> str:
+        return self._container.relay
+
+    async def stop(self) -> None:
+        await self._container.stop()
+
+    def leave(self) -> None:
+        return
 
 
 class MailpitProviderContainer(MailpitLink):

@@ -16,26 +16,28 @@ from harness.history.journal import Journal
 from harness.providers.wire import BoundListener
 from harness.scenario.models import Scenario
 from harness.scenario.providers import MAILPIT
-from harness.testbed.address import scheme_of, usual_port
+from harness.scenario.targets import EVENTS
+from harness.testbed.address import HTTP, scheme_of, usual_port
 from harness.testbed.assembled import LOOPBACK, AssembledTestbed, Way
 from harness.testbed.base import TestbedError
 from harness.testbed.canary import Saw
 from harness.testbed.containers.engine import Engine, connect
 from harness.testbed.containers.ground import Ground, Net
 from harness.testbed.containers.images import Image, Kind
-from harness.testbed.containers.mailpit import MailpitContainer, MailpitProviderContainer
+from harness.testbed.containers.mailpit import InboxContainer, MailpitContainer, MailpitProviderContainer
 from harness.testbed.containers.names import RunNames
 from harness.testbed.containers.prepare import run_images
 from harness.testbed.containers.provider import PLACES, ProviderContainer
 from harness.testbed.containers.proxy_server import ANY, Gate, ProxyContainer
 from harness.testbed.containers.way_back import WayBack
 from harness.testbed.discover import NotAvailable
+from harness.testbed.inbox import Inbox
 from harness.testbed.processes import ProcessError
 from harness.testbed.provider import Provider
 from harness.testbed.provider.config import config_of, routes_of
 from harness.testbed.proxy.endpoint import ProxiedEndpoint
 from harness.testbed.proxy.errors import ProxyError
-from harness.testbed.resources import ResourceLedger
+from harness.testbed.resources import ResourceLedger, What
 from harness.testbed.signals.webhook import Webhooks
 from harness.testbed.system.here import free_port
 
@@ -51,24 +53,34 @@ class ContainersTestbed(AssembledTestbed):
     """Docker's forwarder takes the connection on 127.0.0.1 before it knows whether anybody listens."""
 
     def __init__(
-        self, scenario: Scenario, run_dir: Path, seed: int, engine: Engine, images: dict[Kind, Image]
+        self,
+        scenario: Scenario,
+        run_dir: Path,
+        seed: int,
+        engine: Engine,
+        images: dict[Kind, Image],
+        *,
+        keep: bool = False,
     ) -> None:
-        super().__init__(scenario, run_dir, "toxiproxy", seed)
+        super().__init__(scenario, run_dir, "toxiproxy", seed, keep=keep)
         self._engine = engine
         self._images = images
         self._early: list[asyncio.Task[Any]] = []
         self._servers: dict[str, ProxyContainer] = {}
+        self._ledger: ResourceLedger | None = None
         self._ground: Ground | None = None
         self._gate: Gate | None = None
         self._way_back: WayBack | None = None
-        self._inbox: MailpitContainer | None = None
+        self._mailpit: MailpitContainer | None = None
 
     @classmethod
-    def on_this_machine(cls, scenario: Scenario, run_dir: Path, seed: int) -> ContainersTestbed:
+    def on_this_machine(
+        cls, scenario: Scenario, run_dir: Path, seed: int, *, keep: bool = False
+    ) -> ContainersTestbed:
         """On the engine that answers here, with the images that are on it. Raises TestbedError."""
         try:
             engine = connect()
-            return cls(scenario, run_dir, seed, engine, run_images(engine))
+            return cls(scenario, run_dir, seed, engine, run_images(engine), keep=keep)
         except NotAvailable as error:
             raise TestbedError(f"{error}: {error.do}") from error
 
@@ -86,6 +98,7 @@ class ContainersTestbed(AssembledTestbed):
         return self._scenario.system.kind in ("container", "compose")
 
     async def _start_ground(self, journal: Journal, ledger: ResourceLedger) -> None:
+        self._ledger = ledger
         run = RunNames.of_this_process(ledger.marker, self._run_dir.name)
         ledger.making_on_engine(self._engine.host)
         networks = tuple(Net) if self._is_contained else (Net.EDGE, Net.PROVIDERS)
@@ -95,13 +108,14 @@ class ContainersTestbed(AssembledTestbed):
         await ground.open()
         toxiproxy = self._images[Kind.TOXIPROXY].reference
         self._gate = Gate(ground, toxiproxy, len(self._scenario.providers) + WAYS_BESIDES_PROVIDERS)
-        self._inbox = MailpitContainer(ground, self._gate, self._images[Kind.MAILPIT].reference, INBOX)
+        image = self._images[Kind.MAILPIT].reference
+        self._mailpit = MailpitContainer(ground, self._gate, image, INBOX, keep=self._keep)
         for route, wanted in self._scenario.routes.items():
             listens = (self._listen_port(route),)
             inside = {Net.PROVIDERS: (), Net.ROUTES: (route, *wanted.as_)}
             self._servers[route] = ProxyContainer(ground, route, toxiproxy, inside, listens)
         # What fails here fails again where it is awaited.
-        for start in (self._inbox.start(), *(server.start() for server in self._servers.values())):
+        for start in (self._mailpit.start(), *(server.start() for server in self._servers.values())):
             self._start_early(start)
 
     def _start_early(self, start: Coroutine[Any, Any, Any]) -> None:
@@ -123,7 +137,7 @@ class ContainersTestbed(AssembledTestbed):
             image = self._images[Kind.MAILPIT].reference
             canaries = self._scenario.system.canaries
             return MailpitProviderContainer(name, route, canaries, self._ground, self._gate, image, journal)
-        config = config_of(name, self._scenario, self._seed, PLACES)
+        config = config_of(name, self._scenario, self._seed, PLACES, self._onward)
         image = self._images[Kind.PROVIDER].reference
         return ProviderContainer(config, self._ground, self._gate, image, self._tls, self._run_dir, journal)
 
@@ -145,8 +159,33 @@ class ContainersTestbed(AssembledTestbed):
             proxy=proxy,
             upstream=upstream,
             rejecting_upstream=f"{provider}:{bound.rejecting_port}" if bound.rejecting_port else None,
-            for_system=(bound.route, port) if self._is_contained else None,
+            for_client=(bound.route, port) if self._is_contained else None,
         )
+
+    def _make_inbox(self, ledger: ResourceLedger) -> Inbox | None:
+        assert self._mailpit is not None, "there is no ground to start on"
+        return InboxContainer(self._mailpit)
+
+    async def _make_way_of_events(self, route: str, journal: Journal, ledger: ResourceLedger) -> Way:
+        assert self._ground is not None and self._way_back is not None
+        name = f"{route}.{EVENTS}"
+        upstream = (
+            f"{SYSTEM}:{self._scenario.system.inner_port}"
+            if self._is_contained
+            else await self._way_back.to(*self._address_here(ledger))
+        )
+        inside = {Net.PROVIDERS: (name,), Net.FRONT: ()}
+        toxiproxy = self._images[Kind.TOXIPROXY].reference
+        server = ProxyContainer(self._ground, name, toxiproxy, inside, (HTTP,))
+        proxy = ProxiedEndpoint(
+            name,
+            server,
+            upstream=upstream,
+            listen=f"{ANY}:{HTTP}",
+            published=lambda: server.published(HTTP),
+            on_warning=self._warner(journal, name),
+        )
+        return Way(proxy=proxy, upstream=upstream, rejecting_upstream=None, for_client=(name, HTTP))
 
     async def _system_address(self, ledger: ResourceLedger) -> tuple[str, int]:
         await self._until_all_are_up()
@@ -182,7 +221,9 @@ class ContainersTestbed(AssembledTestbed):
             self._engine.close()
             return
         self._ground.watch.expect_all()
-        parts = [part for part in (self._gate, self._inbox, self._way_back) if part is not None]
+        parts = [part for part in (self._gate, self._way_back) if part is not None]
         await asyncio.gather(super().stop(), *(part.stop() for part in parts), return_exceptions=True)
         # Whatever is left, by label: networks, and what was half made.
-        await self._ground.close()
+        reaped = await self._ground.close(keep=self._keep)
+        if reaped.ok and self._keep and self._mailpit is not None and self._ledger is not None:
+            self._ledger.kept(What.DOCKER, self._engine.host, self._mailpit.base_url)

@@ -11,7 +11,11 @@ import psutil
 from harness.history.journal import Journal
 from harness.providers.wire import BoundListener
 from harness.scenario.providers import MAILPIT
+from harness.scenario.targets import EVENTS
 from harness.testbed.assembled import LOOPBACK, AssembledTestbed, Way
+from harness.testbed.discover import find_tool
+from harness.testbed.inbox import Inbox
+from harness.testbed.local.inbox import LocalInbox
 from harness.testbed.provider import Provider
 from harness.testbed.provider.config import Places, config_of, routes_of
 from harness.testbed.provider.mailpit_process import MailpitProvider
@@ -48,13 +52,30 @@ class LocalTestbed(AssembledTestbed):
             cert=self._tls / "server.pem",
             key=self._tls / "server.key",
         )
-        config = config_of(name, self._scenario, self._seed, places)
+        config = config_of(name, self._scenario, self._seed, places, self._onward)
         return ProviderProcess(config, self._run_dir, ledger, journal)
 
-    def _make_way(self, bound: BoundListener, journal: Journal, ledger: ResourceLedger) -> Way:
-        name = f"{bound.route}.{bound.endpoint}"
-        upstream = f"{LOOPBACK}:{bound.port}"
+    def _make_inbox(self, ledger: ResourceLedger) -> Inbox | None:
+        return LocalInbox(self._run_dir, ledger) if find_tool("mailpit") is not None else None
 
+    def _make_way(self, bound: BoundListener, journal: Journal, ledger: ResourceLedger) -> Way:
+        upstream = f"{LOOPBACK}:{bound.port}"
+        listen = self._scenario.routes[bound.route].listen or f"{LOOPBACK}:0"
+        return Way(
+            proxy=self._proxied(f"{bound.route}.{bound.endpoint}", upstream, listen, journal, ledger),
+            upstream=upstream,
+            rejecting_upstream=f"{LOOPBACK}:{bound.rejecting_port}" if bound.rejecting_port else None,
+        )
+
+    async def _make_way_of_events(self, route: str, journal: Journal, ledger: ResourceLedger) -> Way:
+        host, port = self._address_here(ledger)
+        upstream = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        proxy = self._proxied(f"{route}.{EVENTS}", upstream, f"{LOOPBACK}:0", journal, ledger)
+        return Way(proxy=proxy, upstream=upstream, rejecting_upstream=None)
+
+    def _proxied(
+        self, name: str, upstream: str, listen: str, journal: Journal, ledger: ResourceLedger
+    ) -> ProxiedEndpoint:
         def record(pid: int) -> None:
             with contextlib.suppress(psutil.NoSuchProcess):
                 started_at = psutil.Process(pid).create_time()
@@ -69,16 +90,8 @@ class LocalTestbed(AssembledTestbed):
             seed=self._seed,
             on_process=record,
         )
-        return Way(
-            proxy=ProxiedEndpoint(
-                name,
-                server,
-                upstream=upstream,
-                listen=self._scenario.routes[bound.route].listen or f"{LOOPBACK}:0",
-                on_warning=self._warner(journal, name),
-            ),
-            upstream=upstream,
-            rejecting_upstream=f"{LOOPBACK}:{bound.rejecting_port}" if bound.rejecting_port else None,
+        return ProxiedEndpoint(
+            name, server, upstream=upstream, listen=listen, on_warning=self._warner(journal, name)
         )
 
     async def _stop_proxy(self, proxy: ProxiedEndpoint) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.providers import presets
+from harness.providers.preset import Preset
 from harness.providers.wire import ProviderConfig, RouteListener
 from harness.scenario.models import Scenario
 from harness.testbed.credentials import canary_account, route_account
@@ -25,7 +27,20 @@ def routes_of(scenario: Scenario, provider: str) -> list[str]:
     return [name for name, route in scenario.routes.items() if route.provider == provider]
 
 
-def config_of(name: str, scenario: Scenario, seed: int, places: Places) -> ProviderConfig:
+@dataclass(frozen=True)
+class Onward:
+    """Where a fake passes on what it took, as it sees the addresses itself."""
+
+    relay: str | None = None  # host:port of the inbox
+    events: Mapping[str, str] = field(default_factory=dict)  # route -> URL of the SUT's endpoint
+
+
+def relays(preset: Preset) -> bool:
+    """Whether such a fake gives copies to an inbox: those that take mail as SMTP has it."""
+    return preset.engine == "smtp"
+
+
+def config_of(name: str, scenario: Scenario, seed: int, places: Places, onward: Onward) -> ProviderConfig:
     """Each route has a listener and an account of its own. The provider is one of ours, not Mailpit."""
     wanted = scenario.providers[name]
     preset = presets.load(wanted.fake)
@@ -39,7 +54,10 @@ def config_of(name: str, scenario: Scenario, seed: int, places: Places) -> Provi
         preset=wanted.fake,
         listeners=[
             RouteListener(
-                route=route, account=route_account(preset.engine, seed, route), https=route in https
+                route=route,
+                account=route_account(preset.engine, seed, route),
+                https=route in https,
+                events_url=onward.events.get(route),
             )
             for route in routes
         ],
@@ -51,4 +69,5 @@ def config_of(name: str, scenario: Scenario, seed: int, places: Places) -> Provi
         pack_path=str(places.pack),
         tls_cert_path=str(places.cert) if has_tls else None,
         tls_key_path=str(places.key) if has_tls else None,
+        relay=onward.relay if relays(preset) else None,
     )

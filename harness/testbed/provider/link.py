@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 
 import httpx
 import msgspec
@@ -21,6 +22,7 @@ from harness.history.events import (
     Receipt,
 )
 from harness.history.journal import Journal
+from harness.providers.ledger import HAND_OFFS
 from harness.providers.wire import FaultStatus, ProviderConfig, ProviderFault
 from harness.testbed.faults.injector import InjectionError
 from harness.testbed.processes import retrieved
@@ -28,7 +30,11 @@ from harness.testbed.processes import retrieved
 CONTROL_TIMEOUT_S = 3.0
 CALIBRATION_ROUNDS = 12
 CANARY_RECEIPT_WAIT_S = 1.0
+LAST_WORDS_S = 10.0
+"""How long the last copies may take to the inbox; what takes longer is told by whoever compares."""
 
+Handed = tuple[str | None, str]
+"""(token, recipient in small letters) of one message that was taken."""
 Record = Receipt | ConnectionsClosed | ProviderEvent
 
 
@@ -45,6 +51,10 @@ class ProviderLink:
         self._offset_ns = 0
         self._merged = 0
         self._canaries: dict[str, Receipt] = {}
+        self.handed_off: Counter[Handed] = Counter()
+        """What the provider took of others than the harness and the SUT's own probes, as far as merged."""
+        self.relayed: dict[str, int] = {}
+        """What became of the copies for the inbox, as the provider told last."""
 
     @property
     def name(self) -> str:
@@ -130,14 +140,30 @@ class ProviderLink:
                 begin_ns=record.begin_ns + shift,
                 end_ns=record.end_ns + shift,
             )
+            if record.canary is None and record.result in HAND_OFFS:
+                self.handed_off[record.token, (record.recipient or "").lower()] += 1
             if record.canary == "harness" and record.token is not None:
                 self._canaries[record.token] = record
         else:
             record = msgspec.structs.replace(record, t_ns=record.t_ns + shift)
         self._journal.append(record)
 
+    async def settle(self, within_s: float, *, last: bool = False) -> None:
+        """Wait until what the provider took is passed on: copies to the inbox, events to the SUT.
+
+        After the `last` time the SUT is gone: what has not reached it is given up, and journalled so.
+        """
+        query = {"within_s": f"{within_s:g}", "last": "1" if last else "0"}
+        try:
+            answer = await self.client.post("/settle", params=query, timeout=within_s + CONTROL_TIMEOUT_S)
+            answer.raise_for_status()
+        except httpx.HTTPError:
+            return  # one that no longer answers is noticed by its process, and by `finish`
+        self.relayed = answer.json().get("relay", {})
+
     async def finish(self) -> None:
         """Take what is still to come of the journal, and make sure that nothing is missing at its end."""
+        await self.settle(LAST_WORDS_S, last=True)
         if self._follower is not None:
             self._follower.cancel()
             await asyncio.gather(self._follower, return_exceptions=True)  # `lost` tells what broke it

@@ -13,7 +13,7 @@ import time
 
 from harness.history.events import ClockCalibrated, HarnessWarning
 from harness.history.journal import Journal
-from harness.providers.mailpit import MailpitError, MailpitReader, RunClock
+from harness.providers.mailpit_mail import MailpitError, MailpitReader, RunClock
 from harness.testbed.processes import retrieved
 
 POLL_S = 0.1
