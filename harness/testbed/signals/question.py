@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import jmespath
-from jmespath.exceptions import JMESPathError
 
 from harness.testbed.signals.prometheus import parse_query
-from harness.testbed.signals.source import LONGEST_TEXT, Garbage, Value
+from harness.testbed.signals.source import LONGEST_TEXT, Garbage, Value, storable
 
 LARGEST_INT = 2**63
 VALUE_GROUP = "value"
@@ -42,11 +41,7 @@ class AskJson:
     is_condition: bool
 
     def values(self, document: Any) -> list[Value]:
-        try:
-            found = jmespath.search(self.expression, document)
-        except (JMESPathError, RecursionError) as error:
-            raise Garbage(f"{self.expression}: {error}") from error
-        return [sensible(found, self.expression, self.is_condition)]
+        return [sensible(search(self.expression, document), self.expression, self.is_condition)]
 
 
 @dataclass(frozen=True)
@@ -89,6 +84,15 @@ class AskFirstColumn:
         return [sensible(next(iter(document.values()), None), "the first column", self.is_condition)]
 
 
+def search(expression: str, document: Any) -> Any:
+    """What JMESPath finds in a document. Raises Garbage where the document does not fit the question."""
+    try:
+        return jmespath.search(expression, document)
+    except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
+        # Not only its own errors: `depth > `3`` of a text, or `ceil` of an infinity, are Python's.
+        raise Garbage(f"{expression}: {error}") from error
+
+
 def captured(found: re.Match[str]) -> Value:
     """The group `value` of a match, else all of it; a number where it looks like one."""
     text = found[VALUE_GROUP] if VALUE_GROUP in found.re.groupindex else found[0]
@@ -109,7 +113,7 @@ def sensible(found: object, expression: str, is_condition: bool) -> Value:
         raise Garbage(f"`{expression}` gave {found}, not a number")
     if isinstance(found, int) and abs(found) >= LARGEST_INT:
         raise Garbage(f"`{expression}` gave a number of {found.bit_length()} bits")
-    return found[:LONGEST_TEXT] if isinstance(found, str) else found
+    return storable(found[:LONGEST_TEXT]) if isinstance(found, str) else found
 
 
 def _shown(found: object) -> str:

@@ -33,7 +33,7 @@ class Unreadable(Exception):
 
     @property
     def said(self) -> str:
-        return f"{self.kind}: {str(self)[:LONGEST_TEXT]}"
+        return f"{self.kind}: {storable(str(self)[:LONGEST_TEXT])}"
 
 
 class Unreachable(Unreadable):
@@ -61,6 +61,11 @@ class Source(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+def storable(text: str) -> str:
+    """A text as the journal can hold it: JSON can spell halves of characters, which no file can."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def parse_json(content: bytes | str) -> Any:

@@ -80,7 +80,7 @@ class SqlSource:
             raise Unreachable(str(error.orig)) from error
         except DBAPIError as error:
             raise Garbage(str(error.orig)) from error
-        except (SQLAlchemyError, ImportError) as error:
+        except (SQLAlchemyError, ImportError, OSError, ValueError) as error:
             raise Garbage(str(error)) from error
         finally:
             self._busy = False

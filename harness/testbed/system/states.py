@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import jmespath
-from jmespath.exceptions import JMESPathError
-
-from harness.testbed.signals.source import Source, Unreadable
+from harness.testbed.signals.question import search
+from harness.testbed.signals.source import Source, Unreadable, storable
 
 
 class StatesUnreadable(Exception):
@@ -33,11 +31,11 @@ class States:
         """Raises StatesUnreadable."""
         try:
             document = await self.source.read()
-            found = document if self.items is None else jmespath.search(self.items, document)
+            found = document if self.items is None else search(self.items, document)
             return [told(item) for item in found or []]
         except Unreadable as error:
             raise StatesUnreadable(f"{self.source.how}: {error.said}") from error
-        except (JMESPathError, TypeError, KeyError, RecursionError) as error:
+        except (TypeError, KeyError) as error:
             raise StatesUnreadable(f"{self.source.how}: {error!r}") from error
 
     async def close(self) -> None:
@@ -54,4 +52,8 @@ def told(item: Any) -> Told:
         token = str(recipient).partition("@")[0].removeprefix("c.")
     if token is None:
         raise KeyError("neither `token` nor `recipient` in an item of states")
-    return Told(str(token), None if recipient is None else str(recipient), str(item["state"]))
+    return Told(
+        storable(str(token)),
+        None if recipient is None else storable(str(recipient)),
+        storable(str(item["state"])),
+    )

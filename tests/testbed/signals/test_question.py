@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from harness.testbed.signals.prometheus import parse_query, parse_samples
@@ -65,6 +67,31 @@ def test_a_value_that_is_not_in_the_text_is_not_zero() -> None:
         AskText(r"depth=(?P<value>\d+)", is_condition=False).values("")
 
 
+def test_a_text_that_no_file_can_hold_is_told_as_far_as_it_can_be() -> None:
+    (value,) = AskJson("@", is_condition=False).values(json.loads('"\\ud800 x"'))
+    assert value == "? x"
+    with pytest.raises(Garbage) as caught:
+        AskJson("abs(@)", is_condition=False).values(json.loads('"\\ud800"'))
+    assert caught.value.said.encode()
+
+
+@pytest.mark.parametrize(
+    ("expression", "document"),
+    [
+        ("depth > `3`", {"depth": "n/a"}),
+        ("length(queue[?age > `3`]) > `0`", {"queue": [{"age": "old"}]}),
+        ("max_by(queue, &age).age", {"queue": [{"age": 1}, {"age": "old"}]}),
+        ("ceil(depth)", {"depth": float("inf")}),
+        ("floor(depth)", {"depth": float("nan")}),
+        ("sum(depth)", {"depth": 3}),
+        ("depth[::0]", {"depth": [1]}),
+    ],
+)
+def test_a_document_that_does_not_fit_the_question_is_garbage(expression: str, document: object) -> None:
+    with pytest.raises(Garbage):
+        AskJson(expression, is_condition=False).values(document)
+
+
 @pytest.mark.parametrize("document", [None, {"n": None}, {"n": [1]}, {}])
 def test_no_row_or_an_empty_one_is_not_zero(document: object) -> None:
     with pytest.raises(Garbage):
@@ -73,7 +100,5 @@ def test_no_row_or_an_empty_one_is_not_zero(document: object) -> None:
 
 @pytest.mark.parametrize("found", ["null", "{}", "[]", "1e999", "1" + "0" * 30])
 def test_what_is_no_value_is_garbage(found: str) -> None:
-    import json
-
     with pytest.raises(Garbage):
         AskJson("found", is_condition=False).values({"found": json.loads(found)})

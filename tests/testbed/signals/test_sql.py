@@ -91,6 +91,15 @@ async def test_a_query_that_cannot_be_answered_says_why(database: Path, query: s
         await source(database, query).read()
 
 
+@pytest.mark.parametrize(
+    "database", ["sqlite:///x.db?no=such&option", "sqlite://host:port/x", "such://x", "{}"]
+)
+async def test_an_address_that_turns_out_to_be_none_is_garbage(tmp_path: Path, database: str) -> None:
+    """It may come from a template, and then nobody has seen it before."""
+    with pytest.raises((Unreachable, Garbage)):
+        await SqlSource(database, "select 1", tmp_path).read()
+
+
 async def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     with pytest.raises(Unreachable, match="unable to open"):
         await source(tmp_path / "none.db").read()
