@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 TOXIPROXY := v2.12.0
 MAILPIT := v1.27.11
+COMPOSE := v2.27.0
 ARGS ?=
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint shows tools bench lock clean
+.PHONY: help setup demo test lint shows tools images compose bench lock clean
 
 help:
 	@echo "make demo    run the main scenario: Microsoft 365 refuses every login (about 75 s)"
@@ -17,6 +18,8 @@ help:
 	@echo "make setup   the virtual environment and the locked dependencies, and no more"
 	@echo "make lint    ruff, import-linter and mypy"
 	@echo "make tools   build Toxiproxy and Mailpit into .tools (needs Go; without them the embedded proxy runs)"
+	@echo "make images  the images of --on containers, without a registry (needs Docker, Go and mmdebstrap)"
+	@echo "make compose build \`docker compose\` where this Docker has none (needs Go)"
 	@echo "make bench   the benchmarks; they print ratios measured in one run"
 	@echo "make lock    resolve requirements.lock again"
 	@echo "make clean   remove what make has made"
@@ -60,11 +63,12 @@ bench: setup
 # `go install` names a program after its folder: Toxiproxy's are `server` and `cli`.
 tools:
 	@if command -v go >/dev/null; then \
-	  $(MAKE) --silent --no-print-directory .tools/.toxiproxy-$(TOXIPROXY) .tools/.mailpit-$(MAILPIT) && \
+	  $(MAKE) --silent --no-print-directory .tools/.toxiproxy-$(TOXIPROXY)-static .tools/.mailpit-$(MAILPIT) && \
 	  echo "Toxiproxy $(TOXIPROXY) and Mailpit $(MAILPIT) are in .tools"; \
 	else echo "Go is not here: skipped. Runs use the embedded proxy, and Mailpit's scenarios cannot run."; fi
 
-.tools/.toxiproxy-$(TOXIPROXY):
+# Static, so that the images can be made of nothing else.
+.tools/.toxiproxy-$(TOXIPROXY)-static:
 	@echo "building Toxiproxy $(TOXIPROXY)"
 	@mkdir -p .tools/build
 	@GOBIN=$(CURDIR)/.tools/build CGO_ENABLED=0 go install github.com/Shopify/toxiproxy/v2/cmd/server@$(TOXIPROXY)
@@ -79,6 +83,21 @@ tools:
 	@GOBIN=$(CURDIR)/.tools/build CGO_ENABLED=0 go install github.com/axllent/mailpit@$(MAILPIT)
 	@mv .tools/build/mailpit .tools/mailpit
 	@touch $@
+
+images: setup tools
+	@fixtures/images/build
+
+compose:
+	@docker compose version >/dev/null 2>&1 || $(MAKE) --silent --no-print-directory .tools/docker-compose-$(COMPOSE)
+	@docker compose version >/dev/null 2>&1 || { mkdir -p $${DOCKER_CONFIG:-$$HOME/.docker}/cli-plugins && \
+	  cp .tools/docker-compose-$(COMPOSE) $${DOCKER_CONFIG:-$$HOME/.docker}/cli-plugins/docker-compose; }
+	@docker compose version
+
+.tools/docker-compose-$(COMPOSE):
+	@echo "building docker compose $(COMPOSE)"
+	@mkdir -p .tools/build
+	@GOBIN=$(CURDIR)/.tools/build CGO_ENABLED=0 go install github.com/docker/compose/v2/cmd@$(COMPOSE)
+	@mv .tools/build/cmd $@
 
 # --no-emit-index-url: a lock names packages and their hashes, never where somebody fetched them.
 lock: $(VENV)/.created
