@@ -191,14 +191,12 @@ def _run(node: pytest.Item, path: Path, options: _Options, sets: list[str] | Non
     from harness.testbed.base import TestbedError
     from harness.testbed.discover import NotAvailable, choose_for
     from harness.testbed.preflight import check_ahead
-    from harness.testbed.signals.drivers import check_databases
 
     _refuse_inside_a_loop()
     try:
         scenario = load(path, sets or [])
         choice = choose_for(scenario, options.on, options.proxy)
-        check_ahead(scenario)
-        check_databases(scenario)
+        check_ahead(scenario, choice.testbed)
         if choice.testbed == "containers":
             _ensure_images()
         request = RunRequest(

@@ -37,15 +37,19 @@ class Ran:
         return [json.loads(line) for line in history.read_text().splitlines()]
 
 
-def command_line(scenario: str, settings: Mapping[str, str], out: Path, proxy: str = "embedded") -> list[str]:
+def command_line(
+    scenario: str, settings: Mapping[str, str], out: Path, proxy: str = "embedded", on: str = "local"
+) -> list[str]:
     """`scenario` as under scenarios/, without its suffix."""
-    command = [HARNESS, "run", f"scenarios/{scenario}.yaml", "--json", "--on", "local"]
+    command = [HARNESS, "run", f"scenarios/{scenario}.yaml", "--json", "--on", on]
     command += ["--proxy", proxy, "--out", str(out)]
     return command + [word for path, value in settings.items() for word in ("--set", f"{path}={value}")]
 
 
-def run_harness(scenario: str, settings: Mapping[str, str], out: Path, proxy: str = "embedded") -> Ran:
-    command = command_line(scenario, settings, out, proxy)
+def run_harness(
+    scenario: str, settings: Mapping[str, str], out: Path, proxy: str = "embedded", on: str = "local"
+) -> Ran:
+    command = command_line(scenario, settings, out, proxy, on)
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert done.stdout, done.stderr
     return Ran(done.returncode, json.loads(done.stdout)["runs"][0], done.stderr)

@@ -21,8 +21,11 @@ from pathlib import Path
 import pytest
 
 from tests.ran import HARNESS, ROOT, Ran, command_line, run_harness
+from tests.requires import require_docker
 
 pytestmark = pytest.mark.e2e
+
+docker = pytest.fixture(require_docker)
 
 AT_ONCE = 4
 SHORT = {"workload.receipts.for": "2s", "faults.0.at": "500ms", "faults.0.for": "1s", "expect.mttr": "null"}
@@ -152,22 +155,29 @@ def test_an_interrupted_run_is_torn_down(tmp_path: Path):
     assert (tmp_path / "torn").exists()
 
 
-def test_a_system_that_runs_already_is_spoken_to_and_left_alone(tmp_path: Path):
+@pytest.mark.parametrize("on", ["local", "containers"])
+def test_a_system_that_runs_already_is_spoken_to_and_left_alone(
+    tmp_path: Path, on: str, request: pytest.FixtureRequest
+):
+    if on == "containers":
+        request.getfixturevalue("docker")
+    proxy = "embedded" if on == "local" else "toxiproxy"
     settings = {
         "routes.primary.listen": f"127.0.0.1:{free_port()}",
         "routes.backup.listen": f"127.0.0.1:{free_port()}",
         "system.external.port": str(free_port()),
     }
     with relay(settings, tmp_path) as process:
-        ran = run_harness("systems/external", settings, tmp_path)
+        ran = run_harness("systems/external", settings, tmp_path, proxy, on)
         assert ran.exit_code == 0, ran.said
         assert process.poll() is None, "it goes on when the run is over"
     changes = [e["change"] for e in ran.events() if e["kind"] == "system.process"]
     assert changes == ["found"]
     assert {e["route"] for e in ran.events() if e["kind"] == "receipt"} == {"primary", "backup"}
+    assert ran.events()[0]["testbed"] == on
 
 
-def test_a_system_that_is_not_there_is_no_baseline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_system_that_is_not_there_is_no_baseline(tmp_path: Path):
     settings = {"routes.primary.listen": f"127.0.0.1:{free_port()}", "system.external.port": str(free_port())}
     settings["routes.backup.listen"] = f"127.0.0.1:{free_port()}"
     ran = run_harness("systems/external", settings, tmp_path)

@@ -199,12 +199,10 @@ def _run_one(planned: Planned, choice: Choice, runs: _Runs) -> Judgement:
 def _choose(planned: Planned, on: str, proxy: str) -> Choice:
     from harness.testbed.discover import NotAvailable, choose_for
     from harness.testbed.preflight import check_ahead
-    from harness.testbed.signals.drivers import check_databases
 
     try:
         choice = choose_for(planned.scenario, on, proxy)
-        check_ahead(planned.scenario)
-        check_databases(planned.scenario)
+        check_ahead(planned.scenario, choice.testbed)
     except NotAvailable as error:
         what = f"{error}; nothing was started"
         raise CommandError(what, where=str(planned.path), do=error.do) from error

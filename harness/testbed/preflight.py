@@ -14,24 +14,32 @@ from collections.abc import Iterator
 
 from harness.scenario.models import Scenario
 from harness.testbed.discover import NotAvailable
+from harness.testbed.signals.drivers import check_databases
 from harness.testbed.system.doors.python import worker_command
 from harness.testbed.system.plan import environment_ahead
 
+LOOPBACK = "127.0.0.1"
 IMPORT_TIMEOUT_S = 20.0
 
 
-def check_ahead(scenario: Scenario) -> None:
-    """Raises NotAvailable for the first thing that cannot work here."""
-    _ports(scenario)
+def check_ahead(scenario: Scenario, testbed: str) -> None:
+    """Raises NotAvailable for the first thing that cannot work here, on that testbed."""
+    _ports(scenario, testbed)
     _programs(scenario)
     _function(scenario)
+    check_databases(scenario)
 
 
-def _ports(scenario: Scenario) -> None:
+def _ports(scenario: Scenario, testbed: str) -> None:
     for name, route in scenario.routes.items():
         if route.listen is None:
             continue
         host, _, port = route.listen.rpartition(":")
+        if testbed == "containers" and host != LOOPBACK:
+            raise NotAvailable(
+                f"route `{name}` is to listen at {route.listen}, and containers publish on {LOOPBACK} alone",
+                f"say `listen: {LOOPBACK}:{port}`, or `--on local`",
+            )
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

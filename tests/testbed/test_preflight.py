@@ -9,12 +9,16 @@ import pytest
 
 from harness.scenario.loader import load_text
 from harness.scenario.models import Scenario
+from harness.testbed import preflight
 from harness.testbed.discover import NotAvailable
-from harness.testbed.preflight import check_ahead
 from tests.scenario.writing import changed
 
 PROCESS = "process: [python, -m, mailrouter]"
 HTTP = 'http: "POST /messages"'
+
+
+def check_ahead(scenario: Scenario, testbed: str = "local") -> None:
+    preflight.check_ahead(scenario, testbed)
 
 
 def scenario(folder: Path, *changes: tuple[str, str]) -> Scenario:
@@ -42,6 +46,13 @@ def test_an_address_of_another_machine(tmp_path: Path):
     drill = scenario(tmp_path, ("{provider: m365}", "{provider: m365, listen: '192.0.2.1:2525'}"))
     with pytest.raises(NotAvailable, match=r"cannot listen at 192\.0\.2\.1:2525"):
         check_ahead(drill)
+
+
+def test_an_address_at_which_containers_cannot_publish(tmp_path: Path):
+    drill = scenario(tmp_path, ("{provider: m365}", "{provider: m365, listen: '127.0.0.2:2525'}"))
+    check_ahead(drill, "local")
+    with pytest.raises(NotAvailable, match=r"containers publish on 127\.0\.0\.1 alone"):
+        check_ahead(drill, "containers")
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,8 @@ class Part:
     """Absolute path in the container -> content."""
     publish: tuple[int, ...] = ()
     """Its ports that are to be reached from here."""
+    publish_at: Mapping[int, int] = field(default_factory=dict)
+    """Which of these are wanted at a certain port of 127.0.0.1; the others get any."""
     keep: bool = False
     """Whether it outlives a run that was told to keep something."""
 
@@ -207,7 +209,7 @@ class Ground:
     def _start(self, part: Part) -> Started:
         ports = candidate_ports(f"{self.run.marker} {part.name}")
         for attempt in range(1, PORT_TRIES + 1):
-            published = {inside: next(ports) for inside in part.publish}
+            published = {inside: part.publish_at.get(inside) or next(ports) for inside in part.publish}
             container = self._container(part, published)
             try:
                 container.start()

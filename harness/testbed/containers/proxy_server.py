@@ -25,8 +25,10 @@ class ProxyContainer(ProxyServer):
         image: str,
         networks: Mapping[Net, tuple[str, ...]],
         listens: tuple[int, ...],
+        publish_at: Mapping[int, int] | None = None,
     ) -> None:
-        """`networks` besides the edge, with its names on them; `listens`: the ports of its proxies."""
+        """`networks` besides the edge, with its names on them; `listens`: the ports of its proxies, each
+        published at any port of 127.0.0.1 that is free, or at that of `publish_at`."""
         super().__init__()
         self._ground = ground
         self._part = Part(
@@ -35,6 +37,7 @@ class ProxyContainer(ProxyServer):
             networks={Net.EDGE: (), **networks},
             command=(f"-host={ANY}",),
             publish=(API_PORT, *listens),
+            publish_at=publish_at or {},
         )
         self._started: Started | None = None
         self._is_up = False

@@ -111,9 +111,10 @@ class ContainersTestbed(AssembledTestbed):
         image = self._images[Kind.MAILPIT].reference
         self._mailpit = MailpitContainer(ground, self._gate, image, INBOX, keep=self._keep)
         for route, wanted in self._scenario.routes.items():
-            listens = (self._listen_port(route),)
+            listens = self._listen_port(route)
             inside = {Net.PROVIDERS: (), Net.ROUTES: (route, *wanted.as_)}
-            self._servers[route] = ProxyContainer(ground, route, toxiproxy, inside, listens)
+            at = {listens: int(wanted.listen.rpartition(":")[2])} if wanted.listen else {}
+            self._servers[route] = ProxyContainer(ground, route, toxiproxy, inside, (listens,), at)
         # What fails here fails again where it is awaited.
         for start in (self._mailpit.start(), *(server.start() for server in self._servers.values())):
             self._start_early(start)
