@@ -30,7 +30,7 @@ from harness.testbed.signals.http import HttpSource
 from harness.testbed.system.doors.base import Submission, submission_body
 from harness.testbed.system.life import SystemNotReady
 from harness.testbed.system.states import States
-from tests.requires import require_tool
+from tests.requires import find_tool, require_tool
 from tests.testbed.local_bench import SCENARIO, Bench, routes_alone, whole
 from tests.waiting import until
 
