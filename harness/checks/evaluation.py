@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from harness.checks import CHECKS, Check
 from harness.checks.finding import Finding, Verdict
+from harness.checks.grounds import doubted
 from harness.history.store import History
 
 
@@ -22,14 +23,25 @@ def evaluate(history: History, run: str, expectations: list[dict[str, Any]] | No
     """`expectations`: `[{"check": name, "params": as written}]`; None takes what the run recorded."""
     if expectations is None:
         expectations = history.run_started(run).expect
-    findings = [_one(history, run, str(each["check"]), each.get("params"), True) for each in expectations]
+    doubt = doubted(history, run)
+    findings = [
+        _unless(doubt, _one(history, run, str(each["check"]), each.get("params"), True))
+        for each in expectations
+    ]
     expected = {finding.check for finding in findings}
     findings += [
-        _one(history, run, check.name, {}, False)
+        _unless(doubt, _one(history, run, check.name, {}, False))
         for check in CHECKS.values()
         if check.by_default and check.name not in expected
     ]
     return findings
+
+
+def _unless(doubt: str, finding: Finding) -> Finding:
+    """A pass stands on the record; where a witness disputes it, nothing is proved. A contradiction stands."""
+    if not doubt or finding.verdict is not Verdict.PASS:
+        return finding
+    return msgspec.structs.replace(finding, verdict=Verdict.INCONCLUSIVE, reason=doubt)
 
 
 def _one(history: History, run: str, name: str, raw: object, decides: bool) -> Finding:

@@ -20,6 +20,7 @@ class Grounds:
 
     unexposed: tuple[str, ...]  # incidents that the system never met
     gaps: tuple[str, ...]  # sources whose record is not whole, and why
+    witness: tuple[str, ...]  # what an independent witness disputes, or that it could not be asked
     read_back_routes: frozenset[str]  # routes whose receipts were read back, without exact times
     finished: bool
     error_ns: int
@@ -39,13 +40,14 @@ def grounds(history: History, run: str) -> Grounds:
         [run],
     ).fetchall()
     gaps = con.execute("select source, missing from gaps where run = ? order by source", [run]).fetchall()
-    # The harness saw more than the numbers show: a record cut off at its end, or a witness who disagrees.
+    # The harness saw more than the numbers show: a record cut off at its end.
     warned = con.execute(
         "select distinct coalesce(subject, ''), cast(detail ->> '$' as varchar) from events "
-        "where run = $run and kind = 'harness.warning' and warning in ('receipt-gap', 'witness-disagrees') "
+        "where run = $run and kind = 'harness.warning' and warning = 'receipt-gap' "
         "and coalesce(subject, '') not in (select source from gaps where run = $run) order by all",
         {"run": run},
     ).fetchall()
+    witness = _disputed(history, run)
     read_back = con.execute(
         "select distinct route from receipts where run = ? and observed_after", [run]
     ).fetchall()
@@ -62,11 +64,33 @@ def grounds(history: History, run: str) -> Grounds:
                 for source, missing in gaps
             ),
             *(f"the record of {subject} is not whole ({detail})" for subject, detail in warned),
+            *witness,
         ),
+        witness=witness,
         read_back_routes=frozenset(str(route) for (route,) in read_back),
         finished=bool(finished),
         error_ns=int(error_ns),
     )
+
+
+def _disputed(history: History, run: str) -> tuple[str, ...]:
+    rows = history.con.execute(
+        "select distinct warning, coalesce(subject, ''), cast(detail ->> '$' as varchar) from events where "
+        "run = ? and kind = 'harness.warning' and warning in ('witness-disagrees', 'witness-unreadable') "
+        "order by all",
+        [run],
+    ).fetchall()
+    return tuple(
+        f"the record of {subject} is in doubt ({detail})"
+        if warning == "witness-disagrees"
+        else f"the witness of the record could not be asked ({detail})"
+        for warning, subject, detail in rows
+    )
+
+
+def doubted(history: History, run: str) -> str:
+    """Why no pass of this run stands, whatever it is about; empty where nothing disputes the record."""
+    return _listed(_disputed(history, run))
 
 
 def conclude(*, failed: bool, counted: int, nothing: str, doubts: list[str]) -> tuple[Verdict, str]:

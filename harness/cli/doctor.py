@@ -95,7 +95,7 @@ def _show(found: list[Found], choice: Choice | None) -> None:
     if choice:
         console.print(
             f"\nA run would use the [bold]{choice.testbed}[/] testbed and the [bold]{choice.proxy}[/] proxy: "
-            f"{choice.why}.",
+            f"{choice.why}.\nWith SMTP fakes: {choice.about_inbox}.",
             soft_wrap=True,
             highlight=False,
         )

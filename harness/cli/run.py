@@ -31,6 +31,7 @@ Examples:
   harness run scenarios/ack-loss.yaml --set system.env.DEFECTS=blind-resend
   harness run scenarios/*.yaml --junit reports/junit.xml -q
   harness run scenarios/m365-auth-outage.yaml --proxy embedded --repeat 5
+  harness run scenarios/m365-auth-outage.yaml --keep
   harness run scenarios/m365-auth-outage.yaml --json | jq '.runs[0].verdict'
 
 \b
@@ -58,6 +59,7 @@ Exit codes, the strongest of several runs:
 @click.option(
     "--json", "as_json", is_flag=True, help="One JSON document on standard output, the rest on error."
 )
+@click.option("--keep", is_flag=True, help="Leave the inbox up when the run is over, to look at the mail.")
 @click.option("-q", "--quiet", is_flag=True, help="Only the verdict of each run.")
 def command(
     scenarios: tuple[Path, ...],
@@ -69,6 +71,7 @@ def command(
     out: Path,
     junit: Path | None,
     as_json: bool,
+    keep: bool,
     quiet: bool,
 ) -> int:
     """Run scenarios and judge them.
@@ -85,6 +88,8 @@ def command(
 
     planned = load_and_plan(scenarios, sets, seed)
     choices = [_choose(each, on, proxy) for each in planned]
+    if keep:
+        _check_keeping(planned, choices, repeat)
     _check_writable(out)
     if junit is not None:
         _check_writable(junit.parent)
@@ -92,7 +97,7 @@ def command(
         _ensure_images()
     console = PatientConsole(stderr=as_json)
     planned_on = list(zip(planned, choices, strict=True))
-    runs = _Runs(planned=planned_on, repeat=repeat, out=out, quiet=quiet, console=console)
+    runs = _Runs(planned=planned_on, repeat=repeat, out=out, quiet=quiet, keep=keep, console=console)
     judgements = _run_all(runs)
     if junit is not None:
         console.print(
@@ -113,12 +118,14 @@ class _Runs:
     repeat: int
     out: Path
     quiet: bool
+    keep: bool
     console: Console
 
 
 def _run_all(runs: _Runs) -> list[Judgement]:
     """Every scenario, `repeat` times each. An interrupted run is the last one."""
     from harness.conduct.judge import ExitCode
+    from harness.testbed.provider.config import wants_an_inbox
 
     todo = [(*each, number) for each in runs.planned for number in range(1, runs.repeat + 1)]
     said: Choice | None = None
@@ -126,12 +133,9 @@ def _run_all(runs: _Runs) -> list[Judgement]:
     for position, (each, choice, number) in enumerate(todo, start=1):
         if choice != said and not runs.quiet:
             said = choice
-            runs.console.print(
-                f"{choice.testbed} testbed, {choice.proxy} proxy: {choice.why}",
-                soft_wrap=True,
-                highlight=False,
-                markup=False,
-            )
+            _say(runs.console, f"{choice.testbed} testbed, {choice.proxy} proxy: {choice.why}")
+            if wants_an_inbox(each.scenario):
+                _say(runs.console, choice.about_inbox)
         if len(todo) > 1 and not runs.quiet:
             again = f", {number} of {runs.repeat}" if runs.repeat > 1 else ""
             runs.console.rule(
@@ -166,6 +170,7 @@ def _run_one(planned: Planned, choice: Choice, runs: _Runs) -> Judgement:
         on=choice.testbed,
         proxy=choice.proxy,
         out=runs.out,
+        keep=runs.keep,
     )
     observers: list[Observer] = [] if runs.quiet else [watch]
     try:
@@ -193,7 +198,44 @@ def _run_one(planned: Planned, choice: Choice, runs: _Runs) -> Judgement:
             runs.console.print(verdict_line(judgement), soft_wrap=True, highlight=False, markup=False)
         else:
             print_summary(judgement, console=runs.console)
+        if runs.keep:
+            _tell_of_inbox(run_dir, runs.console)
     return judgement
+
+
+def _tell_of_inbox(run_dir: Path, console: Console) -> None:
+    from harness.report.words import shown_path
+    from harness.testbed.resources import standing
+
+    kept = standing(run_dir).kept_at
+    for url in kept.values():
+        _say(console, f"inbox: {url}, kept until you say: harness heal {shown_path(run_dir)}")
+    if not kept:
+        _say(console, "no inbox was kept: there was none, or the run did not end in good order")
+
+
+def _say(console: Console, line: str) -> None:
+    console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+def _check_keeping(planned: Sequence[Planned], choices: Sequence[Choice], repeat: int) -> None:
+    from harness.testbed.provider.config import wants_an_inbox
+
+    if len(planned) * repeat > 1:
+        raise CommandError(
+            f"--keep leaves up the inbox of one run, and this would be {len(planned) * repeat} runs; "
+            "nothing was started",
+            do="name one scenario, and leave out --repeat",
+        )
+    (one,), (choice,) = planned, choices
+    if not wants_an_inbox(one.scenario):
+        what = "no provider of this scenario takes mail by SMTP, so there is no inbox to keep"
+        raise CommandError(f"{what}; nothing was started", where=str(one.path), do="leave out --keep")
+    if not choice.inbox:
+        raise CommandError(
+            "there is no inbox to keep: mailpit is not here; nothing was started",
+            do="`make tools` builds it where Go is; or leave out --keep",
+        )
 
 
 def _choose(planned: Planned, on: str, proxy: str) -> Choice:

@@ -54,6 +54,7 @@ class RunRequest:
     on: str = "auto"
     proxy: str = "auto"
     out: Path = Path("reports/runs")
+    keep: bool = False  # the inbox stays when the run is over
 
 
 @dataclass(frozen=True)
@@ -155,10 +156,10 @@ def _testbed(request: RunRequest, choice: Choice, run_dir: Path) -> Testbed:
     """Raises TestbedError where the parts that were chosen are not there any more."""
     seed = request.timeline.seed
     if choice.testbed == "local":
-        return LocalTestbed(request.scenario, run_dir, choice.proxy, seed)
+        return LocalTestbed(request.scenario, run_dir, choice.proxy, seed, keep=request.keep)
     from harness.testbed.containers.testbed import ContainersTestbed
 
-    return ContainersTestbed.on_this_machine(request.scenario, run_dir, seed)
+    return ContainersTestbed.on_this_machine(request.scenario, run_dir, seed, keep=request.keep)
 
 
 @contextlib.contextmanager

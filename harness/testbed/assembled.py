@@ -24,7 +24,6 @@ from harness.providers.tls import make_ca
 from harness.providers.wire import BoundListener
 from harness.scenario.hosts import certificate_names
 from harness.scenario.models import Scenario
-from harness.scenario.providers import MAILPIT
 from harness.scenario.targets import EVENTS, is_beside
 from harness.scenario.timeline import Fault
 from harness.testbed.address import RouteAddress, route_address
@@ -34,7 +33,7 @@ from harness.testbed.faults import Endpoint, FaultInjector, injector_for_system,
 from harness.testbed.inbox import Inbox
 from harness.testbed.processes import ProcessError
 from harness.testbed.provider import Provider
-from harness.testbed.provider.config import Onward, relays, routes_of
+from harness.testbed.provider.config import Onward, routes_of, wants_an_inbox
 from harness.testbed.provider.link import ProviderLink
 from harness.testbed.proxy.endpoint import ProxiedEndpoint
 from harness.testbed.proxy.errors import ProxyError
@@ -210,9 +209,7 @@ class AssembledTestbed(ABC):
 
     async def _start_inbox(self, journal: Journal, ledger: ResourceLedger) -> str | None:
         """Where the fakes that relay find it; None if nobody would, or it is not to be had."""
-        if not any(self._relays(name) for name in self._scenario.providers):
-            return None
-        inbox = self._make_inbox(ledger)
+        inbox = self._make_inbox(ledger) if wants_an_inbox(self._scenario) else None
         if inbox is None:
             return None
         try:
@@ -223,10 +220,6 @@ class AssembledTestbed(ABC):
         self._inbox = inbox
         self._witness = Witness(inbox, journal)
         return relay
-
-    def _relays(self, provider: str) -> bool:
-        fake = self._scenario.providers[provider].fake
-        return fake != MAILPIT and relays(presets.load(fake)) and bool(routes_of(self._scenario, provider))
 
     async def _start_ways_of_events(self, journal: Journal, ledger: ResourceLedger) -> dict[str, str]:
         """The URL that each route's provider posts its events to. The SUT need not listen there yet."""

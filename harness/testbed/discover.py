@@ -59,6 +59,13 @@ class Choice:
     testbed: str
     proxy: str
     why: str
+    inbox: bool = True
+
+    @property
+    def about_inbox(self) -> str:
+        if self.inbox:
+            return "inbox: Mailpit gets a copy of what SMTP fakes take, and bears witness to their records"
+        return "no inbox: mailpit is not here, so the providers' records stand alone"
 
 
 def find_tool(name: str, environ: Mapping[str, str] | None = None) -> Path | None:
@@ -130,11 +137,13 @@ def _locally(proxy: str, mailpit: bool) -> Choice:
             "./.tools, not on PATH",
             "`make tools` builds it where Go is; or name another fake",
         )
+    inbox = find_tool("mailpit") is not None
     if proxy == "embedded":
-        return Choice("local", "embedded", "the embedded proxy was asked for")
+        return Choice("local", "embedded", "the embedded proxy was asked for", inbox)
     if toxiproxy is not None:
-        return Choice("local", "toxiproxy", f"toxiproxy-server is at {toxiproxy}")
-    return Choice("local", "embedded", "toxiproxy-server is not here, and this one speaks its protocol")
+        return Choice("local", "toxiproxy", f"toxiproxy-server is at {toxiproxy}", inbox)
+    why = "toxiproxy-server is not here, and this one speaks its protocol"
+    return Choice("local", "embedded", why, inbox)
 
 
 def discover() -> list[Found]:

@@ -91,7 +91,7 @@ class Witness:
             said.append(f"missing are {_some(found.missing)}")
         if found.surplus:
             said.append(
-                f"it holds {_messages(found.surplus.total())} that were not taken: {_some(found.surplus)}"
+                f"it holds {_messages(found.surplus.total())} more than were taken: {_some(found.surplus)}"
             )
         if troubles := _troubles(provider.relayed):
             said.append(f"of the copies on their way to it {troubles}")
@@ -131,7 +131,7 @@ def _read(api: MailpitApi, listed: Mapping[str, Any], providers: Collection[str]
         if (token := recipient_token(recipient)) is not None:
             return tagged[0], [(token, recipient)]
     content = without_trace(api.raw(listed["ID"]))
-    labels = read_labels(content) or Labels(provider=STRANGERS, recipients=sorted(named), size=0)
+    labels = read_labels(content) or Labels(provider=STRANGERS, recipients=sorted(named)[:1], size=0)
     carried = read_message(content[labels.size :])
     who = labels.provider if labels.provider in providers else STRANGERS
     return who, [(identify(each, carried).token, each.lower()) for each in labels.recipients]

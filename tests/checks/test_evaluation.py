@@ -12,7 +12,10 @@ from harness.checks import CHECKS, evaluate, parse_params
 from harness.checks import duplicates as duplicates_module
 from harness.checks.evaluation import shown_params
 from harness.checks.finding import Verdict
+from harness.history.events import HarnessWarning
 from tests.checks.histories import Run, opened
+
+EVERY_KIND = [("duplicates", "none"), ("mttd", "5s"), ("mttr", "5s"), ("exposure", "required")]
 
 
 def ordinary() -> Run:
@@ -46,6 +49,39 @@ def test_what_the_run_expected_decides_and_the_rest_is_reported() -> None:
         "unexpected": Verdict.PASS,
         "mttd": Verdict.INCONCLUSIVE,  # nobody set a target
     }
+
+
+@pytest.mark.parametrize(
+    ("warning", "said"),
+    [
+        ("witness-disagrees", "the record of m365 is in doubt (Mailpit holds 19 of the 20 messages)"),
+        ("witness-unreadable", "the witness of the record could not be asked (Mailpit holds 19 of"),
+    ],
+)
+def test_where_a_witness_disputes_the_record_no_pass_stands(warning: str, said: str) -> None:
+    run = ordinary()
+    run.events.append(
+        HarnessWarning(t_ns=1, warning=warning, subject="m365", detail="Mailpit holds 19 of the 20 messages")
+    )
+    expected = [{"check": name, "params": params} for name, params in EVERY_KIND]
+    with opened(run) as history:
+        findings = [f for f in evaluate(history, "run", expected) if f.decides]
+    assert {f.verdict for f in findings} == {Verdict.INCONCLUSIVE}
+    assert all(said in f.reason for f in findings)
+    with opened(ordinary()) as history:
+        assert {f.verdict for f in evaluate(history, "run", expected) if f.decides} == {Verdict.PASS}
+
+
+def test_and_a_contradiction_stands_all_the_same() -> None:
+    run = ordinary()
+    run.events.append(HarnessWarning(t_ns=1, warning="witness-disagrees", subject="m365", detail="none"))
+    twice = run.message(5)
+    run.copy(twice, 5.1)
+    run.copy(twice, 5.2, "backup")
+    with opened(run) as history:
+        verdicts = {f.check: f.verdict for f in evaluate(history, "run")}
+    assert verdicts["duplicates"] is Verdict.FAIL
+    assert verdicts["mttr"] is Verdict.INCONCLUSIVE
 
 
 def test_other_expectations_replace_the_recorded_ones() -> None:

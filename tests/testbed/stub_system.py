@@ -33,6 +33,9 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             status = "200"
             if method == "POST":
                 content = json.loads(body)
+                if isinstance(content, list):
+                    note("events.jsonl", content)
+                    content = {"text": "200"}
                 note(
                     "submissions.jsonl",
                     {"key": headers.get("idempotency-key"), "path": path, "body": content},

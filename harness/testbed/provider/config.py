@@ -10,6 +10,7 @@ from harness.providers import presets
 from harness.providers.preset import Preset
 from harness.providers.wire import ProviderConfig, RouteListener
 from harness.scenario.models import Scenario
+from harness.scenario.providers import MAILPIT
 from harness.testbed.credentials import canary_account, route_account
 
 
@@ -38,6 +39,12 @@ class Onward:
 def relays(preset: Preset) -> bool:
     """Whether such a fake gives copies to an inbox: those that take mail as SMTP has it."""
     return preset.engine == "smtp"
+
+
+def wants_an_inbox(scenario: Scenario) -> bool:
+    """Whether any of its providers would relay what it takes."""
+    fakes = {scenario.providers[route.provider].fake for route in scenario.routes.values()}
+    return any(relays(presets.load(fake)) for fake in fakes if fake != MAILPIT)
 
 
 def config_of(name: str, scenario: Scenario, seed: int, places: Places, onward: Onward) -> ProviderConfig:
