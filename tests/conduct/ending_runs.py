@@ -6,9 +6,11 @@ What is left of a run is found without the harness's help: every process of a ru
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +50,11 @@ class Ended:
                 found.append(event)
         return found
 
+    def detail(self) -> str:
+        """Why it ended, as it is recorded: without a console's line breaks."""
+        (last,) = self.events("run.finished")
+        return " ".join(str(last.get("detail", "")).split())
+
     def judgement(self) -> Judgement:
         return judge(self.dir)
 
@@ -59,11 +66,23 @@ class Running:
     """`harness run` at work, in an --out of its own."""
 
     def __init__(
-        self, out: Path, *arguments: str, mode: str = "", proxy: str = "embedded", unread: bool = False
+        self,
+        out: Path,
+        *arguments: str,
+        mode: str = "",
+        on: str = "local",
+        proxy: str = "embedded",
+        unread: bool = False,
+        within: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
     ) -> None:
-        """`unread`: its output is a pipe whose reader goes away after the first line (`| head -1`)."""
+        """`unread`: its output is a pipe whose reader goes away after the first line (`| head -1`).
+
+        `within`: a program, with its arguments, that becomes the harness; `env`: beside what is there.
+        """
         self.out = out
-        argv = [*HARNESS, "run", str(SCENARIO), "--on", "local", "--proxy", proxy, "--out", str(out)]
+        where = ["--on", on, "--proxy", proxy, "--out", str(out)]
+        argv = [*within, *HARNESS, "run", str(SCENARIO), *where]
         self._log = out.with_name(out.name + ".txt")
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
@@ -71,6 +90,7 @@ class Running:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE if unread else log,
                 stderr=log,
+                env={**os.environ, **(env or {})},
             )
         if self.process.stdout is not None:
             self.process.stdout.readline()

@@ -85,7 +85,7 @@ class ContainerWatch:
         except (DockerException, RequestException, ValueError, OSError) as error:
             why = short(error)
         if not self._over:
-            self._lost = f"the Docker engine went away, or was restarted: {why}"
+            self._lost = _engine_gone(why)
 
     def _died(self, container: str, attributes: dict[str, str]) -> None:
         code = int(attributes.get("exitCode", "0"))
@@ -98,10 +98,14 @@ class ContainerWatch:
             self._announced[container] -= 1
             return
         if self._lost is None:
+            try:
+                words = self._last_words(container)
+            except RequestException as error:
+                # It goes down itself, and takes its containers along.
+                self._lost = _engine_gone(short(error))
+                return
             ended = how_it_ended(code if code <= 128 else 128 - code)
-            self._lost = (
-                f"the container {attributes.get('name', container[:12])} {ended}{self._last_words(container)}"
-            )
+            self._lost = f"the container {attributes.get('name', container[:12])} {ended}{words}"
 
     def _last_words(self, container: str) -> str:
         lines = list(self._log(container))
@@ -109,6 +113,10 @@ class ContainerWatch:
 
     def _log(self, container: str) -> Iterator[str]:
         """Nothing where it is removed already: then how it ended must do."""
-        with contextlib.suppress(DockerException, RequestException):
+        with contextlib.suppress(DockerException):
             text: bytes = self._api.logs(container, tail=LAST_LINES)
             yield from (line[:500] for line in text.decode("utf-8", "replace").splitlines())
+
+
+def _engine_gone(why: str) -> str:
+    return f"the Docker engine went away, or was restarted: {why}"

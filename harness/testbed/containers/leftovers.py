@@ -63,7 +63,8 @@ def _leftover(marker: str, things: list[Thing]) -> Leftover:
         is_mine=is_mine,
         # A pid means something only to who counts the same ones.
         is_alive=is_mine and _is_at_work(labels),
-        is_kept=any(thing.is_to_be_kept for thing in things),
+        # A network is labelled so in every run, for the container that may be kept on it.
+        is_kept=any(thing.is_to_be_kept for thing in things if thing.kind is Kind.CONTAINER),
         things=tuple(things),
     )
 

@@ -34,7 +34,6 @@ UNANSWERED_S = 5.0
 """How long an engine may be out of reach: one that is being restarted comes back in less."""
 
 REQUEST_S = 10.0
-AT_ONCE = 8
 LOOK_EVERY_S = 0.1
 
 
@@ -45,6 +44,10 @@ class Kind(StrEnum):
     NETWORK = "network"
     VOLUME = "volume"
 
+
+AT_ONCE = {Kind.CONTAINER: 1, Kind.NETWORK: 8, Kind.VOLUME: 8}
+"""Containers go one after the other: where several join or leave a network at once, Docker 20.10 now and then
+miscounts those in it, and then holds it until the engine is restarted. On two cores it takes no longer."""
 
 REMOVE_BY_HAND = {
     Kind.CONTAINER: "docker rm -f -v",
@@ -197,22 +200,20 @@ def unanswered(why: str, again: str) -> str:
 
 
 def _remove(api: APIClient, things: list[Thing], within_s: float) -> dict[Thing, str]:
-    """Containers, then networks, then volumes; each kind in parallel. What would not go, and why."""
+    """Containers, then networks, then volumes. What would not go, and why."""
     problems: dict[Thing, str] = {}
     until = time.monotonic() + within_s
-    # Not as a context manager: that would wait for a request that hangs.
-    threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="reaper")
-    try:
-        for kind in Kind:
-            running = {each: threads.submit(_remove_one, api, each) for each in things if each.kind is kind}
-            for each, end in running.items():
-                try:
-                    end.result(max(0.0, until - time.monotonic()))
-                except NotInTime:
-                    problems[each] = "the engine has not answered yet"
-                except (DockerException, RequestException) as error:
-                    problems[each] = short(error)
-    finally:
+    for kind in Kind:
+        threads = ThreadPoolExecutor(AT_ONCE[kind], thread_name_prefix="reaper")
+        running = {each: threads.submit(_remove_one, api, each) for each in things if each.kind is kind}
+        for each, end in running.items():
+            try:
+                end.result(max(0.0, until - time.monotonic()))
+            except NotInTime:
+                problems[each] = "the engine has not answered yet"
+            except (DockerException, RequestException) as error:
+                problems[each] = short(error)
+        # Without waiting for a request that hangs.
         threads.shutdown(wait=False, cancel_futures=True)
     return problems
 

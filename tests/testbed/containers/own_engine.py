@@ -47,6 +47,10 @@ class OwnEngine:
         """What comes before a command that is to run where this engine's ports are."""
         return ["nsenter", f"--net=/proc/{self._holder.pid}/ns/net"]
 
+    @property
+    def is_running(self) -> bool:
+        return self._dockerd is not None
+
     def start(self) -> None:
         with (self._folder / "log").open("ab") as log:
             self._dockerd = subprocess.Popen(
@@ -99,7 +103,7 @@ class OwnEngine:
 
     def __exit__(self, *_: object) -> None:
         # A dockerd that was killed has left containers, which the next one ends.
-        if self._dockerd is None:
+        if not self.is_running:
             self.start()
         self.docker("container", "prune", "--force")
         self.stop()
