@@ -27,16 +27,19 @@ from harness.scenario.faults import KINDS
 from harness.scenario.loader import load_text
 from harness.scenario.signals import SOURCES
 from tests import shows
-from tests.requires import NO_ENGINE, require_tool
+from tests.requires import NO_ENGINE, require_docker, require_tool
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 STARTER = "harness init demo && cd demo && harness run scenario.yaml"
-NOT_RUN = {"changes the shell that runs it"}
+NOT_RUN = {"changes the shell that runs it", "asks registries", "removes images of other versions"}
+
+docker = pytest.fixture(require_docker)
 
 _BLOCK = re.compile(
     r"(?:<!-- (?P<mark>[^>]*?) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )
+_NEEDS_DOCKER = re.compile("--on containers|harness images|docker ")
 _EXIT = re.compile(r"\s+# exit (\d+)$")
 
 
@@ -101,7 +104,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def shell(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
     env = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    if not re.search("containers|images|docker", line):
+    if not _NEEDS_DOCKER.search(line):
         env["DOCKER_HOST"] = NO_ENGINE
     return subprocess.run(
         ["bash", "-c", line], cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=120
@@ -110,7 +113,11 @@ def shell(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.e2e
 @pytest.mark.parametrize("command", RUN_HERE, ids=str)
-def test_a_command_does_what_the_document_says(command: Command, clone: Path) -> None:
+def test_a_command_does_what_the_document_says(
+    command: Command, clone: Path, request: pytest.FixtureRequest
+) -> None:
+    if _NEEDS_DOCKER.search(command.line):
+        request.getfixturevalue("docker")
     if "jq" in command.line:
         require_tool("jq")
     if "--proxy toxiproxy" in command.line:
