@@ -9,15 +9,22 @@ from pathlib import Path
 
 import pytest
 
+from harness.testbed.containers.build_context import recipe
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("dist")
     build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(target)]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
     (built,) = target.glob("*.whl")
+    return built
+
+
+@pytest.fixture
+def wheel(built: Path) -> list[str]:
     with zipfile.ZipFile(built) as archive:
         return archive.namelist()
 
@@ -32,8 +39,25 @@ def test_every_file_of_the_package_is_in_the_wheel(wheel: list[str]) -> None:
     assert {"harness/cli/starter/mailer.py", "harness/cli/starter/scenario.yaml", "harness/py.typed"} <= ours
 
 
-def test_the_provider_image_can_be_built_from_it(wheel: list[str]) -> None:
-    assert "harness/testbed/containers/provider.Dockerfile" in wheel
+def test_the_provider_image_that_is_built_from_it_is_the_same(built: Path, tmp_path: Path) -> None:
+    installed = tmp_path / "site-packages"
+    with zipfile.ZipFile(built) as archive:
+        archive.extractall(installed)
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from harness.testbed.containers import build_context\n"
+        "print(build_context.__file__, build_context.recipe('base', 'id').tag)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(installed)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    path, tag = done.stdout.split()
+    assert path.startswith(str(installed))
+    assert tag == recipe("base", "id").tag
 
 
 def test_nothing_else_is(wheel: list[str]) -> None:
