@@ -187,6 +187,10 @@ def shows() -> list[Show]:
             1,
             failed_by("delivered"),
         ),
+        Show("mail by SMTP", harness("scenarios/systems/smtp.yaml"), 0),
+        Show("mail by a command", harness("scenarios/systems/command.yaml"), 0),
+        Show("mail by a Python function", harness("scenarios/systems/python.yaml"), 0),
+        Show("approval", harness("scenarios/systems/approval.yaml"), 0),
         Show("observed in every way", harness("scenarios/systems/observed.yaml"), 0),
         Show("postfix", harness(POSTFIX), 0, needs=("postfix",)),
         Show(
