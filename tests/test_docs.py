@@ -24,7 +24,7 @@ from harness.checks import CHECKS
 from harness.cli.app import SECTIONS
 from harness.conduct.judge import ExitCode
 from harness.scenario.faults import KINDS
-from harness.scenario.loader import load_text
+from harness.scenario.loader import load, load_text
 from harness.scenario.signals import SOURCES
 from tests import shows
 from tests.requires import NO_ENGINE, require_docker, require_tool
@@ -32,9 +32,14 @@ from tests.requires import NO_ENGINE, require_docker, require_tool
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 STARTER = "harness init demo && cd demo && harness run scenario.yaml"
+<<<<<<< HEAD
 NOT_RUN = {"changes the shell that runs it", "asks registries", "removes images of other versions"}
 
 docker = pytest.fixture(require_docker)
+=======
+NOT_RUN = {"changes the shell that runs it"}
+PART_OF = "part of: "
+>>>>>>> e783fcc (Tell how to bring a system of one's own; let the starter's mailer know a clear no before the first byte)
 
 _BLOCK = re.compile(
     r"(?:<!-- (?P<mark>[^>]*?) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
@@ -87,6 +92,7 @@ def commands() -> list[Command]:
     return found
 
 
+PARTS = [each for each in blocks("yaml") + blocks("python") if each.mark.startswith(PART_OF)]
 RUN_HERE = [each for each in commands() if not each.mark]
 
 
@@ -155,6 +161,9 @@ def _as_typed(show: shows.Show) -> tuple[str, ...]:
 def test_a_scenario_or_a_part_of_one_is_valid(block: Block) -> None:
     yaml = YAML()
     part = yaml.load(block.text)
+    if block.mark.startswith(PART_OF):
+        load(ROOT / block.mark.removeprefix(PART_OF))
+        return
     if block.mark:
         assert block.mark.startswith("parsed only: ")
         return
@@ -166,6 +175,11 @@ def test_a_scenario_or_a_part_of_one_is_valid(block: Block) -> None:
         yaml.dump(whole, stream)
         text = stream.getvalue()
     load_text(text, ROOT / "scenarios" / "from-the-document.yaml")
+
+
+@pytest.mark.parametrize("block", PARTS, ids=str)
+def test_a_part_of_a_file_stands_in_it_word_for_word(block: Block) -> None:
+    assert block.text in (ROOT / block.mark.removeprefix(PART_OF)).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("block", blocks("python"), ids=str)
@@ -228,6 +242,12 @@ def test_the_readme_names_every_exit_code() -> None:
 def test_the_readme_names_every_scenario() -> None:
     named = set(re.findall(r"\(scenarios/([\w-]+\.yaml)\)", (ROOT / "README.md").read_text(encoding="utf-8")))
     assert named == {path.name for path in (ROOT / "scenarios").glob("*.yaml")}
+
+
+def test_a_page_for_users_names_every_scenario_of_a_system() -> None:
+    pages = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs").glob("*.md"))
+    for path in (ROOT / "scenarios" / "systems").glob("*.yaml"):
+        assert f"(../scenarios/systems/{path.name})" in pages
 
 
 def test_the_architecture_says_why_of_every_dependency() -> None:

@@ -20,10 +20,19 @@ answers = {}  # idempotency key -> what the caller was told
 one_at_a_time = threading.Lock()
 
 
-def send(url, mail):
-    with smtplib.SMTP(url.hostname, url.port, timeout=2) as smtp:
+def took(url, mail):
+    """Whether the provider took it. Raises OSError where nobody can know."""
+    try:
+        smtp = smtplib.SMTP(url.hostname, url.port, timeout=2)
         smtp.login(unquote(url.username), unquote(url.password))
-        smtp.send_message(mail)
+    except OSError:  # every smtplib.SMTPException is one
+        return False  # nothing was handed over yet: a clear no, and the other route may have it
+    try:
+        with smtp:
+            smtp.send_message(mail)
+    except (smtplib.SMTPResponseException, smtplib.SMTPRecipientsRefused):
+        return False
+    return True
 
 
 def deliver(mail):
@@ -31,11 +40,10 @@ def deliver(mail):
         if time.monotonic() < down.get(name, 0):
             continue
         try:
-            send(url, mail)
-        except (smtplib.SMTPResponseException, smtplib.SMTPRecipientsRefused, ConnectionRefusedError):
-            down[name] = time.monotonic() + TRY_AGAIN_AFTER_S  # a clear no: the other route may have it
-            continue
-        except OSError:  # smtplib.SMTPServerDisconnected among them
+            if not took(url, mail):
+                down[name] = time.monotonic() + TRY_AGAIN_AFTER_S
+                continue
+        except OSError:
             return "held"  # it broke off on the way: the provider may have it. Sending again could make two
         down.pop(name, None)
         return "sent"
