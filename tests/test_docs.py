@@ -32,14 +32,10 @@ from tests.requires import NO_ENGINE, require_docker, require_tool
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 STARTER = "harness init demo && cd demo && harness run scenario.yaml"
-<<<<<<< HEAD
 NOT_RUN = {"changes the shell that runs it", "asks registries", "removes images of other versions"}
+PART_OF = "part of: "
 
 docker = pytest.fixture(require_docker)
-=======
-NOT_RUN = {"changes the shell that runs it"}
-PART_OF = "part of: "
->>>>>>> e783fcc (Tell how to bring a system of one's own; let the starter's mailer know a clear no before the first byte)
 
 _BLOCK = re.compile(
     r"(?:<!-- (?P<mark>[^>]*?) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
