@@ -50,7 +50,7 @@ class Labelled:
         command: list[str] | None = None,
     ) -> str:
         config = self._api.create_host_config(
-            network_mode=network, binds={volume: "/data"} if volume else None
+            network_mode=network or "none", binds={volume: "/data"} if volume else None
         )
         labels = self._labels(keep, part)
         made = self._api.create_container(IMAGE, command, labels=labels, host_config=config)["Id"]
