@@ -61,6 +61,6 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True):
     scenario: str
     seed: int
     baseline_ns: int  # length of the baseline
-    storm_ns: int  # end of the last message or fault
+    storm_ns: int  # end of the last message, fault or operator's action
     drain_deadline_ns: int  # allowance after storm_ns
     entries: list[AnyEntry]

@@ -235,3 +235,12 @@ def test_any_value_in_any_place_loads_or_is_refused(place: tuple[str | int, ...]
     written = StringIO()
     yaml.dump(data, written)
     survives(written.getvalue())
+
+
+@pytest.mark.parametrize(
+    "system", ["container: {image: 'shop/mailer:1.2'}", "compose: {file: compose.yaml, service: web}"]
+)
+def test_a_system_in_a_container_needs_containers(system: str) -> None:
+    scenario = loaded(("process: [python, -m, mailrouter]", system))
+    assert scenario.requires is None and scenario.least_testbed == "containers"
+    assert scenario.system.inner_port == 8080

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from harness.scenario.loader import load
 from harness.scenario.models import Scenario
 from harness.scenario.plan import plan, timeline_json
-from harness.scenario.timeline import Fault, Marker, Message, Timeline
+from harness.scenario.timeline import Fault, Marker, Message, Operator, Timeline
 from tests.scenario.writing import SCENARIOS, loaded
 
 DEMO = SCENARIOS / "m365-auth-outage.yaml"
@@ -246,3 +246,19 @@ def test_any_plan_is_in_order_with_unique_tokens_and_the_counts_asked_for(
     assert len(messages(timeline, "newsletter")) == count
     assert len(messages(timeline, "receipts")) == -(-rate * length // 600)
     assert timeline == plan(scenario, seed)
+
+
+OPERATOR = "  operator: {approve: {http: POST /approve}, page: {command: [page, 'a person']}}\n"
+
+
+@given(st.lists(st.tuples(st.integers(0, 90), st.sampled_from(["approve", "page"])), max_size=6))
+def test_an_operators_actions_are_in_order_and_the_storm_waits_for_the_last(
+    steps: list[tuple[int, str]],
+) -> None:
+    written = ", ".join(f"{{at: {at_s}s, action: {action}}}" for at_s, action in steps)
+    scenario = loaded(("workload:", f"{OPERATOR}workload:"), ("drain:", f"operator: [{written}]\ndrain:"))
+    timeline = plan(scenario)
+    actions = [entry for entry in timeline.entries if isinstance(entry, Operator)]
+    assert [(a.at_ns // S, a.action) for a in actions] == sorted(steps, key=lambda step: step[0])
+    assert {a.detail for a in actions} <= {"POST /approve", "page 'a person'"}
+    assert timeline.storm_ns == max([20 * S, *(at_s * S for at_s, _ in steps)])
