@@ -20,6 +20,7 @@ import pytest
 
 if TYPE_CHECKING:
     from harness.conduct.judge import Judgement
+    from harness.scenario.models import Scenario
 
 _NAMES_A_SCENARIO = re.compile(rb"^scenario[ \t]*:", re.MULTILINE)
 _DESCRIBES_ONE = re.compile(rb"^(providers|routes|workload)[ \t]*:", re.MULTILINE)
@@ -198,7 +199,7 @@ def _run(node: pytest.Item, path: Path, options: _Options, sets: list[str] | Non
         choice = choose_for(scenario, options.on, options.proxy)
         check_ahead(scenario, choice.testbed)
         if choice.testbed == "containers":
-            _ensure_images()
+            _ensure_images(scenario)
         request = RunRequest(
             scenario=scenario,
             timeline=plan(scenario, options.seed),
@@ -222,12 +223,12 @@ def _run(node: pytest.Item, path: Path, options: _Options, sets: list[str] | Non
     return judgement
 
 
-def _ensure_images() -> None:
+def _ensure_images(scenario: Scenario) -> None:
     from rich.console import Console
 
     from harness.testbed.containers.prepare import ensure_images
 
-    ensure_images(Console(stderr=True))
+    ensure_images(Console(stderr=True), [scenario])
 
 
 def _refuse_inside_a_loop() -> None:

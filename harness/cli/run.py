@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from harness.conduct.judge import Judgement
+    from harness.scenario.models import Scenario
     from harness.testbed.discover import Choice
 
 EPILOG = """\b
@@ -93,8 +94,11 @@ def command(
     _check_writable(out)
     if junit is not None:
         _check_writable(junit.parent)
-    if any(choice.testbed == "containers" for choice in choices):
-        _ensure_images()
+    in_containers = [
+        each.scenario for each, choice in zip(planned, choices, strict=True) if choice.testbed == "containers"
+    ]
+    if in_containers:
+        _ensure_images(in_containers)
     console = PatientConsole(stderr=as_json)
     planned_on = list(zip(planned, choices, strict=True))
     runs = _Runs(planned=planned_on, repeat=repeat, out=out, quiet=quiet, keep=keep, console=console)
@@ -251,7 +255,7 @@ def _choose(planned: Planned, on: str, proxy: str) -> Choice:
     return choice
 
 
-def _ensure_images() -> None:
+def _ensure_images(scenarios: Sequence[Scenario]) -> None:
     """Pulled and built now, with progress, and not in the middle of a run."""
     from rich.console import Console
 
@@ -259,7 +263,7 @@ def _ensure_images() -> None:
     from harness.testbed.discover import NotAvailable
 
     try:
-        ensure_images(Console(stderr=True))
+        ensure_images(Console(stderr=True), scenarios)
     except NotAvailable as error:
         raise CommandError(f"{error}; nothing was started", do=error.do) from error
 

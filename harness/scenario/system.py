@@ -66,7 +66,7 @@ class Compose(Part):
     file: Text
     """Relative to the scenario file."""
     service: Name
-    """The service that is given mail; its environment gets what `env` says."""
+    """The service that is given mail; `env` goes into all of them."""
 
 
 class External(Part):

@@ -284,7 +284,7 @@ async def test_a_killed_system_comes_back_on_its_port_with_its_state(tmp_path):
         injector = bench.injector("system", "kill", restart_after=100)
         with pytest.raises(InjectionError, match="still running"):
             await injector.confirm()
-        with pytest.raises(InjectionError, match="still listens"):
+        with pytest.raises(InjectionError, match="still answers"):
             await injector.act()
         await injector.inject()
         await injector.confirm()

@@ -12,11 +12,12 @@ import asyncio
 import contextlib
 import io
 import tarfile
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from docker.errors import APIError, DockerException, NotFound
@@ -68,6 +69,8 @@ class Part:
     env: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
     """Absolute path in the container -> content."""
+    folders: tuple[str, ...] = ()
+    """Absolute paths of folders that are made there, for whichever user to write."""
     publish: tuple[int, ...] = ()
     """Its ports that are to be reached from here."""
     publish_at: Mapping[int, int] = field(default_factory=dict)
@@ -212,7 +215,10 @@ class Ground:
             published = {inside: part.publish_at.get(inside) or next(ports) for inside in part.publish}
             container = self._container(part, published)
             try:
-                container.start()
+                with _empty_folders(part.folders) as folders:
+                    for path, folder in folders.items():
+                        container.with_copy_into_container(folder, str(PurePosixPath(path).parent))
+                    container.start()
             except APIError as error:
                 self._forget(part)
                 if attempt == PORT_TRIES or not any(words in str(error) for words in PORT_TAKEN):
@@ -244,6 +250,19 @@ class Ground:
         for path, content in part.files.items():
             container.with_copy_into_container(content, path)
         return container
+
+
+@contextlib.contextmanager
+def _empty_folders(paths: Sequence[str]) -> Iterator[dict[str, Path]]:
+    """For each path a folder here that is copied to it: a file alone would make it for its owner only."""
+    with tempfile.TemporaryDirectory() as scratch:
+        made = {
+            path: Path(scratch) / str(number) / PurePosixPath(path).name for number, path in enumerate(paths)
+        }
+        for folder in made.values():
+            folder.mkdir(parents=True)
+            folder.chmod(0o777)
+        yield made
 
 
 def _reason(error: BaseException) -> str:

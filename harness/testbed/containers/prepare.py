@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING
 from harness.testbed.containers import build, images
 from harness.testbed.containers.engine import Engine, connect
 from harness.testbed.containers.images import Image, Kind, Progress
+from harness.testbed.containers.system_image import check_compose, ensure_system_image
 from harness.testbed.discover import NotAvailable
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from harness.scenario.models import Scenario
 
 NEEDED = (Kind.TOXIPROXY, Kind.MAILPIT, Kind.PROVIDER)
 """What every run on containers uses. The Python base is needed only to build the last."""
@@ -54,8 +57,11 @@ def missing(kind: Kind) -> NotAvailable:
     return NotAvailable(f"the image {reference} is not on the Docker engine", "`harness images pull`")
 
 
-def ensure_images(console: Console) -> Mapping[Kind, Image]:
-    """Have the images of a run on the engine: those that are absent are pulled, or built on first use."""
+def ensure_images(console: Console, scenarios: Iterable[Scenario] = ()) -> Mapping[Kind, Image]:
+    """Have the images of a run on the engine: those that are absent are pulled, or built on first use.
+
+    With them go those of the scenarios' own systems; a context of theirs is built each time.
+    """
     with contextlib.closing(connect()) as engine:
         for kind, image in find_images(engine).items():
             if image is not None:
@@ -64,6 +70,12 @@ def ensure_images(console: Console) -> Mapping[Kind, Image]:
                 ensure_provider(engine, console)
             else:
                 pull(engine, kind, console)
+        for scenario in scenarios:
+            if scenario.system.container is not None:
+                with _telling(console, f"the system of {scenario.scenario}") as tell:
+                    ensure_system_image(engine, scenario, tell)
+            if scenario.system.compose is not None:
+                check_compose(engine)
         return run_images(engine)
 
 

@@ -44,6 +44,10 @@ class ProxyContainer(ProxyServer):
         self._lock = asyncio.Lock()
 
     @property
+    def part(self) -> str:
+        return self._part.name
+
+    @property
     def is_running(self) -> bool:
         return self._is_up
 
@@ -112,6 +116,17 @@ class Gate:
         inside = next(self._ports)
         await client.create(name, f"{ANY}:{inside}", upstream)
         return self._server.published(inside)
+
+    async def lead(self, name: str, upstream: str) -> None:
+        """The way leads here from now on, and is open. Raises ProxyError."""
+        client = await self._server.start()
+        if (await client.read(name)).upstream != upstream:
+            await client.set_upstream(name, upstream)
+        await client.set_enabled(name, True)
+
+    async def shut(self, name: str) -> None:
+        """Who comes this way is turned away at once, as by a machine on which nothing listens."""
+        await (await self._server.start()).set_enabled(name, False)
 
     async def way_out(self, name: str, port: int, upstream: str) -> str:
         """The address by which the system, on the front network, gets to `upstream` through the gate."""

@@ -8,12 +8,14 @@ at once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from harness.history.journal import Journal
 from harness.providers.wire import BoundListener
+from harness.scenario.hosts import route_host
 from harness.scenario.models import Scenario
 from harness.scenario.providers import MAILPIT
 from harness.scenario.targets import EVENTS
@@ -29,6 +31,8 @@ from harness.testbed.containers.names import RunNames
 from harness.testbed.containers.prepare import run_images
 from harness.testbed.containers.provider import PLACES, ProviderContainer
 from harness.testbed.containers.proxy_server import ANY, Gate, ProxyContainer
+from harness.testbed.containers.system_host import CA_FILE, FRONT_NAME, STATE_DIR, ContainedHost, Surface
+from harness.testbed.containers.system_plan import contained_host
 from harness.testbed.containers.way_back import WayBack
 from harness.testbed.discover import NotAvailable
 from harness.testbed.inbox import Inbox
@@ -40,8 +44,10 @@ from harness.testbed.proxy.errors import ProxyError
 from harness.testbed.resources import ResourceLedger, What
 from harness.testbed.signals.webhook import Webhooks
 from harness.testbed.system.here import free_port
+from harness.testbed.system.host import SystemHost
+from harness.testbed.system.plan import Surroundings
 
-INBOX, SYSTEM = "inbox", "system"
+INBOX = "inbox"
 WEBHOOK_PORT = 9000
 WAYS_BESIDES_PROVIDERS = 4
 """Of the gate: the inbox, the system's port, the system's port through `routes`, one to spare."""
@@ -72,6 +78,9 @@ class ContainersTestbed(AssembledTestbed):
         self._gate: Gate | None = None
         self._way_back: WayBack | None = None
         self._mailpit: MailpitContainer | None = None
+        self._surface: Surface | None = None
+        self._contained: ContainedHost | None = None
+        self._warn: Callable[[str, str], None] | None = None
 
     @classmethod
     def on_this_machine(
@@ -99,6 +108,7 @@ class ContainersTestbed(AssembledTestbed):
 
     async def _start_ground(self, journal: Journal, ledger: ResourceLedger) -> None:
         self._ledger = ledger
+        self._warn = self._warner(journal, "system")
         run = RunNames.of_this_process(ledger.marker, self._run_dir.name)
         ledger.making_on_engine(self._engine.host)
         networks = tuple(Net) if self._is_contained else (Net.EDGE, Net.PROVIDERS)
@@ -112,7 +122,7 @@ class ContainersTestbed(AssembledTestbed):
         self._mailpit = MailpitContainer(ground, self._gate, image, INBOX, keep=self._keep)
         for route, wanted in self._scenario.routes.items():
             listens = self._listen_port(route)
-            inside = {Net.PROVIDERS: (), Net.ROUTES: (route, *wanted.as_)}
+            inside = {Net.PROVIDERS: (), Net.ROUTES: (route_host(route), *wanted.as_)}
             at = {listens: int(wanted.listen.rpartition(":")[2])} if wanted.listen else {}
             self._servers[route] = ProxyContainer(ground, route, toxiproxy, inside, (listens,), at)
         # What fails here fails again where it is awaited.
@@ -160,7 +170,7 @@ class ContainersTestbed(AssembledTestbed):
             proxy=proxy,
             upstream=upstream,
             rejecting_upstream=f"{provider}:{bound.rejecting_port}" if bound.rejecting_port else None,
-            for_client=(bound.route, port) if self._is_contained else None,
+            for_client=(self._host_of(bound.route), port) if self._is_contained else None,
         )
 
     def _make_inbox(self, ledger: ResourceLedger) -> Inbox | None:
@@ -171,7 +181,7 @@ class ContainersTestbed(AssembledTestbed):
         assert self._ground is not None and self._way_back is not None
         name = f"{route}.{EVENTS}"
         upstream = (
-            f"{SYSTEM}:{self._scenario.system.inner_port}"
+            f"{FRONT_NAME}:{self._scenario.system.inner_port}"
             if self._is_contained
             else await self._way_back.to(*self._address_here(ledger))
         )
@@ -188,12 +198,58 @@ class ContainersTestbed(AssembledTestbed):
         )
         return Way(proxy=proxy, upstream=upstream, rejecting_upstream=None, for_client=(name, HTTP))
 
+    def _host_of(self, route: str) -> str:
+        """What a client in the run's networks asks for: the provider's own host where the route claims it."""
+        return next(iter(self._scenario.routes[route].as_), route_host(route))
+
     async def _system_address(self, ledger: ResourceLedger) -> tuple[str, int]:
         await self._until_all_are_up()
         if not self._is_contained:
             return await super()._system_address(ledger)
         assert self._gate is not None
-        return await self._gate.way_to("system", f"{SYSTEM}:{self._scenario.system.inner_port}")
+        try:
+            self._surface = await Surface.through(
+                self._gate,
+                self._scenario.system.inner_port,
+                {server.part: self._listen_port(route) for route, server in self._servers.items()},
+                self._images[Kind.PROVIDER].reference,
+                [proxy for name, proxy in self._proxies.items() if name.endswith(f".{EVENTS}")],
+            )
+        except ProxyError as error:
+            raise TestbedError(str(error)) from error
+        return self._surface.address
+
+    async def _make_host(self, here: Surroundings, ledger: ResourceLedger) -> SystemHost:
+        if not self._is_contained:
+            return await super()._make_host(here, ledger)
+        assert self._ground is not None and self._surface is not None
+        inside = replace(
+            here,
+            routes=self._seen_by_system,
+            host=FRONT_NAME,
+            port=self._scenario.system.inner_port,
+            state_dir=STATE_DIR,
+            ca_file=CA_FILE,
+            python="python3",
+        )
+        self._contained = contained_host(
+            self._scenario, inside, self._ca_path, self._ground, self._surface, ledger
+        )
+        return self._contained
+
+    async def stop_system(self) -> None:
+        await super().stop_system()
+        if self._contained is None or self._warn is None:
+            return
+        calls = await self._contained.guards.calls_outside()
+        if calls is None:
+            self._warn("egress-uncounted", "whether it tried to reach what is outside of the run is unknown")
+        elif calls:
+            self._warn(
+                "egress-attempted",
+                f"it tried {calls} times to reach what is outside of the run, an address or a name server, "
+                "and nothing leads there; if it was a provider, claim its host with `as:` on a route",
+            )
 
     async def _open_webhooks(self, webhooks: Webhooks) -> None:
         if not self._is_contained or not webhooks.hooks:

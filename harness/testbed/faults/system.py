@@ -13,7 +13,7 @@ from harness.testbed.faults.injector import Detail, InjectionError
 from harness.testbed.system.life import SystemUnderTest
 
 SILENCE_S = 0.6
-"""A system that says nothing for so long counts as frozen; an answer takes some milliseconds."""
+"""A system that says nothing for so long counts as dead or frozen; an answer takes some milliseconds."""
 REJOIN_WITHIN_S = 5.0
 REJOIN_POLL_S = 0.05
 
@@ -43,8 +43,8 @@ class Kill(_OnSystem):
         return {"running": False}
 
     async def act(self) -> Detail:
-        if await self.system.is_answered():
-            raise InjectionError(f"{self.fault.type}: something still listens on the system's port")
+        if await self.system.says_anything_within(SILENCE_S):
+            raise InjectionError(f"{self.fault.type}: something still answers on the system's port")
         return {"canary": "nothing answers on its port"}
 
     async def remove(self) -> Detail:

@@ -19,7 +19,7 @@ from harness.testbed.system.doors.base import Door, DoorError, Submission
 from harness.testbed.system.hooks import HookFailed, Hooks
 from harness.testbed.system.host import HostError, SystemHost
 from harness.testbed.system.operator import ActionFailed, Operator
-from harness.testbed.system.reach import base_url, has_a_word, is_answered
+from harness.testbed.system.reach import base_url, has_a_word, says_anything
 from harness.testbed.system.readiness import PortAnswers, Readiness
 from harness.testbed.system.states import States, StatesUnreadable
 
@@ -178,9 +178,9 @@ class SystemUnderTest:
         async with self._changing:
             return self.is_running
 
-    async def is_answered(self) -> bool:
-        """Whether anything takes connections on its port."""
-        return await is_answered(self.host.address)
+    async def says_anything_within(self, wait_s: float) -> bool:
+        """Whether a word comes from its port."""
+        return await says_anything(self.host.address, wait_s)
 
     async def stop(self) -> None:
         """End it in good order, or by force; the ways in and out are closed."""

@@ -13,6 +13,9 @@ CONNECT_TIMEOUT_S = 2.0
 CLOSED_WITHIN_S = 0.1
 """A forwarder in between takes every connection, and closes at once those it cannot pass on."""
 
+QUESTION = b"GET /harness-canary HTTP/1.1\r\nHost: canary.example\r\n\r\n"
+"""To which a web server answers, and about which a mail server complains."""
+
 
 def base_url(address: tuple[str, int]) -> str:
     host, port = address
@@ -45,7 +48,7 @@ async def has_a_word(address: tuple[str, int], within_s: float) -> bool:
     try:
         async with asyncio.timeout(within_s):
             reader, writer = await asyncio.open_connection(*address)
-            writer.write(b"GET /harness-canary HTTP/1.1\r\nHost: canary.example\r\n\r\n")
+            writer.write(QUESTION)
             await writer.drain()
             await reader.read(1)
             return True
@@ -53,6 +56,23 @@ async def has_a_word(address: tuple[str, int], within_s: float) -> bool:
         return False
     except OSError:
         return True
+    finally:
+        if writer is not None:
+            writer.transport.abort()
+
+
+async def says_anything(address: tuple[str, int], within_s: float) -> bool:
+    """Whether a word comes from there. A forwarder in between takes every connection, and may be long in
+    finding out that nobody is behind it; words are the system's own."""
+    writer: asyncio.StreamWriter | None = None
+    try:
+        async with asyncio.timeout(within_s):
+            reader, writer = await asyncio.open_connection(*address)
+            writer.write(QUESTION)
+            await writer.drain()
+            return bool(await reader.read(1))
+    except OSError:  # a TimeoutError is one too
+        return False
     finally:
         if writer is not None:
             writer.transport.abort()
