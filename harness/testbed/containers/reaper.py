@@ -164,11 +164,7 @@ def reap(
             continue
         quiet_since = None
         if now - begun >= within_s:
-            left = [
-                f"{each} is still there ({problems.get(each, 'it appeared at the last moment')}): "
-                f"{REMOVE_BY_HAND[each.kind]} {each.name}"
-                for each in found
-            ]
+            left = [_left(each, problems.get(each, "it appeared at the last moment")) for each in found]
             return Reaped(_words({each: None for each in removed if each not in found}), left)
         problems = _remove(api, found, within_s - (now - begun))
         removed.update(dict.fromkeys(each for each in found if each not in problems))
@@ -190,6 +186,14 @@ def clear(engine: Engine, ledger: ResourceLedger, *, keep: bool = False) -> Reap
 
 def _words(things: dict[Thing, None]) -> list[str]:
     return [str(each) for each in sorted(things, key=lambda each: (list(Kind).index(each.kind), each.name))]
+
+
+def _left(thing: Thing, problem: str) -> str:
+    first = ""
+    if thing.kind is Kind.NETWORK and "has active endpoints" in problem:
+        # Whatever was in it has just been taken off it: see AT_ONCE.
+        first = "Docker counts a container in it that is gone; restart the Docker engine, then "
+    return f"{thing} is still there ({problem}): {first}{REMOVE_BY_HAND[thing.kind]} {thing.name}"
 
 
 def unanswered(why: str, again: str) -> str:
