@@ -151,6 +151,20 @@ class SameVerdicts:
 POSTFIX = "scenarios/systems/postfix.yaml"
 
 
+def nothing_on_the_engine(ran: Ran) -> str | None:
+    """No container, network or volume carries the label of the run any more, by Docker's own client."""
+    marker = json.loads((ran.folder / "resources.jsonl").read_text().splitlines()[0])["marker"]
+    label = f"label=org.mail-failover-harness.run={marker}"
+    left = [
+        line
+        for what in (("ps", "-a"), ("network", "ls"), ("volume", "ls"))
+        for line in subprocess.run(
+            ["docker", *what, "-q", "--filter", label], capture_output=True, text=True, check=True
+        ).stdout.split()
+    ]
+    return f"still on the Docker engine: {left}" if left else None
+
+
 def shows() -> list[Show]:
     same = SameVerdicts()
     defect = "system.env.DEFECTS={}".format
@@ -165,6 +179,13 @@ def shows() -> list[Show]:
             ("toxiproxy-server",),
         ),
         Show("demo on the embedded proxy", harness(DEMO, "--proxy", "embedded"), 0, same),
+        Show(
+            "demo in containers",
+            harness(DEMO, "--on", "containers"),
+            0,
+            lambda ran: same(ran) or nothing_on_the_engine(ran),
+            ("docker",),
+        ),
         Show("ack-loss", harness("scenarios/ack-loss.yaml"), 0, lost_acknowledgements),
         Show(
             "ack-loss, blind-resend",
@@ -206,6 +227,12 @@ def shows() -> list[Show]:
             3,
         ),
         Show("a system that does not start", harness(DEMO, "--set", 'system.process=["/bin/false"]'), 4),
+        Show(
+            "nothing left in containers",
+            [str(BIN / "python"), "-m", "pytest", "tests/testbed/containers/test_nothing_left.py"],
+            0,
+            needs=("docker",),
+        ),
         Show(
             "mailpit-smoke under pytest",
             [str(BIN / "python"), "-m", "pytest", "scenarios/mailpit-smoke.yaml", "--proxy", "toxiproxy"],
