@@ -72,6 +72,13 @@ def failed_by(*checks: str) -> Look:
     return look
 
 
+def no_event_lost(ran: Ran) -> str | None:
+    fates = [e["webhook"] for e in ran.events() if e["kind"] == "provider.event"]
+    if "lost" in fates or "late" not in fates:
+        return f"of {len(fates)} events {fates.count('late')} were late, {fates.count('lost')} lost"
+    return None
+
+
 def demo_counts(ran: Ran) -> str | None:
     """325 distinct tokens accepted by a provider outside the baseline; an MTTR; 100 newsletters in waves."""
     accepted = _accepted_tokens(ran)
@@ -227,6 +234,7 @@ def shows() -> list[Show]:
             3,
         ),
         Show("a system that does not start", harness(DEMO, "--set", 'system.process=["/bin/false"]'), 4),
+        Show("webhook-loss", harness("scenarios/webhook-loss.yaml"), 0, no_event_lost),
         Show(
             "nothing left in containers",
             [str(BIN / "python"), "-m", "pytest", "tests/testbed/containers/test_nothing_left.py"],

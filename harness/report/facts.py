@@ -17,7 +17,7 @@ import msgspec
 
 from harness.history import events as ev
 from harness.history.store import History
-from harness.report.words import clock
+from harness.report.words import clock, count
 
 if TYPE_CHECKING:
     from harness.conduct.judge import Judgement
@@ -68,6 +68,15 @@ class Clock:
 
 
 @dataclass(frozen=True)
+class Witnessed:
+    """What an independent store holds of the messages that one provider took."""
+
+    provider: str
+    taken: int
+    held: int
+
+
+@dataclass(frozen=True)
 class RunFacts:
     history: History
     run: str
@@ -86,11 +95,21 @@ class RunFacts:
     faults: list[FaultWindow] = field(default_factory=list)
     instants: list[Instant] = field(default_factory=list)
     clocks: list[Clock] = field(default_factory=list)
+    witnessed: list[Witnessed] = field(default_factory=list)
     min_overdue: int = MIN_OVERDUE  # as the recovery of this run was judged by
 
     @property
     def duration_ns(self) -> int:
         return self.to_ns - self.from_ns
+
+    @property
+    def witness(self) -> str:
+        """`Mailpit holds 325 of 325 messages`; empty where nobody looked."""
+        if not self.witnessed:
+            return ""
+        held, taken = sum(w.held for w in self.witnessed), sum(w.taken for w in self.witnessed)
+        by = ", ".join(each.provider for each in self.witnessed)
+        return f"Mailpit holds {held:,} of {count(taken, 'message')} that {by} took"
 
     def in_force(self, at_ns: int) -> list[FaultWindow]:
         """Faults in force at a moment, counted from t0."""
@@ -137,6 +156,7 @@ def facts_of(history: History, run: str, min_overdue: int = MIN_OVERDUE) -> RunF
         instants=_instants(history, run, t0, min_overdue),
         min_overdue=min_overdue,
         clocks=_clocks(history, run),
+        witnessed=_witnessed(history, run),
     )
 
 
@@ -187,6 +207,14 @@ def _clocks(history: History, run: str) -> list[Clock]:
         "select source, error_ns from clock where run = ? order by source", [run]
     ).fetchall()
     return [Clock(str(source), int(error)) for source, error in rows]
+
+
+def _witnessed(history: History, run: str) -> list[Witnessed]:
+    rows = history.con.execute(
+        "select provider, taken, held from events where run = ? and kind = 'witness.compared' order by all",
+        [run],
+    ).fetchall()
+    return [Witnessed(str(provider), int(taken), int(held)) for provider, taken, held in rows]
 
 
 def as_mapping(value: object) -> dict[str, Any]:

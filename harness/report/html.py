@@ -144,6 +144,7 @@ def _environment_rows(facts: RunFacts) -> list[tuple[str, list[str]]]:
     for place, what in sorted(facts.binaries.items()):
         binaries.setdefault(_binary(what), []).append(place)
     rows += [("servers", [f"{what} for {', '.join(places)}" for what, places in binaries.items()])]
+    rows += [("witness", [facts.witness])] if facts.witness else []
     rows += [("clock error", [f"{clock_.source} ±{span_ns(clock_.error_ns)}" for clock_ in facts.clocks])]
     return [(name, [value for value in values if value]) for name, values in rows if any(values)]
 

@@ -77,6 +77,8 @@ def _verdict(console: Console, judgement: Judgement, facts: RunFacts) -> None:
     where = f" on {facts.testbed} with {facts.proxy} proxies" if facts.testbed else ""
     about = f"{judgement.scenario}, seed {judgement.seed}, {span_ns(facts.duration_ns)}{where}"
     grid.add_row("", Text(printable(about), style="dim"))
+    if facts.witness:
+        grid.add_row("", Text(printable(facts.witness), style="dim"))
     console.print()
     console.print(grid)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -69,7 +70,7 @@ async def standing(folder: Path) -> AsyncIterator[Stand]:
     require_tool("mailpit")
     started_ns = time.monotonic_ns()
     journal = Journal(folder / "history.jsonl", "run", lambda: time.monotonic_ns() - started_ns)
-    ledger = ResourceLedger(folder, "witness-test")
+    ledger = ResourceLedger(folder, uuid.uuid4().hex)
     inbox = LocalInbox(folder, ledger)
     address = await inbox.start()
     try:

@@ -16,6 +16,7 @@ class LocalInbox:
     async def start(self) -> str:
         """Raises ProcessError."""
         launch = await self._mailpit.start()
+        self._mailpit.step_back()
         self.base_url = launch.base_url
         return f"{launch.host}:{launch.smtp_port}"
 

@@ -18,6 +18,7 @@ from harness.testbed.proxy.ports import candidate_ports
 from harness.testbed.resources import MARKER, ResourceLedger, What
 
 START_TRIES = 5
+NICENESS = 5
 
 
 class LocalMailpit:
@@ -73,6 +74,12 @@ class LocalMailpit:
             self._seen = psutil.Process(pid)
             started_at = self._seen.create_time()
             self._ledger.made(What.PROCESS, self.name, pid=pid, started_at=started_at)
+
+    def step_back(self) -> None:
+        """From now on it takes what computing time the rest leaves: it must not slow what it looks at."""
+        with contextlib.suppress(psutil.Error):
+            if self._seen is not None:
+                self._seen.nice(NICENESS)
 
     def lost(self) -> str | None:
         """How it ended unbidden; None while it runs, or was never started."""
