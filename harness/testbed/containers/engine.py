@@ -24,7 +24,8 @@ MINIMUM_API = (1, 41)
 PROBE_TIMEOUT_S = 2.0
 TIMEOUT_S = 60.0
 
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+LOOPBACK = "127.0.0.1"
+_LOOPBACK = {"localhost", LOOPBACK, "::1"}
 _DEFAULT_HOST = "unix:///var/run/docker.sock"
 
 
@@ -89,12 +90,18 @@ def settle_testcontainers(engine: Engine, *, ryuk: bool = True) -> bool:
     otherwise testcontainers would stop to pull it. The harness's own reaper works with and without.
     """
     from docker.errors import ImageNotFound
+    from testcontainers.core.config import ConnectionMode
     from testcontainers.core.config import testcontainers_config as config
+
+    from harness.testbed.containers.ryuk import start_ryuk
 
     # Containers name their images as the harness resolved them, and the harness is who pulls.
     config.hub_image_name_prefix = ""
     # A private attribute, since the setter warns: with a value here each new client logs in to a registry.
     config._docker_auth_config = None
+    # Ryuk, too, is reached where everything is; in a container testcontainers would look for a gateway.
+    config.connection_mode_override = ConnectionMode.docker_host
+    config.tc_host_override = LOOPBACK
     logging.getLogger("testcontainers").setLevel(logging.ERROR)
     logging.getLogger("docker").setLevel(logging.ERROR)
     if ryuk and not config.ryuk_disabled:
@@ -102,7 +109,7 @@ def settle_testcontainers(engine: Engine, *, ryuk: bool = True) -> bool:
             engine.client.images.get(config.ryuk_image)
         except ImageNotFound:
             ryuk = False
-    config.ryuk_disabled = config.ryuk_disabled or not ryuk
+    config.ryuk_disabled = config.ryuk_disabled or not ryuk or not start_ryuk()
     return not config.ryuk_disabled
 
 

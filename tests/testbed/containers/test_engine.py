@@ -223,7 +223,13 @@ class TestTestcontainers:
     def config(self, monkeypatch: pytest.MonkeyPatch) -> None:
         from testcontainers.core.config import testcontainers_config as config
 
-        for name in ("ryuk_image", "hub_image_name_prefix", "_ryuk_disabled", "_docker_auth_config"):
+        for name in (
+            "ryuk_image",
+            "hub_image_name_prefix",
+            "_ryuk_disabled",
+            "_docker_auth_config",
+            "tc_host_override",
+        ):
             monkeypatch.setattr(config, name, getattr(config, name))
         config._ryuk_disabled = None
 
@@ -233,17 +239,6 @@ class TestTestcontainers:
         config.ryuk_image = "registry.invalid/ryuk:none"
         assert not settle_testcontainers(docker)
         assert config.ryuk_disabled
-
-    def test_ryuk_is_used_where_its_image_is_unless_a_run_is_kept(self, docker: Engine) -> None:
-        from testcontainers.core.config import testcontainers_config as config
-
-        config.ryuk_image = "toxiproxy.invalid/stands-in:1"
-        docker.client.images.get("ghcr.io/shopify/toxiproxy:2.12.0").tag(config.ryuk_image)
-        try:
-            assert settle_testcontainers(docker)
-            assert not settle_testcontainers(docker, ryuk=False)
-        finally:
-            docker.client.images.remove(config.ryuk_image)
 
     def test_no_registry_is_asked_for_a_login(self, docker: Engine) -> None:
         from testcontainers.core.config import testcontainers_config as config
