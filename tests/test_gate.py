@@ -17,8 +17,8 @@ PRESENT = ("jq", "chromium", "mmdebstrap", "smtp-source", "iptables", "go")
 
 DOCKER = 'test -e "$STATE/up"'
 DOCKERD = """
-touch "$STATE/up"
 trap 'rm "$STATE/up"; touch "$STATE/stopped"; exit 0' TERM
+touch "$STATE/up"
 while :; do sleep 0.05; done
 """
 MAKE = """

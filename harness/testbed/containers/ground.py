@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
@@ -102,9 +103,9 @@ class Ground:
         self._nets = networks
         self._pool = ThreadPoolExecutor(CALLS_AT_ONCE, thread_name_prefix="docker")
 
-    async def open(self) -> None:
-        """Make the networks. Raises ContainerError."""
-        await self.call("testcontainers", settle_testcontainers, self.engine)
+    async def open(self, *, keep: bool = False) -> None:
+        """Make the networks. Raises ContainerError. Ryuk would take what is to be kept, too."""
+        await self.call("testcontainers", partial(settle_testcontainers, self.engine, ryuk=not keep))
         await self.call("the engine's events", self.watch.start)
         await asyncio.gather(*(self.call(f"the network {net}", self._make, net) for net in self._nets))
 

@@ -115,7 +115,7 @@ class ContainersTestbed(AssembledTestbed):
         ground = Ground(self._engine, run, ledger, networks)
         self._ground = ground
         self._way_back = WayBack(ground)
-        await ground.open()
+        await ground.open(keep=self._keep)
         toxiproxy = self._images[Kind.TOXIPROXY].reference
         self._gate = Gate(ground, toxiproxy, len(self._scenario.providers) + WAYS_BESIDES_PROVIDERS)
         image = self._images[Kind.MAILPIT].reference
