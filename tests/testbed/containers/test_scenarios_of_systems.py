@@ -22,6 +22,7 @@ from harness.testbed.containers.reaper import look
 pytestmark = pytest.mark.e2e
 
 ROOT = Path(__file__).resolve().parents[3]
+HARNESS = Path(sys.executable).with_name("harness")
 SCENARIOS = ROOT / "scenarios"
 HARDCODED = ROOT / "fixtures/systems/hardcoded"
 SLOW_MACHINE = ["--set", "baseline.for=3s", "--set", "workload.receipts.within=10s"]
@@ -35,7 +36,7 @@ def short_variant(scenario: Path) -> list[str]:
 def run(scenario: str, out: Path, *more: str) -> tuple[int, dict[str, Any]]:
     """Exit code and findings of the short variant."""
     file = SCENARIOS / f"{scenario}.yaml"
-    command = [sys.executable, "-m", "harness", "run", str(file), *short_variant(file), *SLOW_MACHINE, *more]
+    command = [str(HARNESS), "run", str(file), *short_variant(file), *SLOW_MACHINE, *more]
     done = subprocess.run(
         [*command, "--out", str(out), "--json"],
         cwd=ROOT,
