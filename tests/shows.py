@@ -229,6 +229,14 @@ def shows() -> list[Show]:
             ("postfix",),
         ),
         Show(
+            "the wheels of a service with its providers compiled in",
+            [str(BIN / "python"), "fixtures/systems/hardcoded/prepare.py"],
+            0,
+            needs=("docker",),
+        ),
+        Show("hard-coded hosts", harness("scenarios/hard-coded-hosts.yaml"), 0, needs=("docker",)),
+        Show("two services of a compose file", harness("scenarios/compose.yaml"), 0, needs=("docker",)),
+        Show(
             "no message meets the fault",
             harness(DEMO, "--set", "workload.receipts.for=5s", "--set", "workload.newsletter.at=1s"),
             3,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from harness.testbed.containers import build, images
 from harness.testbed.containers.engine import Engine, connect
 from harness.testbed.containers.images import Image, Kind, Progress
-from harness.testbed.containers.system_image import check_compose, ensure_system_image
+from harness.testbed.containers.system_image import ensure_system_image
 from harness.testbed.discover import NotAvailable
 
 if TYPE_CHECKING:
@@ -75,7 +75,11 @@ def ensure_images(console: Console, scenarios: Iterable[Scenario] = ()) -> Mappi
                 with _telling(console, f"the system of {scenario.scenario}") as tell:
                     ensure_system_image(engine, scenario, tell)
             if scenario.system.compose is not None:
-                check_compose(engine)
+                # Not at the top: it brings testcontainers, which takes its time.
+                from harness.testbed.containers.system_compose import ensure_compose_images
+
+                with _telling(console, f"the system of {scenario.scenario}") as tell:
+                    ensure_compose_images(engine, scenario, tell)
         return run_images(engine)
 
 

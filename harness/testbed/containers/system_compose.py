@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from typing import Any
 
 from testcontainers.compose import DockerCompose
 
+from harness.scenario.hosts import certificate_names
+from harness.scenario.models import Scenario
 from harness.testbed.containers.compose_file import (
     Closing,
     ComposeRefused,
@@ -24,8 +27,13 @@ from harness.testbed.containers.compose_file import (
     may_end,
     part_of,
 )
+from harness.testbed.containers.engine import Engine
 from harness.testbed.containers.ground import Ground, Net, Started
+from harness.testbed.containers.images import Progress
+from harness.testbed.containers.names import RunNames
 from harness.testbed.containers.system_host import ContainedHost, Member, Surface
+from harness.testbed.containers.system_image import check_compose
+from harness.testbed.discover import NotAvailable
 from harness.testbed.resources import ResourceLedger
 from harness.testbed.system.host import HostError
 
@@ -96,24 +104,9 @@ class ComposeHost(ContainedHost):
             raise HostError(f"{self.plan.file}: compose failed:\n  {_said(error)}") from error
 
     def _read_file(self) -> dict[str, Any]:
-        """As compose reads it, with the run's variables where it names any."""
-        logging.getLogger("testcontainers").setLevel(logging.CRITICAL)  # what fails is told once, by us
         self._folder.mkdir(exist_ok=True)
-        variables = self._folder / "variables.env"
-        lines = [f"{name}={_quoted(value)}\n" for name, value in {**self.plan.given, **self.plan.env}.items()]
-        variables.write_text("".join(lines), encoding="utf-8")
-        variables.chmod(0o600)
-        beside = self.plan.file.parent / ".env"
-        compose = _Compose(
-            context=self.plan.file.parent,
-            compose_file_name=self.plan.file.name,
-            env_file=[str(each) for each in (beside, variables) if each.exists()],
-        )
-        compose.docker_host = self._ground.engine.host
-        asked = [*compose.compose_command_property, "config", "--format", "json"]
-        told = subprocess.run(asked, cwd=self.plan.file.parent, capture_output=True, check=True)
-        read: dict[str, Any] = json.loads(told.stdout)
-        return read
+        variables = {**self.plan.given, **self.plan.env}
+        return read_file(self._ground.engine.host, self.plan.file, variables, self._folder)
 
     def _bring_up(self) -> None:
         ground, plan = self._ground, self.plan
@@ -127,13 +120,7 @@ class ComposeHost(ContainedHost):
             ca=plan.ca,
             taken=plan.taken,
         )
-        file = self._folder / "compose.json"
-        file.write_text(json.dumps(closed(self._file(), closing), indent=2), encoding="utf-8")
-        file.chmod(0o600)  # the routes' passwords are in it
-        # Services that have done their work by then are no failure, so nothing is waited for.
-        compose = _Compose(context=self._folder, compose_file_name=file.name, wait=False)
-        compose.docker_host = ground.engine.host
-        compose.start()
+        write_closed(ground.engine.host, self._folder, self._file(), closing).start()
 
     def _members(self) -> list[tuple[str, Member]]:
         """(service, container), those that others depend on first."""
@@ -156,6 +143,75 @@ class ComposeHost(ContainedHost):
 
     def _labels(self, service: str) -> Mapping[str, str]:
         return self._ground.run.labels(part_of(service))
+
+
+def read_file(docker_host: str, file: Path, variables: Mapping[str, str], scratch: Path) -> dict[str, Any]:
+    """As compose reads it, with these variables where it names any. Raises CalledProcessError."""
+    logging.getLogger("testcontainers").setLevel(logging.CRITICAL)  # what fails is told once, by us
+    written = scratch / "variables.env"
+    lines = [f"{name}={_quoted(value)}\n" for name, value in variables.items()]
+    written.write_text("".join(lines), encoding="utf-8")
+    written.chmod(0o600)
+    beside = file.parent / ".env"
+    compose = _Compose(
+        context=file.parent,
+        compose_file_name=file.name,
+        env_file=[str(each) for each in (beside, written) if each.exists()],
+    )
+    compose.docker_host = docker_host
+    asked = [*compose.compose_command_property, "config", "--format", "json"]
+    told = subprocess.run(asked, cwd=file.parent, capture_output=True, check=True)
+    read: dict[str, Any] = json.loads(told.stdout)
+    return read
+
+
+def write_closed(docker_host: str, folder: Path, read: Mapping[str, Any], closing: Closing) -> DockerCompose:
+    """The file of the run, in this folder, and who speaks to compose of it. Raises ComposeRefused."""
+    file = folder / "compose.json"
+    file.write_text(json.dumps(closed(read, closing), indent=2), encoding="utf-8")
+    file.chmod(0o600)  # the routes' passwords are in it
+    # Services that have done their work by then are no failure, so nothing is waited for.
+    compose = _Compose(context=folder, compose_file_name=file.name, wait=False)
+    compose.docker_host = docker_host
+    return compose
+
+
+def ensure_compose_images(engine: Engine, scenario: Scenario, progress: Progress) -> None:
+    """The file read, found fit to be closed, and what it builds built; before anything is started.
+
+    Its variables are not known yet, so they stand for themselves. Raises NotAvailable in one sentence.
+    """
+    compose = scenario.system.compose
+    assert compose is not None, "the system is no compose file"
+    check_compose(engine)
+    file = scenario.path.resolve().parent / compose.file
+    advice = "see `docker compose config` and `docker compose build` on the file by hand"
+    if not file.is_file():
+        raise NotAvailable(f"there is no compose file {file}", "see `system.compose.file`")
+    closing = Closing(
+        names=RunNames.of_this_process("0" * 32, scenario.scenario),
+        service=compose.service,
+        front="front",
+        routes="routes",
+        given={},
+        env={},
+        ca="",
+        taken=frozenset(certificate_names(scenario.routes)),
+    )
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            read = read_file(engine.host, file, {name: name for name in scenario.system.env}, Path(scratch))
+            spoken = write_closed(engine.host, Path(scratch), read, closing)
+            if any("build" in service for service in read["services"].values()):
+                progress(f"building what {file.name} builds")
+                command = [*spoken.compose_command_property, "build", "--quiet"]
+                subprocess.run(command, cwd=scratch, capture_output=True, check=True)
+        except ComposeRefused as error:
+            raise NotAvailable(
+                f"{file}: {error}", "see docs/containers.md for what a run makes of it"
+            ) from error
+        except subprocess.CalledProcessError as error:
+            raise NotAvailable(f"{file}: compose failed:\n  {_said(error)}", advice) from error
 
 
 def _quoted(value: str) -> str:
