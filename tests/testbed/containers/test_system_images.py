@@ -1,4 +1,4 @@
-"""A system's image made ready ahead: built as its context lies there, or found; each refusal in a sentence."""
+"""A system's image made ready ahead: built as its context lies there, or found; refusals in a sentence."""
 
 from __future__ import annotations
 
