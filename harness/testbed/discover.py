@@ -171,11 +171,15 @@ def _mailpit() -> Found:
     path = find_tool("mailpit")
     if path is None:
         return Found(
-            "mailpit", None, "", "scenarios with a mailpit provider cannot run; `make tools` builds it"
+            "mailpit",
+            None,
+            "",
+            "local runs have no inbox, and providers with `fake: mailpit` cannot run; `make tools` builds it",
         )
     # Without this flag Mailpit asks the network for its newest release.
     version = _first_line([str(path), "version", "--no-release-check"]).split(" compiled ")[0]
-    return Found("mailpit", str(path), version.removeprefix(f"{path} "), "for providers with `fake: mailpit`")
+    use = "the inbox of local runs, which bears witness; providers with `fake: mailpit`"
+    return Found("mailpit", str(path), version.removeprefix(f"{path} "), use)
 
 
 def _package(name: str, module: str, extra: str, use: str) -> Found:

@@ -19,11 +19,15 @@ from harness.history.events import (
     Submitted,
     SystemProcess,
     SystemState,
+    WitnessCompared,
 )
 from harness.history.journal import Journal
 from harness.providers.wire import Account, ProviderConfig
 from harness.scenario.timeline import Message
 from harness.testbed.heal import processes_of
+from harness.testbed.local import testbed as testbed_module
+from harness.testbed.local.inbox import LocalInbox
+from harness.testbed.processes import ProcessError
 from harness.testbed.provider.process import ProviderProcess
 from harness.testbed.resources import MARKER, ResourceLedger, standing
 from harness.testbed.signals.http import HttpSource
@@ -302,3 +306,16 @@ async def test_mailpit_is_read_back_after_the_fact(tmp_path):
         await fault.remove()
         assert await bench.testbed.verify_clean() == []
     assert not processes_of(standing(bench.run_dir))
+
+
+async def test_an_inbox_that_does_not_start_is_told_and_the_run_goes_on_without(tmp_path, monkeypatch):
+    async def fails(self) -> str:
+        raise ProcessError("inbox: both ports were taken")
+
+    monkeypatch.setattr(LocalInbox, "start", fails)
+    monkeypatch.setattr(testbed_module, "find_tool", lambda _: "mailpit")
+    async with routes_alone(tmp_path / "run", "embedded") as bench:
+        (warning,) = bench.events(HarnessWarning)
+    assert warning.warning == "inbox-missing"
+    assert warning.detail == "the run goes on without its inbox: inbox: both ports were taken"
+    assert not bench.events(WitnessCompared)
