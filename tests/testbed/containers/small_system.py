@@ -8,6 +8,7 @@ import sys
 import threading
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 
@@ -38,6 +39,8 @@ def write(line, file="$STATE_DIR/lines"):
 
 
 def read(file):
+    if not Path(os.path.expandvars(file)).exists():
+        return {"content": ""}
     with open(os.path.expandvars(file)) as lines:
         return {"content": lines.read()}
 
@@ -80,6 +83,13 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def do_POST(self):
+        posted = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        write(posted, "$STATE_DIR/posted")
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def log_message(self, *_):
         pass

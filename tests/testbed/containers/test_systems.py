@@ -193,6 +193,21 @@ class TestAContainer:
         assert "`as:`" in warning.detail
 
 
+async def test_providers_events_find_it_after_it_was_killed_too(docker: Engine, tmp_path: Path) -> None:
+    text = scenario(OF_A_CONTAINER).replace(
+        "  longest_retry:", '  events: {sendgrid: "POST /events"}\n  longest_retry:'
+    )
+    async with whole(tmp_path / "run", CONTAINERS, text) as bench:
+        kill = bench.injector("system", "kill", restart_after=0)
+        await kill.inject()
+        await kill.act()
+        await kill.remove()
+        assert (await bench.send("backup", "eventeventevente")).what == "sent"
+        async with asyncio.timeout(10):
+            while "eventeventevente" not in (await ask(bench, "/read", file="$STATE_DIR/posted"))["content"]:
+                await asyncio.sleep(0.1)
+
+
 class TestAComposeFile:
     async def test_its_services_find_each_other_and_the_routes_and_keep_their_volumes(
         self, compose: Bench, docker: Engine
