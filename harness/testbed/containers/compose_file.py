@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from harness.testbed.containers.container import WITHOUT_THIS_MACHINE
 from harness.testbed.containers.names import RunNames
 from harness.testbed.containers.system_host import CA_FILE, FRONT_NAME
 
@@ -61,7 +62,11 @@ def closed(read: Mapping[str, Any], closing: Closing) -> dict[str, Any]:
         _close_service(name, service, closing)
     file["networks"] = {
         **{
-            name: {"internal": True, "labels": names.labels(f"network-{name}")}
+            name: {
+                "internal": True,
+                "driver_opts": WITHOUT_THIS_MACHINE,
+                "labels": names.labels(f"network-{name}"),
+            }
             for name in file.get("networks") or {}
         },
         ROUTES: {"external": True, "name": closing.routes},

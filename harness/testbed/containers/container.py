@@ -19,6 +19,9 @@ from testcontainers.core.labels import create_labels
 from harness.testbed.containers.engine import Engine
 from harness.testbed.containers.names import RunNames
 
+WITHOUT_THIS_MACHINE = {"com.docker.network.bridge.inhibit_ipv4": "true"}
+"""Else the machine has an address in the network, and whatever listens on all of its addresses is reached."""
+
 
 @dataclass(frozen=True)
 class Membership:
@@ -87,12 +90,15 @@ class RunContainer(DockerContainer):
 def create_network(
     engine: Engine, run: RunNames, part: str, *, internal: bool = True, masquerade: bool = True
 ) -> Any:
-    """A bridge network of the run. `internal` has no way out and publishes nothing; without `masquerade`
-    there is no way out either, yet ports are published."""
+    """A bridge network of the run. `internal` has no way out, this machine itself included, and publishes
+    nothing; without `masquerade` there is no way out either, yet ports are published."""
     return engine.client.networks.create(
         run.object_name(part),
         driver="bridge",
         internal=internal,
-        options={} if masquerade else {"com.docker.network.bridge.enable_ip_masquerade": "false"},
+        options={
+            **(WITHOUT_THIS_MACHINE if internal else {}),
+            **({} if masquerade else {"com.docker.network.bridge.enable_ip_masquerade": "false"}),
+        },
         labels=create_labels("", run.labels(part)),
     )

@@ -49,7 +49,7 @@ def test_every_network_of_the_file_is_internal_and_the_runs_own() -> None:
     networks = closed(file(), CLOSING)["networks"]
     for name in ("default", "far"):
         assert networks[name]["internal"] is True
-        assert networks[name].keys() == {"internal", "labels"}
+        assert networks[name].keys() == {"internal", "driver_opts", "labels"}
     assert networks["harness-routes"] == {"external": True, "name": "run-routes"}
 
 

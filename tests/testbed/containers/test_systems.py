@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from harness.history.events import HarnessWarning, SystemProcess
 from harness.testbed.containers import names
 from harness.testbed.containers.engine import Engine
 from harness.testbed.containers.images import PINNED, Kind
-from harness.testbed.containers.reaper import look
+from harness.testbed.containers.reaper import Thing, look
 from harness.testbed.faults import InjectionError
 from tests.testbed.local_bench import CONTAINERS, SCENARIO, Bench, whole
 from tests.waiting import until
@@ -87,6 +88,18 @@ async def ask(bench: Bench, path: str, timeout_s: float = 8.0, **query: object) 
 
 def changes(bench: Bench) -> list[str]:
     return [event.change for event in bench.events(SystemProcess)]
+
+
+def addresses_of_this_machine(docker: Engine, things: list[Thing]) -> set[str]:
+    """In which of a run's networks this machine can be called: their labels' parts."""
+    here = {each.address for addresses in psutil.net_if_addrs().values() for each in addresses}
+    found = set()
+    for thing in things:
+        if thing.kind == "network":
+            (config,) = docker.client.api.inspect_network(thing.id)["IPAM"]["Config"]
+            if config["Gateway"] in here:
+                found.add(thing.labels[names.PART])
+    return found
 
 
 class TestAContainer:
@@ -227,6 +240,7 @@ class TestAComposeFile:
             assert facts["HostConfig"]["RestartPolicy"]["Name"] in ("", "no")
             for network in facts["NetworkSettings"]["Networks"]:
                 assert docker.client.api.inspect_network(network)["Internal"]
+        assert addresses_of_this_machine(docker, things) == {"edge"}
 
     async def test_all_its_services_are_killed_at_once_and_what_they_wrote_is_kept(
         self, compose: Bench
