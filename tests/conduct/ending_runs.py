@@ -70,6 +70,7 @@ class Running:
         out: Path,
         *arguments: str,
         mode: str = "",
+        scenario: Path = SCENARIO,
         on: str = "local",
         proxy: str = "embedded",
         unread: bool = False,
@@ -82,11 +83,11 @@ class Running:
         """
         self.out = out
         where = ["--on", on, "--proxy", proxy, "--out", str(out)]
-        argv = [*within, *HARNESS, "run", str(SCENARIO), *where]
+        argv = [*within, *HARNESS, "run", str(scenario), *where]
         self._log = out.with_name(out.name + ".txt")
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [*argv, "--set", f"system.env.MODE={mode}", *arguments],
+                [*argv, *(["--set", f"system.env.MODE={mode}"] if scenario == SCENARIO else []), *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE if unread else log,
                 stderr=log,

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.testbed.containers.images import Kind
+from harness.testbed.containers.images import PINNED, Kind
 from harness.testbed.containers.names import of_run
 from harness.testbed.containers.prepare import ensure_images
 from harness.testbed.resources import standing
-from tests.conduct.ending_runs import HARNESS, Running
+from tests.conduct.ending_runs import HARNESS, SCENARIO, Running
 from tests.testbed.containers.own_engine import OwnEngine, own_engine
 
 LISTS = (
@@ -40,10 +40,16 @@ class Place:
     def within(self) -> list[str]:
         return self.own.enter if self.own else []
 
-    def harness(self, out: Path, *arguments: str, **env: str) -> Running:
+    def harness(self, out: Path, scenario: Path = SCENARIO, **env: str) -> Running:
         """A run, with this in its environment."""
         return Running(
-            out, "-q", *arguments, on="containers", proxy="auto", within=self.within, env={**self.env, **env}
+            out,
+            "-q",
+            scenario=scenario,
+            on="containers",
+            proxy="auto",
+            within=self.within,
+            env={**self.env, **env},
         )
 
     def heal(self, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -80,10 +86,11 @@ class Place:
 def place_for_runs() -> Iterator[Place]:
     """With the images of a run on its engine."""
     images = ensure_images(Console(stderr=True))
+    references = [image.reference for image in images.values()] + [PINNED[Kind.PYTHON]]
     if os.geteuid() != 0:
         yield Place(None, images[Kind.PROVIDER].reference)
         return
-    with own_engine([image.reference for image in images.values()]) as own:
+    with own_engine(references) as own:
         # Named, since it would otherwise be looked for by what it was built on, which is not there.
         provider = images[Kind.PROVIDER].reference
         yield Place(own, provider, {"DOCKER_HOST": own.host, Kind.PROVIDER.variable: provider})

@@ -20,6 +20,7 @@ from tests.waiting import wait_until
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 HEALED_WITHIN_S = 10.0
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +78,21 @@ class TestKillingTheHarness:
         assert run.left_over() == []
         wait_until(lambda: standing(run.dir).is_clean)
         assert (run.dir / "watchdog.json").exists()
+
+
+def test_killing_the_harness_while_compose_brings_the_system_up_leaves_nothing(
+    place: Place, tmp_path: Path
+) -> None:
+    """Compose is a program of its own and goes on without the harness."""
+    running = place.harness(tmp_path / "out", ROOT / "scenarios" / "compose.yaml")
+    running.until('"phase":"setup"')
+    assert running.folder is not None
+    run_dir = running.folder
+    wait_until(lambda: any(each.startswith("volume") for each in place.left_of(run_dir)), DEADLINE_S)
+    running.send(signal.SIGKILL)
+    running.end()
+    wait_until(lambda: standing(run_dir).is_clean, HEALED_WITHIN_S)
+    assert place.left_of(run_dir) == []
 
 
 class TestAnInterruption:
