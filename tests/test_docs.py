@@ -16,6 +16,7 @@ import tomllib
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from ruamel.yaml import YAML
@@ -188,6 +189,25 @@ def test_links_and_pictures_lead_to_something(document: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", document.read_text(encoding="utf-8")):
         if "://" not in target:
             assert (document.parent / target).exists(), target
+
+
+def test_every_picture_is_told_in_words() -> None:
+    for document in DOCUMENTS:
+        for words in re.findall(r"!\[([^\]]*)\]\(", document.read_text(encoding="utf-8")):
+            assert len(words) > 40, document
+
+
+@pytest.mark.parametrize(
+    "drawing", sorted((ROOT / "docs" / "images").glob("*.svg")), ids=lambda path: path.stem
+)
+def test_a_drawing_has_its_words_as_words_and_can_be_read_in_the_dark(drawing: Path) -> None:
+    root = ElementTree.parse(drawing).getroot()
+    svg = "{http://www.w3.org/2000/svg}"
+    for part in ("title", "desc"):
+        assert root.findtext(f"{svg}{part}")
+    assert len(root.findall(f"{svg}text")) > 10
+    assert "prefers-color-scheme: dark" in (root.findtext(f"{svg}style") or "")
+    assert root.get("viewBox")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
