@@ -9,7 +9,7 @@ import click
 
 from harness.cli.exits import CommandError
 
-FILES = ("scenario.yaml", "mailer.py")
+FILES = ("scenario.yaml", "mailer.py", "Dockerfile")
 
 EPILOG = """\b
 Examples:
@@ -24,7 +24,8 @@ def command(folder: Path) -> None:
     """Write a starter scenario and a tiny system that passes it.
 
     scenario.yaml says in comments what to change to test your own system; mailer.py is a mailer with two SMTP
-    routes in 80 lines of standard library. DIR is made; one that holds anything already is refused.
+    routes in 90 lines of standard library, Dockerfile makes an image of it. DIR is made; one that holds
+    anything already is refused.
     """
     if folder.exists() and not folder.is_dir():
         raise CommandError(f"{folder} is a file", do="name a folder that does not exist yet")

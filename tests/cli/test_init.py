@@ -13,7 +13,11 @@ from tests.cli.conftest import Harness
 def test_it_writes_a_scenario_and_a_system_and_says_what_comes_next(harness: Harness, tmp_path: Path) -> None:
     ended = harness("init", tmp_path / "demo")
     assert ended.code == 0
-    assert {path.name for path in (tmp_path / "demo").iterdir()} == {"scenario.yaml", "mailer.py"}
+    assert {path.name for path in (tmp_path / "demo").iterdir()} == {
+        "scenario.yaml",
+        "mailer.py",
+        "Dockerfile",
+    }
     assert "harness run scenario.yaml" in ended.out
 
 

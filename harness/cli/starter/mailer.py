@@ -82,4 +82,6 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+# In a container LISTEN is 0.0.0.0 (Dockerfile): at 127.0.0.1 nobody outside of it would be heard.
+address = os.environ.get("LISTEN", "127.0.0.1"), int(os.environ["PORT"])
+ThreadingHTTPServer(address, Handler).serve_forever()
