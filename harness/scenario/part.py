@@ -16,6 +16,7 @@ from harness.checks.units import NS_PER_MS, Duration, format_duration
 RESERVED_TLDS = ("test", "example", "invalid")
 RESERVED_DOMAINS = ("example.com", "example.net", "example.org")
 NAME_PATTERN = r"^[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?$"
+_SPECIAL = frozenset('<>()[],;:"\\')
 _LONGEST_NS = 7 * 24 * 3600 * 1_000_000_000
 
 
@@ -47,7 +48,9 @@ def is_reserved(address: str) -> bool:
 
 def _reserved(address: str) -> str:
     local, at, domain = address.rpartition("@")
-    if not at or not local or not domain or any(c.isspace() or ord(c) < 32 for c in address):
+    if not address.isascii():
+        raise ValueError(f"`{address}` is not plain ASCII, and mail here goes without SMTPUTF8")
+    if not at or not local or not domain or any(c.isspace() or ord(c) < 32 or c in _SPECIAL for c in address):
         raise ValueError(f"`{address}` is not a mail address; write for example `ann@customer.example`")
     if not is_reserved(address):
         raise ValueError(

@@ -17,7 +17,7 @@ from harness.scenario.part import Address, Command, Length, Part, Text, exactly_
 DOORS = ("http", "smtp", "command", "python")
 _ONLY_SMTP = ("username", "password", "starttls", "ca", "connections")
 _HTTP = re.compile(r"(GET|POST|PUT|PATCH|DELETE) (/\S*)")
-_SMTP = re.compile(r"(?:[^\s:]+:)?(?:\d{1,5}|\{\{[^{}]*\}\})")
+_SMTP = re.compile(r"(?:(?:[^\s:\[\]{}]+|\{\{[^{}:]*\}\}):)?(\d{1,5}|\{\{\s*[\w.-]+\.port\s*\}\})")
 _PYTHON = re.compile(r"[^:]+\.py:[A-Za-z_]\w*")
 _LONGEST_NS = 60 * NS_PER_S
 
@@ -29,7 +29,8 @@ def _request(line: str) -> str:
 
 
 def _address(text: str) -> str:
-    if not _SMTP.fullmatch(text):
+    match = _SMTP.fullmatch(text)
+    if match is None or (match[1].isdecimal() and not 1 <= int(match[1]) <= 65535):
         raise ValueError(
             f"must be a port, or host and port, such as `{{{{ system.port }}}}` or `127.0.0.1:2525`; "
             f"got `{text}`"

@@ -38,6 +38,12 @@ def test_a_second_copy_by_another_route_is_a_fail_and_names_the_message() -> Non
     assert finding.offenders[0].why.startswith("2 copies: primary, then backup 28.4 s later")
 
 
+def test_a_notice_to_the_customer_is_a_copy_like_any_other() -> None:
+    run, messages = healthy()
+    run.receipt(messages[3], 30, "backup", notice="failed")
+    assert check(run, "duplicates", "none").verdict is Verdict.FAIL
+
+
 @pytest.mark.parametrize(
     ("story", "cause"),
     [

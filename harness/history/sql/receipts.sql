@@ -1,12 +1,14 @@
 -- What the providers recorded: attempts, hand-offs, copies, lost acknowledgements.
 
 -- One row per attempt and recipient, with the message it belongs to; `known` is false where nobody submitted such a
--- message. The harness's own canaries and the SUT's declared ones are marked, and never counted with the mail.
+-- message. The harness's own canaries and the SUT's declared ones are marked, and never counted with the mail. A notice
+-- is for the sender: one that went to the message's own recipient is a copy.
 create table _receipts as
 select e.run, e.seq, e.source, e.n, e.provider, e.route, e.endpoint, e.result, e.attempt, e.token,
        coalesce(m.recipient, e.recipient) as recipient, coalesce(m.rkey, lower(e.recipient)) as rkey,
        e.code, coalesce(e.begin_ns, e.end_ns, e.t_ns) as begin_ns, coalesce(e.end_ns, e.t_ns) as end_ns,
-       e.connection, e.retry_after_ns, e.fault, e.notice, e.observed = 'after' as observed_after,
+       e.connection, e.retry_after_ns, e.fault, case when m.token is null then e.notice end as notice,
+       e.observed = 'after' as observed_after,
        case when len(e.carriers) > 0 then list_contains(e.carriers, 'nonce') end as nonce,
        case when e.canary is not null then e.canary
             when starts_with(e.token, 'canary') then 'harness'

@@ -63,23 +63,25 @@ class Worker:
             if inspect.iscoroutinefunction(self._function):
                 await self._function(message)
             else:
-                await self._in_a_thread(message)
+                answer = await self._in_a_thread(message)
+                if inspect.isawaitable(answer):  # a coroutine function in a wrapper is called like any other
+                    await answer
         except Exception as error:  # noqa: BLE001  whatever it raises is its answer
             self._say(number, error)
         else:
             self._say(number, None)
 
-    def _in_a_thread(self, message: dict[str, Any]) -> asyncio.Future[None]:
-        ended: asyncio.Future[None] = self._loop.create_future()
+    def _in_a_thread(self, message: dict[str, Any]) -> asyncio.Future[Any]:
+        ended: asyncio.Future[Any] = self._loop.create_future()
 
         def run() -> None:
             try:
-                self._function(message)
+                answer = self._function(message)
             except BaseException as error:  # noqa: BLE001  SystemExit too is the answer of one call
                 failure = error if isinstance(error, Exception) else RuntimeError(repr(error))
                 self._loop.call_soon_threadsafe(ended.set_exception, failure)
             else:
-                self._loop.call_soon_threadsafe(ended.set_result, None)
+                self._loop.call_soon_threadsafe(ended.set_result, answer)
 
         threading.Thread(target=run, daemon=True).start()
         return ended

@@ -74,6 +74,9 @@ class SmtpDoor:
         except TimeoutError:
             return offer.broken(f"no answer within {self._timeout_s:g} s")
         except SMTPResponseException as error:
+            if offer.crossed and not 400 <= error.code < 600:
+                # Nonsense in place of an answer: aiosmtplib has a code of its own for it.
+                return offer.broken(error.message)
             return refused(error.message, error.code)
         except (SMTPException, OSError, ValueError) as error:
             return offer.broken(str(error) or type(error).__name__)

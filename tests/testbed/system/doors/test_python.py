@@ -42,6 +42,8 @@ async def later(message):
     await asyncio.sleep(0.01)
     submit(message)
 
+wrapped = lambda message: later(message)
+
 not_a_function = 3
 '''
 
@@ -63,7 +65,7 @@ async def door(
         ledger.close()
 
 
-@pytest.mark.parametrize("function", ["submit", "later"])
+@pytest.mark.parametrize("function", ["submit", "later", "wrapped"])
 async def test_returning_means_taken_be_it_sync_or_async(tmp_path: Path, function: str):
     async with door(tmp_path, function) as opened:
         assert (await opened.submit(message())).result is Submitted.ACCEPTED
@@ -71,7 +73,7 @@ async def test_returning_means_taken_be_it_sync_or_async(tmp_path: Path, functio
     assert "a message comes tokenaaaaaaaaaaa" in (tmp_path / "submission.log").read_text()
 
 
-@pytest.mark.parametrize("function", ["submit", "later"])
+@pytest.mark.parametrize("function", ["submit", "later", "wrapped"])
 @pytest.mark.parametrize(
     ("subject", "result", "text"),
     [

@@ -73,6 +73,8 @@ async def door(scripted: Scripted, *, keeps: bool = False, timeout_s: float = 1.
         ([*TO_THE_DOT, b"554 no"], Submitted.REFUSED, 554),
         ([*TO_THE_DOT, None], Submitted.INDETERMINATE, None),
         ([*TO_THE_DOT], Submitted.INDETERMINATE, None),
+        ([*TO_THE_DOT, b"nonsense"], Submitted.INDETERMINATE, None),
+        ([*TO_THE_DOT, b"354 go on"], Submitted.INDETERMINATE, None),
         ([b"421 busy"], Submitted.REFUSED, 421),
         ([None], Submitted.REFUSED, None),
         ([], Submitted.REFUSED, None),
