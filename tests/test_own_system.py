@@ -1,4 +1,4 @@
-"""The scenarios by which docs/your-own-system.md begins, and a system as an image, as the page says to run them.
+"""The scenarios by which docs/your-own-system.md begins, and a system as an image, as the page says it.
 
 Those of the other ways in and out are run by test_any_system.py and by the tests in systems/ and testbed/.
 """

@@ -230,10 +230,12 @@ class TestInconclusive:
         run.copy(messages[0], 30)
         assert check(run, "duplicates", "none").verdict is Verdict.FAIL
 
-    @pytest.mark.parametrize("warning", ["receipt-gap", "witness-disagrees"])
-    def test_the_harness_warned_that_the_record_is_not_whole(self, warning: str) -> None:
+    @pytest.mark.parametrize(
+        ("warning", "means"), [("receipt-gap", "is not whole"), ("witness-disagrees", "is in doubt")]
+    )
+    def test_the_harness_warned_of_the_record(self, warning: str, means: str) -> None:
         run, _ = healthy()
         run.events.append(HarnessWarning(t_ns=1, warning=warning, subject="m365", detail="98 of 100"))
         finding = check(run, "duplicates", "none")
         assert finding.verdict is Verdict.INCONCLUSIVE
-        assert finding.reason == "the record of m365 is not whole (98 of 100)"
+        assert finding.reason == f"the record of m365 {means} (98 of 100)"
