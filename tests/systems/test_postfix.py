@@ -70,7 +70,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     out, before = tmp_path_factory.mktemp("runs"), machine()
     sets = [word for path, value in SHORT.items() for word in ("--set", f"{path}={value}")]
     scenario = str(ROOT / "scenarios" / "systems" / "postfix.yaml")
-    judged = harness("run", scenario, "--out", str(out), *sets, cwd=ROOT)
+    judged = harness("run", scenario, "--on", "local", "--out", str(out), *sets, cwd=ROOT)
     return Ran(judged, before, machine())
 
 

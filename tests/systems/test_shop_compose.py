@@ -14,9 +14,9 @@ from pathlib import Path
 
 import httpx
 import pytest_asyncio
-from harness.testbed.local.system_plan import free_port
 
 from harness.history.events import Receipt
+from harness.testbed.system.here import free_port
 from tests.testbed.local_bench import Bench, routes_alone
 from tests.waiting import until
 

@@ -65,9 +65,9 @@ def test_it_removes_what_a_killed_harness_has_left(docker: Engine, ryuk: str) ->
         assert len(docker.client.containers.list(filters=mine)) == 1
         process.kill()
         process.communicate()
-        wait_until(lambda: not docker.client.containers.list(all=True, filters=mine), 20)
-        wait_until(lambda: not docker.client.networks.list(filters=mine), 20)
-        wait_until(lambda: not docker.client.containers.list(all=True, filters={"ancestor": ryuk}), 20)
+        wait_until(lambda: not docker.client.api.containers(all=True, filters=mine), 20)
+        wait_until(lambda: not docker.client.api.networks(filters=mine), 20)
+        wait_until(lambda: not docker.client.api.containers(all=True, filters={"ancestor": ryuk}), 20)
     finally:
         process.kill()
         process.communicate()
