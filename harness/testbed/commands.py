@@ -20,6 +20,8 @@ from harness.testbed.resources import MARKER
 LARGEST_OUTPUT = 8 * 1024 * 1024
 LAST_WORDS_S = 1.0
 """How long what it left behind may keep its output open after its end."""
+KILLED_S = 10.0
+"""How long a process that was killed may take to be gone, on a machine that is busy."""
 
 
 class CommandNotRun(Exception):
@@ -80,7 +82,7 @@ async def run_command(
         code: int | None = None
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                await talk.exited.wait()
+                await talk.heard_enough.wait()
             code = transport.get_returncode()
         _kill_group(transport.get_pid())
         with contextlib.suppress(TimeoutError):
@@ -89,7 +91,7 @@ async def run_command(
     finally:
         _kill_group(transport.get_pid())
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LAST_WORDS_S):
+            async with asyncio.timeout(KILLED_S):
                 await talk.exited.wait()
         transport.close()
     return Ended(code, bytes(talk.kept[1]), bytes(talk.kept[2]))
@@ -105,6 +107,7 @@ class _Talk(asyncio.SubprocessProtocol):
 
     def __init__(self, most_bytes: int | None) -> None:
         self._most_bytes = most_bytes
+        self.heard_enough = asyncio.Event()
         self.exited = asyncio.Event()
         self.said_all = asyncio.Event()
         self.kept = {1: bytearray(), 2: bytearray()}
@@ -114,7 +117,7 @@ class _Talk(asyncio.SubprocessProtocol):
         limit = self._most_bytes or LARGEST_OUTPUT
         self.kept[fd] += data[: max(0, limit - len(self.kept[fd]))]
         if self._most_bytes is not None and len(self.kept[fd]) >= limit:
-            self.exited.set()  # it is not waited for any longer
+            self.heard_enough.set()
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
         self._open.discard(fd)
@@ -122,4 +125,5 @@ class _Talk(asyncio.SubprocessProtocol):
             self.said_all.set()
 
     def process_exited(self) -> None:
+        self.heard_enough.set()
         self.exited.set()

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,12 +67,18 @@ def harness(*arguments: str, cwd: Path) -> Judged:
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+def ran() -> Iterator[Ran]:
     require_postfix()
-    out, before = tmp_path_factory.mktemp("runs"), machine()
+    # Not pytest's folder, whose length differs from one machine to the next: Postfix cannot be in a deep one.
+    with tempfile.TemporaryDirectory(prefix="postfix-", dir="/tmp") as out:
+        yield run_it(out)
+
+
+def run_it(out: str) -> Ran:
+    before = machine()
     sets = [word for path, value in SHORT.items() for word in ("--set", f"{path}={value}")]
     scenario = str(ROOT / "scenarios" / "systems" / "postfix.yaml")
-    judged = harness("run", scenario, "--on", "local", "--out", str(out), *sets, cwd=ROOT)
+    judged = harness("run", scenario, "--on", "local", "--out", out, *sets, cwd=ROOT)
     return Ran(judged, before, machine())
 
 
@@ -120,9 +128,7 @@ def test_nothing_is_left_and_the_machine_s_own_mail_system_is_as_it_was(ran: Ran
     assert not [pid for pid in psutil.pids() if _carries(pid, first["marker"])]
     assert not [pid for pid in psutil.pids() if str(folder) in " ".join(_command(pid))]
     assert ran.machine_before == ran.machine_after
-    assert [path.name for path in (folder / "system").iterdir()] == [
-        "postfix"
-    ]  # all of it: nothing was made elsewhere
+    assert {path.name for path in (folder / "system").iterdir()} == {"etc", "queue"}
 
 
 def _carries(pid: int, marker: str) -> bool:

@@ -54,7 +54,7 @@ class Postfix:
         return self.env["HARNESS_RUN_MARKER"]
 
     def queue(self) -> list[str]:
-        command = ["/usr/sbin/postqueue", "-c", str(self.folder / "postfix" / "etc"), "-j"]
+        command = ["/usr/sbin/postqueue", "-c", str(self.folder / "etc"), "-j"]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
 
     def processes(self) -> list[int]:
@@ -245,6 +245,7 @@ async def test_a_configuration_of_one_s_own_is_used_and_what_would_lead_mail_els
         ({"POSTFIX_CONFIG": "/nowhere"}, "/nowhere holds no main.cf"),
         ({"PRIMARY_URL": "sendgrid+http://apikey:x@127.0.0.1:8080"}, "Postfix speaks SMTP"),
         ({"PRIMARY_URL": ""}, "Postfix speaks SMTP"),
+        ({"STATE_DIR": "/tmp/" + 82 * "x"}, "1 bytes longer than a socket's path can be"),
     ],
 )
 def test_what_cannot_work_is_said_before_anything_starts(

@@ -18,6 +18,19 @@ from harness.testbed.containers.reaper import Reaped, look, reap
 IMAGE = PINNED[Kind.TOXIPROXY]  # small, and it stays until it is ended
 
 
+def output(docker: Engine, image: str, *command: str) -> str:
+    """What it writes. docker-py's `run` follows the log, and may miss a last line that has no line end."""
+    container = docker.client.containers.create(image, [*command], network_mode="none")
+    try:
+        container.start()
+        code = container.wait()["StatusCode"]
+        written = container.logs(stderr=code != 0).decode()
+    finally:
+        container.remove(force=True)
+    assert code == 0, written
+    return str(written)
+
+
 class Labelled:
     """What one run has on an engine, made by hand."""
 

@@ -17,6 +17,7 @@ from harness.testbed.containers.engine import Engine
 from harness.testbed.containers.images import PINNED, Image, Kind
 from harness.testbed.containers.prepare import run_images
 from harness.testbed.discover import NotAvailable
+from tests.testbed.containers.labelled import output
 
 IMPORT_ALL = """
 import pkgutil, sys, httpx, harness.providers.__main__
@@ -34,9 +35,7 @@ def image(docker: Engine) -> Image:
 
 
 def inside(docker: Engine, image: Image, *command: str) -> str:
-    output = docker.client.containers.run(image.id, [*command], network_mode="none", remove=True)
-    assert isinstance(output, bytes)
-    return output.decode()
+    return output(docker, image.id, *command)
 
 
 def test_it_imports_all_that_a_provider_imports_and_nothing_that_it_does_without(

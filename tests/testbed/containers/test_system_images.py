@@ -13,6 +13,7 @@ from harness.testbed.containers.images import PINNED, Kind
 from harness.testbed.containers.system_compose import ensure_compose_images
 from harness.testbed.containers.system_image import ensure_system_image
 from harness.testbed.discover import NotAvailable
+from tests.testbed.containers.labelled import output
 from tests.testbed.local_bench import SCENARIO
 
 PYTHON = PINNED[Kind.PYTHON]
@@ -24,10 +25,6 @@ def scenario(folder: Path, system: str) -> Scenario:
     return load_text(text, folder / "scenario.yaml")
 
 
-def run(docker: Engine, image: str) -> str:
-    return str(docker.client.containers.run(image, remove=True, network_mode="none").decode().strip())
-
-
 def test_a_context_is_built_again_as_it_lies_there_now(docker: Engine, tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text(
         'ARG BASE\nFROM ${BASE}\nCOPY said.txt /\nCMD ["cat", "/said.txt"]\n'
@@ -37,11 +34,11 @@ def test_a_context_is_built_again_as_it_lies_there_now(docker: Engine, tmp_path:
     told: list[str] = []
     image = ensure_system_image(docker, of_a_context, told.append)
     try:
-        assert run(docker, image) == "first"
+        assert output(docker, image) == "first"
         assert any(line.startswith("Step ") for line in told)
         (tmp_path / "said.txt").write_text("second")
         assert ensure_system_image(docker, of_a_context, told.append) == image
-        assert run(docker, image) == "second"
+        assert output(docker, image) == "second"
     finally:
         docker.client.images.remove(image, force=True)
 
