@@ -41,6 +41,7 @@ class ReceiptResult(StrEnum):
     DEFERRED = "deferred"
     REFUSED = "refused"
     ABORTED = "aborted"
+    REPEATED = "repeated"  # known by its idempotency key: answered as the first time, nothing handed over
 
 
 class Outcome(StrEnum):

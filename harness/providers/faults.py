@@ -1,17 +1,19 @@
 """The faults a provider plays at the moment, and who they hit.
 
 The control API puts, lists and deletes them; the engine asks `decide()` once for each attempt and stage.
-Selection is deterministic. Of the attempts at the fault's route, stage and class (`matched`), `share` takes
-those whose token hashes below it, `every` takes each n-th of what is left, and `count` ends it. Faults are
-asked in the order in which they were put; the first that acts wins and the later ones do not count that
-attempt. The harness's canary is always hit, by the newest fault of its route, and never counted: it proves
-that the fault which was put last is in place.
+Selection is deterministic. Of the attempts that a fault is about (`matched`: its route, endpoint, stage,
+class, tenant and recipients), `share` takes those whose token hashes below it, `every` each n-th of what is
+left or `nth` the n-th alone, and `count` ends it. Faults are asked in the order in which they were put; the
+first that acts wins and the later ones do not count that attempt. The harness's canary is always hit, by the
+newest fault of its route and endpoint, and never counted: it proves that the fault which was put last is in
+place.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from typing import Generic, TypeVar
 
 import msgspec
@@ -24,8 +26,19 @@ Answer = TypeVar("Answer")
 
 
 class FaultType(StrEnum):
-    REFUSE = "refuse"
-    ACK_LOSS = "ack-loss"
+    """What a provider can do wrong. Which attributes each takes is for the engine to say."""
+
+    REFUSE = "refuse"  # an error in place of taking the message
+    ACK_LOSS = "ack-loss"  # taken, and the answer never arrives; with an answer: taken, and an error answered
+    SLOW_ACK = "slow-ack"  # taken, and the answer comes `delay_s` late
+    HANG = "hang"  # no answer, and nothing taken; the connection stays open until the client gives up
+    DISCONNECT = "disconnect"  # a reset in place of an answer, and nothing taken
+    SILENT_DROP = "silent-drop"  # answered as taken, thrown away, and nobody is told
+    THROTTLE = "throttle"  # `rate` and `burst`, or `quota`, in place of the account's own limit
+    KEY_ROTATED = "key-rotated"  # the account's secret is refused; its `next_secret` is taken
+    BOUNCE = "bounce"  # taken, and returned later, as `event` says: bounced, complained, dropped, deferred
+    EVENTS_LOST = "events-lost"  # what became of a message is never told
+    EVENTS_LATE = "events-late"  # it is told `delay_s` late
 
 
 class Placed(msgspec.Struct, Generic[Answer], frozen=True, kw_only=True):
@@ -40,15 +53,28 @@ class Decision(msgspec.Struct, Generic[Answer], frozen=True, kw_only=True):
     answer: Answer | None
 
 
+class Subject(msgspec.Struct, frozen=True, kw_only=True):
+    """The attempt that faults are asked about; `key` is its token, or else its attempt id."""
+
+    route: str
+    key: str
+    endpoint: str = ""  # empty: the one that mail goes through
+    class_: str | None = None
+    tenant: str = ""
+    recipient: str | None = None
+    canary: bool = False  # the harness's own
+
+
 class _Active(msgspec.Struct, Generic[Answer], kw_only=True):
     fault: ProviderFault
     placed: Placed[Answer]
     matched: int = 0
-    selected: int = 0  # by share; what `every` counts
+    selected: int = 0  # by share; what `every` and `nth` count
     acted: int = 0
 
 
 Place = Callable[[ProviderFault], Placed[Answer]]
+Acts = Callable[[ProviderFault], bool]
 
 
 class FaultTable(Generic[Answer]):
@@ -79,30 +105,36 @@ class FaultTable(Generic[Answer]):
     def list(self) -> list[FaultStatus]:
         return [self._status(active) for active in self._active.values()]
 
-    def decide(
-        self, stage: str, *, route: str, key: str, class_: str | None = None, canary: bool = False
-    ) -> Decision[Answer] | None:
-        """The fault that hits this attempt here, if any; `key` is its token, or else its attempt id."""
+    def __contains__(self, fault_id: str) -> bool:
+        """Whether it is still in place: who hangs on its account looks now and then."""
+        return fault_id in self._active
+
+    def decide(self, stage: str, subject: Subject, acts: Acts | None = None) -> Decision[Answer] | None:
+        """The fault that hits this attempt here, if any. `acts` has the last word on one that is selected: a
+        throttle hits only what is over its limit. It is not asked for the harness's canary."""
         if not self._active:
             return None
-        on_route = [each for each in self._active.values() if each.fault.route in (None, route)]
-        for active in on_route[-1:] if canary else on_route:
-            fault = active.fault
+        there = [each for each in self._active.values() if _is_there(each.fault, subject)]
+        for active in there[-1:] if subject.canary else there:
             if active.placed.stage != stage:
                 continue
-            if canary or (fault.class_ in (None, class_) and self._counts(active, key)):
-                return Decision(fault=fault, answer=active.placed.answer)
+            if subject.canary or (_is_about(active.fault, subject) and self._counts(active, subject, acts)):
+                return Decision(fault=active.fault, answer=active.placed.answer)
         return None
 
-    def _counts(self, active: _Active[Answer], key: str) -> bool:
+    def _counts(self, active: _Active[Answer], subject: Subject, acts: Acts | None) -> bool:
         fault = active.fault
         active.matched += 1
-        if fault.share < 1 and fraction(self._seed, fault.id, key) >= fault.share:
+        if fault.share < 1 and fraction(self._seed, fault.id, subject.key) >= fault.share:
             return False
         active.selected += 1
         if fault.every is not None and active.selected % fault.every != 0:
             return False
+        if fault.nth is not None and active.selected != fault.nth:
+            return False
         if fault.count is not None and active.acted >= fault.count:
+            return False
+        if acts is not None and not acts(fault):
             return False
         active.acted += 1
         return True
@@ -112,12 +144,28 @@ class FaultTable(Generic[Answer]):
         return FaultStatus(fault=active.fault, matched=active.matched, acted=active.acted)
 
 
+def _is_there(fault: ProviderFault, subject: Subject) -> bool:
+    return fault.route in (None, subject.route) and fault.endpoint == subject.endpoint
+
+
+def _is_about(fault: ProviderFault, subject: Subject) -> bool:
+    if fault.recipient is not None and not fnmatchcase(
+        (subject.recipient or "").lower(), fault.recipient.lower()
+    ):
+        return False
+    return fault.class_ in (None, subject.class_) and fault.tenant in (None, subject.tenant)
+
+
 def check_selection(fault: ProviderFault) -> None:
     """Refuse a selection that means nothing, for any engine."""
     if not 0 < fault.share <= 1:
         raise FaultRefused(f"share {fault.share} is not in (0, 1]")
     if fault.every is not None and fault.every < 1:
         raise FaultRefused(f"every {fault.every} is below 1; `every: 3` means each third attempt")
+    if fault.nth is not None and fault.nth < 1:
+        raise FaultRefused(f"nth {fault.nth} is below 1; `nth: 3` means the third attempt alone")
+    if fault.nth is not None and (fault.every is not None or fault.count is not None):
+        raise FaultRefused("nth hits one attempt; leave out every and count")
     if fault.count is not None and fault.count < 1:
         raise FaultRefused(f"count {fault.count} is below 1; leave it out for no end")
 

@@ -14,12 +14,13 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel
 
+from harness.providers.aftermath import Aftermath
 from harness.providers.bodies import BodyPack
 from harness.providers.clock import Clock
 from harness.providers.faults import FaultTable, Placed
 from harness.providers.ids import SeededIds
 from harness.providers.ledger import Ledger
-from harness.providers.webhooks import EventShape, Webhooks
+from harness.providers.webhooks import EventShape
 from harness.providers.wire import Account, BoundListener, ProviderConfig, ProviderFault
 
 
@@ -34,7 +35,7 @@ class Context:
     faults: FaultTable[Any]
     limits: BaseModel  # an instance of the preset's own model
     ids: SeededIds
-    events: Webhooks | None = None  # where somebody listens to them
+    aftermath: Aftermath
 
 
 class Engine(Protocol):
@@ -115,6 +116,11 @@ class Preset(Protocol):
     @property
     def scheme(self) -> str:
         """The scheme of a route's URL, such as smtp+starttls."""
+        ...
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """Those beside the one that mail goes through, such as `token`; each has a proxy of its own."""
         ...
 
     @property

@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from harness.providers import presets
+from harness.providers.aftermath import Aftermath
 from harness.providers.asgi import AsgiListener, listen
 from harness.providers.bodies import BodyPack, FilePack, MemoryPack
 from harness.providers.clock import Clock
@@ -26,13 +27,21 @@ from harness.providers.wire import ProviderConfig, Ready
 
 
 class RunningProvider:
-    def __init__(self, *, ready: Ready, context: Context, engine: Engine, control: AsgiListener) -> None:
+    def __init__(
+        self,
+        *,
+        ready: Ready,
+        context: Context,
+        engine: Engine,
+        events: Webhooks | None,
+        control: AsgiListener,
+    ) -> None:
         self.ready = ready
         self.ledger = context.ledger
         self.faults = context.faults
         self.pack = context.pack
         self._engine = engine
-        self._events = context.events
+        self._events = events
         self._control = control
         self._owned_pack = context.pack if isinstance(context.pack, FilePack) else None
 
@@ -65,6 +74,7 @@ async def serve(
     pack: BodyPack = FilePack(Path(config.pack_path)) if config.pack_path else MemoryPack()
     ledger = Ledger(config.name, clock, sink)
     ids = SeededIds(config.seed, config.name)
+    events = _events(preset, config, clock, ledger, ids)
     context = Context(
         config=config,
         clock=clock,
@@ -73,7 +83,7 @@ async def serve(
         faults=FaultTable(preset.place_fault, [listener.route for listener in config.listeners], config.seed),
         limits=limits,
         ids=ids,
-        events=_events(preset, config, clock, ledger, ids),
+        aftermath=Aftermath(ledger, events),
     )
     engine = preset.build(context)  # touches nothing yet
     try:
@@ -83,7 +93,7 @@ async def serve(
             faults=context.faults,
             clock=clock,
             engine=engine,
-            events=context.events,
+            events=events,
             stop=stop or asyncio.Event(),
         )
         control = await listen(app, config.control_host, config.control_port)
@@ -93,7 +103,7 @@ async def serve(
             pack.close()
         raise
     ready = Ready(provider=config.name, control_port=control.port, listeners=listeners)
-    return RunningProvider(ready=ready, context=context, engine=engine, control=control)
+    return RunningProvider(ready=ready, context=context, engine=engine, events=events, control=control)
 
 
 def _events(
@@ -102,7 +112,8 @@ def _events(
     urls = {each.route: each.events_url for each in config.listeners if each.events_url is not None}
     if preset.events is None or not urls:
         return None
-    return Webhooks(preset.events, urls, clock=clock, ledger=ledger, ids=ids)
+    secrets = {each.route: each.events_secret for each in config.listeners}
+    return Webhooks(preset.events, urls, secrets, clock=clock, ledger=ledger, ids=ids)
 
 
 def check_limits(preset: Preset, limits: dict[str, float | int]) -> BaseModel:

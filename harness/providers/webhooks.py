@@ -52,6 +52,15 @@ class Happening(msgspec.Struct, frozen=True, kw_only=True):
     epoch_s: float  # the same moment as wall time
     receipt: Receipt
     echo: dict[str, str] = {}
+    cause: str = ""  # of a bounce, a drop, a delay: what the mailbox's server said, as in "550 5.1.1 ..."
+    permanent: bool = True  # of a bounce
+
+
+class Signing(msgspec.Struct, frozen=True, kw_only=True):
+    """What a provider signs its posts with."""
+
+    secret: str  # shared with the receiver, or what a private key is derived from
+    epoch_s: float  # when this is signed, as wall time
 
 
 class Post(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,8 +84,8 @@ class EventShape(Protocol):
         """Events of so long are posted together."""
         ...
 
-    def posts(self, happenings: Sequence[Happening]) -> list[Post]:
-        """All of them in order, each in one POST."""
+    def posts(self, happenings: Sequence[Happening], signing: Signing) -> list[Post]:
+        """All of them in order, each in one POST, signed as the provider does."""
         ...
 
 
@@ -89,10 +98,18 @@ class Webhooks:
     """One provider's. `urls` are by route; a message of a route without one is told of to nobody."""
 
     def __init__(
-        self, shape: EventShape, urls: Mapping[str, str], *, clock: Clock, ledger: Ledger, ids: SeededIds
+        self,
+        shape: EventShape,
+        urls: Mapping[str, str],
+        secrets: Mapping[str, str],
+        *,
+        clock: Clock,
+        ledger: Ledger,
+        ids: SeededIds,
     ) -> None:
         self._shape = shape
         self._urls = dict(urls)
+        self._secrets = dict(secrets)
         self._clock = clock
         self._ledger = ledger
         self._ids = ids
@@ -167,7 +184,8 @@ class Webhooks:
                 (each for each in self._coming[route] if each.at_s <= now_s), key=lambda each: each.at_s
             )
             self._coming[route] = [each for each in self._coming[route] if each.at_s > now_s]
-            for post in self._shape.posts(due):
+            signing = Signing(secret=self._secrets.get(route, ""), epoch_s=self._clock.epoch_s + now_s)
+            for post in self._shape.posts(due, signing):
                 task = asyncio.create_task(self._deliver(route, post), name=f"post of {route}")
                 self._posting[task] = (route, post)
                 task.add_done_callback(self._posted)

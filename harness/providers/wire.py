@@ -15,6 +15,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     username: str
     secret: str  # password, access token or API key
+    next_secret: str | None = None  # the one that is taken once the secret has been rotated
+    tenant: str = ""  # whose it is at the provider; faults can be about one tenant alone
     canary: bool = False  # the harness's own: exempt from limits, its receipts are marked
 
 
@@ -26,7 +28,9 @@ class RouteListener(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     host: str = "127.0.0.1"
     port: int = 0
     rejecting_port: int = 0
+    beside: dict[str, tuple[int, int]] = {}  # ports of the other endpoints, each with its rejecting one
     https: bool = False  # an HTTP API under TLS, as the real one is; SMTP has STARTTLS as its preset says
+    events_secret: str = ""  # what those posts are signed with
     events_url: str | None = None  # where this route's events are posted, in the provider's own shape
 
 
@@ -49,7 +53,7 @@ class ProviderConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
 class BoundListener(msgspec.Struct, frozen=True, kw_only=True):
     route: str
-    endpoint: str  # smtp | api
+    endpoint: str  # smtp | api | one beside them, such as token
     port: int
     rejecting_port: int
 
@@ -63,11 +67,10 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
 class ProviderFault(
     msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
 ):
-    """A fault inside a provider. Selection is deterministic: the n-th matching attempt, or a seeded hash.
+    """A fault inside a provider; faults.FaultType says what the types are.
 
-    `type` is `refuse` (answer `code` and `text`, or the preset's own `named` answer) or `ack-loss` (take the
-    message, then drop the connection in place of the answer). The canary account is always selected and
-    never counted.
+    Selection is deterministic: the n-th matching attempt, or a seeded hash. The canary account is always
+    selected and never counted. An attribute that its type has no use for is refused.
     """
 
     id: str
@@ -76,11 +79,21 @@ class ProviderFault(
     code: int | None = None
     text: str | None = None
     named: str | None = None  # e.g. "server-busy"
+    retry_after_s: float | None = None  # told with the answer, where the protocol can
     stage: str | None = None  # where in an attempt; None: the named answer's own, or the engine's default
+    endpoint: str = ""  # empty: the one that mail goes through; `token`, ...
+    delay_s: float | None = None  # of slow-ack and events-late
+    rate: float | None = None  # of throttle: requests (SMTP: messages) a second
+    burst: int | None = None  # of throttle: so many at once
+    quota: int | None = None  # of throttle: so many more, and then none
+    event: str | None = None  # of bounce: what becomes of it
     share: float = 1.0
     every: int | None = None  # every n-th matching attempt
+    nth: int | None = None  # the n-th matching attempt alone
     count: int | None = None  # at most so many
     class_: str | None = msgspec.field(name="class", default=None)  # by the X-Harness-Class header
+    tenant: str | None = None  # of the account
+    recipient: str | None = None  # a pattern, as in `*@example.net`
 
 
 class FaultStatus(msgspec.Struct, frozen=True, kw_only=True):

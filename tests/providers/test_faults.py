@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from harness.providers.errors import FaultRefused
-from harness.providers.faults import FaultTable, Placed
+from harness.providers.faults import FaultTable, Placed, Subject
 from harness.providers.wire import ProviderFault
 from tests.providers.running import token
 
@@ -31,14 +31,14 @@ def fault(**attributes: Any) -> ProviderFault:
 
 def hit(faults: FaultTable[str], count: int, **attempt: Any) -> list[int]:
     """Which of `count` attempts are hit, counted from 1."""
-    attempt = {"route": "primary", **attempt}
-    return [n for n in range(1, count + 1) if faults.decide("mail", key=token(n), **attempt)]
+    subjects = [Subject(**{"route": "primary", "key": token(n), **attempt}) for n in range(1, count + 1)]
+    return [n for n, subject in enumerate(subjects, 1) if faults.decide("mail", subject)]
 
 
 def test_without_a_selection_every_attempt_at_the_stage_is_hit() -> None:
     faults = table(fault())
     assert hit(faults, 3) == [1, 2, 3]
-    assert faults.decide("rcpt", route="primary", key="x") is None
+    assert faults.decide("rcpt", Subject(route="primary", key="x")) is None
 
 
 def test_every_third_and_at_most_two() -> None:
@@ -68,7 +68,7 @@ def test_the_harness_canary_is_always_hit_and_never_counted() -> None:
     assert hit(faults, 4, canary=True) == [1, 2, 3, 4]
     (status,) = faults.list()
     assert (status.matched, status.acted) == (0, 0)
-    assert faults.decide("mail", route="elsewhere", key="x", canary=True) is not None
+    assert faults.decide("mail", Subject(route="elsewhere", key="x", canary=True)) is not None
 
 
 def test_the_canary_of_another_route_is_left_alone() -> None:
@@ -80,7 +80,7 @@ def test_the_fault_that_was_put_first_wins_and_the_next_one_gets_what_it_leaves(
     answers = [
         decision.answer
         for n in range(4)
-        if (decision := faults.decide("mail", route="primary", key=token(n))) is not None
+        if (decision := faults.decide("mail", Subject(route="primary", key=token(n)))) is not None
     ]
     assert answers == ["second", "first", "second", "first"]
 

@@ -259,6 +259,7 @@ class TestConnections:
     async def test_a_taken_port_is_an_error_that_names_it(self, fake: Fake) -> None:
         listener = fake.provider._engine._listener(  # type: ignore[attr-defined]
             fake.provider._engine._context.config.listeners[0],  # type: ignore[attr-defined]
+            "",
             rejecting=False,
         )
         with pytest.raises(ConfigError, match=str(fake.port)):

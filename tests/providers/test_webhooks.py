@@ -23,7 +23,7 @@ from harness.providers.asgi import listen
 from harness.providers.clock import Clock
 from harness.providers.ids import SeededIds
 from harness.providers.ledger import Ledger, MemorySink
-from harness.providers.webhooks import Happening, Post, Webhooks, json_array
+from harness.providers.webhooks import Happening, Post, Signing, Webhooks, json_array
 from tests.waiting import until
 
 
@@ -33,7 +33,7 @@ class Shape:
     life: Sequence[tuple[str, float]] = (("processed", 0.0), ("delivered", 0.005))
     every_s = 0.01
 
-    def posts(self, happenings: Sequence[Happening]) -> list[Post]:
+    def posts(self, happenings: Sequence[Happening], signing: Signing) -> list[Post]:
         return json_array(happenings, [{"id": each.id, "event": each.event} for each in happenings], 10_000)
 
 
@@ -84,7 +84,7 @@ class Sender:
         self.sink = MemorySink()
         self.ledger = Ledger("sendgrid", clock, self.sink)
         self.webhooks = Webhooks(
-            Shape(), {"backup": url}, clock=clock, ledger=self.ledger, ids=SeededIds(1, "sendgrid")
+            Shape(), {"backup": url}, {}, clock=clock, ledger=self.ledger, ids=SeededIds(1, "sendgrid")
         )
 
     def take(

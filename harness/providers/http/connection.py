@@ -86,6 +86,14 @@ class ProviderConnection(H11Protocol):
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self.transport.abort()
 
+    def break_off(self, said: bytes) -> None:
+        """Say this much of an answer, and end the connection."""
+        self._torn_down = True
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+        self.transport.write(said)
+        self.transport.close()
+
     async def _serve(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         state: MutableMapping[str, Any] = scope  # type: ignore[assignment]
         state[SCOPE_KEY] = self

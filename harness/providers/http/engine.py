@@ -1,4 +1,4 @@
-"""The running HTTP provider: for each route a listener and its rejecting twin, around one provider's API."""
+"""The running HTTP provider: for each route and endpoint a listener and its rejecting twin."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
 from harness.providers.errors import ConfigError
-from harness.providers.http.exchange import ENDPOINT, Exchange, Side
-from harness.providers.http.limits import TokenBucket
+from harness.providers.http.accounts import Accounts
+from harness.providers.http.api import HttpApi
+from harness.providers.http.exchange import ENDPOINT, Exchange
+from harness.providers.http.idempotency import Memory
+from harness.providers.http.limits import AccountUse
 from harness.providers.http.listener import HttpListener
-from harness.providers.http.messages import HttpApi
+from harness.providers.http.messages import HttpRoute
+from harness.providers.http.side import Side, Throttles
 from harness.providers.preset import Context
 from harness.providers.tls import server_context
 from harness.providers.wire import BoundListener, RouteListener
@@ -23,19 +27,26 @@ class HttpEngine:
     def __init__(self, context: Context, api: HttpApi) -> None:
         self._context = context
         self._api = api
+        self._memory = Memory()
+        self._uses: dict[str, AccountUse] = {}
         self._listeners: dict[str, list[HttpListener]] = {}  # by route
 
     async def start(self) -> list[BoundListener]:
         """Listen for every route of the configuration; raises ConfigError."""
-        return [await self._start(listener) for listener in self._context.config.listeners]
+        endpoints = dict.fromkeys(["", *(route.endpoint for route in self._api.routes)])
+        return [
+            await self._start(listener, endpoint)
+            for listener in self._context.config.listeners
+            for endpoint in endpoints
+        ]
 
     async def close(self) -> None:
-        for pair in self._listeners.values():
-            for listener in pair:
+        for listeners in self._listeners.values():
+            for listener in listeners:
                 await listener.close()
 
     def connections(self) -> Mapping[str, int]:
-        return {route: sum(each.connections for each in pair) for route, pair in self._listeners.items()}
+        return {route: sum(each.connections for each in all_) for route, all_ in self._listeners.items()}
 
     async def settle(self, within_s: float) -> bool:
         return True
@@ -43,26 +54,34 @@ class HttpEngine:
     def stats(self) -> Mapping[str, Any]:
         return {}
 
-    async def _start(self, listener: RouteListener) -> BoundListener:
-        route = listener.route
-        real, twin = (self._listener(listener, rejecting=rejecting) for rejecting in (False, True))
-        pair = self._listeners.setdefault(route, [])
-        pair.append(real)
-        port = await real.start(listener.host, listener.port)
-        pair.append(twin)
-        rejecting_port = await twin.start(listener.host, listener.rejecting_port)
-        return BoundListener(route=route, endpoint=ENDPOINT, port=port, rejecting_port=rejecting_port)
+    def _use_of(self, username: str) -> AccountUse:
+        if username not in self._uses:
+            self._uses[username] = AccountUse(self._api.limits, self._context.clock.now_s())
+        return self._uses[username]
 
-    def _listener(self, listener: RouteListener, *, rejecting: bool) -> HttpListener:
-        route, clock = listener.route, self._context.clock
+    async def _start(self, listener: RouteListener, endpoint: str) -> BoundListener:
+        route = listener.route
+        own = (listener.port, listener.rejecting_port)
+        ports = listener.beside.get(endpoint, (0, 0)) if endpoint else own
+        bound = []
+        for port, rejecting in zip(ports, (False, True), strict=True):
+            each = self._listener(listener, endpoint, rejecting=rejecting)
+            self._listeners.setdefault(route, []).append(each)
+            bound.append(await each.start(listener.host, port))
+        return BoundListener(
+            route=route, endpoint=endpoint or ENDPOINT, port=bound[0], rejecting_port=bound[1]
+        )
+
+    def _listener(self, listener: RouteListener, endpoint: str, *, rejecting: bool) -> HttpListener:
+        route, clock, shown = listener.route, self._context.clock, endpoint or ENDPOINT
 
         def lost(connection: str, how: str) -> None:
             self._context.ledger.connections_closed(
-                route=route, endpoint=ENDPOINT, connections=[connection], reason=how
+                route=route, endpoint=shown, connections=[connection], reason=how
             )
 
-        name = f"{route}-{ENDPOINT}-rejecting" if rejecting else f"{route}-{ENDPOINT}"
-        app = self._app(listener, rejecting=rejecting)
+        name = f"{route}-{shown}-rejecting" if rejecting else f"{route}-{shown}"
+        app = self._app(listener, endpoint, rejecting=rejecting)
         return HttpListener(app, clock=clock, name=name, on_loss=lost, tls=self._tls(listener))
 
     def _tls(self, listener: RouteListener) -> ssl.SSLContext | None:
@@ -74,27 +93,23 @@ class HttpEngine:
             raise ConfigError(f"route {listener.route} is HTTPS: it needs tls_cert_path and tls_key_path")
         return tls
 
-    def _app(self, listener: RouteListener, *, rejecting: bool) -> ASGIApp:
-        limit = self._api.rate_limit
-        bucket = None
-        if limit is not None and not rejecting:
-            bucket = TokenBucket(limit.rate_per_s, limit.burst, self._context.clock.now_s())
-        accounts = (listener.account, self._context.config.canary_account)
+    def _app(self, listener: RouteListener, endpoint: str, *, rejecting: bool) -> ASGIApp:
         side = Side(
             route=listener.route,
-            accounts={account.secret: account for account in accounts},
+            endpoint=endpoint,
+            accounts=Accounts([listener.account, self._context.config.canary_account]),
             rejecting=rejecting,
-            bucket=bucket,
+            use_of=self._use_of,
+            throttles=Throttles(),
         )
-        paths = dict.fromkeys(route.path for route in self._api.routes)
-        exchanges = {
-            path: Exchange(
-                self._context, self._api, side, [route for route in self._api.routes if route.path == path]
-            )
-            for path in paths
-        }
+
+        def exchange(routes: list[HttpRoute]) -> Exchange:
+            return Exchange(self._context, self._api, side, self._memory, routes)
+
+        here = [route for route in self._api.routes if route.endpoint == endpoint]
+        paths = dict.fromkeys(route.path for route in here)
         return Router(
-            routes=[Route(path, exchange) for path, exchange in exchanges.items()],
+            routes=[Route(path, exchange([route for route in here if route.path == path])) for path in paths],
             redirect_slashes=False,
-            default=Exchange(self._context, self._api, side, []),
+            default=exchange([]),
         )

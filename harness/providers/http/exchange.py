@@ -1,47 +1,43 @@
-"""One request and its answer: read it whole, decide, record, and only then answer.
+"""One request and its answer: read it whole, have it judged, record, and only then answer.
 
-The order in which a request can fail is that of a provider's gateway: credential, rate limit, what is wrong
-with the request, then the faults of the moment. A client that leaves before its body is whole leaves an
-`aborted` receipt. When an acknowledgement is to be lost, the messages are recorded as taken and the
-connection is reset.
+A client that leaves before its body is whole leaves an `aborted` receipt. What an acknowledgement that is to
+be lost would have told is recorded as taken.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from email.utils import format_datetime
-from enum import Enum, StrEnum
+from enum import Enum
 from typing import cast
 
-from starlette.responses import Response
+import msgspec
 from starlette.types import Receive, Scope, Send
 
-from harness.history.events import ReceiptResult
+from harness.history.events import Receipt, ReceiptResult
 from harness.providers.errors import JournalError
+from harness.providers.http.answers import phrase
+from harness.providers.http.api import HttpApi
 from harness.providers.http.connection import SCOPE_KEY, ProviderConnection
-from harness.providers.http.limits import TokenBucket
+from harness.providers.http.idempotency import Memory
 from harness.providers.http.messages import (
-    Allowance,
     Answer,
-    HttpApi,
     HttpRequest,
     HttpRoute,
+    LogicalMessage,
     Operation,
     Submission,
 )
+from harness.providers.http.side import Side
+from harness.providers.http.verdict import Caller, Deed, Judge, Verdict
 from harness.providers.preset import Context
-from harness.providers.tokens import Canary, canary_of, identify
-from harness.providers.wire import Account
+from harness.providers.tokens import Canary, identify
 
 ENDPOINT = "api"
-
-
-class Stage(StrEnum):
-    """Where in an exchange a fault acts; a preset's `place_fault` names one."""
-
-    REQUEST = "request"  # refused in place of being taken
-    ACKNOWLEDGEMENT = "acknowledgement"  # taken, and the answer lost
+NOTHING_READ = Submission(messages=[LogicalMessage()])
 
 
 class Arrival(Enum):
@@ -51,183 +47,212 @@ class Arrival(Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Side:
-    """One of a route's two listeners: whose credential it takes, and the limit on that account."""
+class Attempt:
+    """A request under way."""
 
-    route: str
-    accounts: Mapping[str, Account]  # by secret; of the rejecting twin: known, but never let in
-    rejecting: bool
-    bucket: TokenBucket | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Verdict:
-    answer: Answer
-    fault: str | None = None
-    lost: bool = False
+    id: str
+    connection: ProviderConnection
+    begin_ns: int
 
 
 class Exchange:
     """The application behind one path of one side."""
 
-    def __init__(self, context: Context, api: HttpApi, side: Side, routes: list[HttpRoute]) -> None:
+    def __init__(
+        self, context: Context, api: HttpApi, side: Side, memory: Memory, routes: list[HttpRoute]
+    ) -> None:
         self._context = context
         self._api = api
         self._side = side
+        self._judge = Judge(context, api, side, memory)
         self._routes = {route.method: route for route in routes}
-        self._system_canaries = {recipient.lower() for recipient in context.config.system_canaries}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = cast(ProviderConnection, scope[SCOPE_KEY])
         begin_ns = connection.begin_request()
-        head = HttpRequest(
-            method=scope["method"],
-            path=scope["path"],
-            headers={name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
-            path_params=scope.get("path_params", {}),
-        )
+        head = self._head(scope)
         route = self._routes.get(head.method)
         if route is None:
-            unknown = not self._routes
             allowed = ", ".join(self._routes)
+            unknown = not self._routes
             answer = self._api.not_found(head) if unknown else self._api.method_not_allowed(head, allowed)
-        elif route.operation is Operation.QUERY:
-            known = self._account(head) is not None and not self._side.rejecting
-            answer = self._api.query(head) if known else self._api.unauthorized(head)
-        else:
-            body, arrival = await _read(head, receive, self._api.max_body_bytes)
-            try:
-                taken = self._take(connection, begin_ns, head, body, arrival)
-            except JournalError:
-                connection.tear_down()  # no record, no answer
-                raise
-            if taken is None:
-                return
-            answer = taken
-        await self._respond(answer, scope, receive, send)
+            await self._show(Verdict(answer=answer), connection, receive, send)
+            return
+        attempt = Attempt(
+            id=self._context.ids.next_hex("attempt", 16), connection=connection, begin_ns=begin_ns
+        )
+        caller = self._judge.caller(head, attempt.id)
+        verdict = self._judge.at_head(caller)
+        if verdict is not None:
+            if route.operation is Operation.SEND:
+                self._record(attempt, caller, head, NOTHING_READ, verdict)
+            await self._show(verdict, connection, receive, send)
+            return
+        body, arrival = await _read(head, receive, self._api.max_body_bytes)
+        request = self._with_body(head, body, arrival)
+        if route.operation is Operation.SEND:
+            await self._sent(request, arrival, attempt, receive, send)
+        elif arrival is Arrival.WHOLE:
+            caller = self._judge.caller(request, attempt.id)
+            await self._show(self._judge.asked(request, route, caller), connection, receive, send)
+        elif arrival is Arrival.TOO_LARGE:
+            await self._show(Verdict(answer=self._api.too_large()), connection, receive, send)
 
-    def _take(
-        self, connection: ProviderConnection, begin_ns: int, head: HttpRequest, body: bytes, arrival: Arrival
-    ) -> Answer | None:
-        """Decide on one request to send and record it; None if it gets no answer."""
-        request = HttpRequest(
+    async def _sent(
+        self, request: HttpRequest, arrival: Arrival, attempt: Attempt, receive: Receive, send: Send
+    ) -> None:
+        whole = arrival is Arrival.WHOLE
+        submission = self._api.read(request) if whole else self._api.glimpse(request)
+        caller = self._judge.caller(request, attempt.id, submission)
+        with self._in_progress(caller):
+            if whole:
+                submission = self._without_suppressed(submission)
+                verdict = self._judge.sent(request, submission, caller)
+            elif arrival is Arrival.TOO_LARGE:
+                verdict = Verdict(answer=self._api.too_large())
+            else:
+                left = "the client left before the end of the body"
+                answer = Answer(status=0, result=ReceiptResult.ABORTED, text=left)
+                verdict = Verdict(answer=answer, deed=Deed.NOTHING)
+            self._record(attempt, caller, request, submission, verdict)
+            if arrival is not Arrival.CUT_SHORT:
+                await self._show(verdict, attempt.connection, receive, send)
+
+    def _head(self, scope: Scope) -> HttpRequest:
+        return HttpRequest(
+            method=scope["method"],
+            path=scope["raw_path"].decode("latin-1"),
+            query=scope["query_string"].decode("latin-1"),
+            headers={name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
+            path_params=scope.get("path_params", {}),
+            now_s=self._context.clock.epoch_s + self._context.clock.now_s(),
+        )
+
+    @staticmethod
+    def _with_body(head: HttpRequest, body: bytes, arrival: Arrival) -> HttpRequest:
+        return HttpRequest(
             method=head.method,
             path=head.path,
+            query=head.query,
             headers=head.headers,
             path_params=head.path_params,
+            now_s=head.now_s,
             body=body,
             whole=arrival is Arrival.WHOLE,
         )
-        attempt = self._context.ids.next_hex("attempt", 16)
-        account = self._account(request)
-        if arrival is Arrival.WHOLE:
-            submission = self._api.read(request)
-            verdict = self._verdict(request, submission, account, attempt)
-        else:
-            submission = self._api.glimpse(request)
-            cut = Answer(
-                status=0, result=ReceiptResult.ABORTED, text="the client left before the end of the body"
-            )
-            verdict = Verdict(answer=cut if arrival is Arrival.CUT_SHORT else self._api.too_large())
-        self._record(connection.name, begin_ns, attempt, account, request, submission, verdict)
-        if verdict.lost:
-            connection.tear_down()
-        return None if verdict.lost or arrival is Arrival.CUT_SHORT else verdict.answer
 
-    def _verdict(
-        self, request: HttpRequest, submission: Submission, account: Account | None, attempt: str
-    ) -> Verdict:
-        if account is None or self._side.rejecting:
-            return Verdict(answer=self._api.unauthorized(request))
-        allowance = None if account.canary else self._exhausted()
-        if allowance is not None:
-            return Verdict(answer=self._api.throttled(allowance))
-        if submission.declined is not None:
-            return Verdict(answer=submission.declined)
-        first = submission.messages[0]
-        key = identify(first.recipient, first.carried).token or attempt
-        canary = self._canary(first.recipient, account) is Canary.HARNESS
-        faults, route, class_ = self._context.faults, self._side.route, first.carried.class_
-        refused = faults.decide(Stage.REQUEST, route=route, key=key, class_=class_, canary=canary)
-        if refused is not None and refused.answer is not None:
-            return Verdict(answer=cast(Answer, refused.answer), fault=refused.fault.id)
-        answer = self._api.accepted(request, submission, self._context.ids.next_hex("message-id", 32))
-        lost = faults.decide(Stage.ACKNOWLEDGEMENT, route=route, key=key, class_=class_, canary=canary)
-        return Verdict(answer=answer, fault=lost.fault.id if lost else None, lost=lost is not None)
+    def _without_suppressed(self, submission: Submission) -> Submission:
+        """Those who bounced before are refused, where the provider does that."""
+        is_suppressed = self._context.aftermath.is_suppressed
+        if not any(is_suppressed(message.recipient) for message in submission.messages):
+            return submission
+        messages = [
+            msgspec.structs.replace(each, declined=each.declined or self._api.suppressed(each))
+            if is_suppressed(each.recipient)
+            else each
+            for each in submission.messages
+        ]
+        return msgspec.structs.replace(submission, messages=messages)
+
+    @contextlib.contextmanager
+    def _in_progress(self, caller: Caller) -> Iterator[None]:
+        if caller.account is None or caller.account.canary:
+            yield
+            return
+        use = self._side.use_of(caller.account.username)
+        use.begin()
+        try:
+            yield
+        finally:
+            use.end()
+
+    # --- the record ---
 
     def _record(
-        self,
-        connection: str,
-        begin_ns: int,
-        attempt: str,
-        account: Account | None,
-        request: HttpRequest,
-        submission: Submission,
-        verdict: Verdict,
+        self, attempt: Attempt, caller: Caller, request: HttpRequest, submission: Submission, verdict: Verdict
     ) -> None:
         """One receipt for each recipient, and before them the body, if the provider took it."""
-        answer = verdict.answer
+        try:
+            self._write(attempt, caller, request, submission, verdict)
+        except JournalError:
+            attempt.connection.tear_down()  # no record, no answer
+            raise
+
+    def _write(
+        self, attempt: Attempt, caller: Caller, request: HttpRequest, submission: Submission, verdict: Verdict
+    ) -> None:
+        answer, account = verdict.answer, caller.account
         taken = answer.result is ReceiptResult.ACCEPTED
         offset = self._context.pack.append(request.body) if taken else None
-        for message in submission.messages:
+        for index, message in enumerate(submission.messages):
+            declined = message.declined if taken else None
+            said = declined or answer
             identity = identify(message.recipient, message.carried)
-            canary = self._canary(message.recipient, account)
+            canary = self._judge.canary(message.recipient, account)
             receipt = self._context.ledger.receipt(
                 route=self._side.route,
-                endpoint=ENDPOINT,
-                result=ReceiptResult.ACK_LOST if verdict.lost else answer.result,
-                attempt=attempt,
-                begin_ns=begin_ns,
+                endpoint=self._side.endpoint or ENDPOINT,
+                result=ReceiptResult.ACK_LOST if verdict.lost and declined is None else said.result,
+                attempt=attempt.id,
+                begin_ns=attempt.begin_ns,
                 token=identity.token,
                 recipient=message.recipient,
-                code=answer.status or None,
-                text=answer.text,
-                connection=connection,
+                code=said.status or None,
+                text=answer.texts[index] if answer.texts and declined is None else said.text,
+                connection=attempt.connection.name,
                 account=account.username if account else "",
+                tenant=account.tenant if account else "",
+                idempotency_key=self._api.idempotency_key(request),
+                sdk_retry=self._api.sdk_retry(request),
                 carriers=identity.carriers,
                 body_sha256=message.carried.sha256,
-                body_offset=offset,
+                body_offset=offset if declined is None else None,
                 body_bytes=len(request.body),
-                retry_after_ns=answer.retry_after_ns,
+                retry_after_ns=said.retry_after_ns,
                 # A dry run asks how the provider is; it is a probe whoever it names.
                 canary=Canary.SYSTEM if canary is None and submission.dry_run else canary,
                 fault=verdict.fault,
             )
-            if self._context.events is not None:
-                self._context.events.taken(receipt, message.echo)
+            self._afterwards(receipt, message, verdict)
 
-    def _account(self, request: HttpRequest) -> Account | None:
-        secret = self._api.credential(request)
-        return None if secret is None else self._side.accounts.get(secret)
+    def _afterwards(self, receipt: Receipt, message: LogicalMessage, verdict: Verdict) -> None:
+        if verdict.dropped:
+            self._context.aftermath.thrown_away(receipt)
+        else:
+            self._context.aftermath.taken(receipt, message.echo)
 
-    def _canary(self, recipient: str | None, account: Account | None) -> Canary | None:
-        by_account = account is not None and account.canary
-        return canary_of(recipient, canary_account=by_account, system_canaries=self._system_canaries)
+    # --- the answer ---
 
-    def _exhausted(self) -> Allowance | None:
-        """Take one request from the account's limit; what is left of it when there is no more."""
-        bucket, clock = self._side.bucket, self._context.clock
-        now_s = clock.now_s()
-        if bucket is None or bucket.take(now_s):
-            return None
-        wait_s = bucket.wait_s(now_s)
-        return Allowance(
-            limit=bucket.burst,
-            remaining=bucket.remaining(now_s),
-            reset_epoch_s=clock.epoch_s + now_s + wait_s,
-            wait_s=wait_s,
-        )
-
-    async def _respond(self, answer: Answer, scope: Scope, receive: Receive, send: Send) -> None:
-        response = Response(status_code=answer.status)
-        response.body = answer.body
+    async def _show(
+        self, verdict: Verdict, connection: ProviderConnection, receive: Receive, send: Send
+    ) -> None:
+        if verdict.wait_s > 0:
+            await asyncio.sleep(verdict.wait_s)
+        if verdict.remembered is not None:
+            verdict.remembered.done(verdict.answer)
+        answer = verdict.shown or verdict.answer
         headers = [
             ("Date", format_datetime(self._context.clock.wall(), usegmt=True)),
             *answer.headers,
             ("Content-Length", str(len(answer.body))),
         ]
-        response.raw_headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-        await response(scope, receive, send)
+        match verdict.deed:
+            case Deed.NOTHING:
+                while (await receive())["type"] != "http.disconnect":
+                    pass
+            case Deed.RESET:
+                connection.tear_down()
+            case Deed.HALF:
+                lines = [
+                    f"HTTP/1.1 {answer.status} {phrase(answer.status)}",
+                    *(f"{k}: {v}" for k, v in headers),
+                ]
+                whole = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + answer.body
+                connection.break_off(whole[: max(1, len(whole) // 2)])
+            case Deed.ANSWER:
+                raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+                await send({"type": "http.response.start", "status": answer.status, "headers": raw})
+                await send({"type": "http.response.body", "body": answer.body})
 
 
 async def _read(head: HttpRequest, receive: Receive, limit: int) -> tuple[bytes, Arrival]:

@@ -1,14 +1,13 @@
 """What the HTTP engine and a provider's API say to each other: a request in, a submission and an answer out.
 
-All of it is plain data. An API turns a request into the logical messages it carries, one per recipient, and
-into the answer that the real provider would give; the engine decides whether that answer is what happens.
+All of it is plain data. An API (api.py) turns a request into the logical messages it carries, one per
+recipient, and into the answer that the real provider would give; the engine decides whether that answer is
+what happens.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import StrEnum
-from typing import Protocol
 
 import msgspec
 
@@ -20,7 +19,8 @@ Headers = tuple[tuple[str, str], ...]
 
 class Operation(StrEnum):
     SEND = "send"  # hands messages over; each request is journalled
-    QUERY = "query"  # anything else a client may ask with its credentials; leaves no record
+    QUERY = "query"  # anything else that needs credentials; leaves no record
+    OPEN = "open"  # needs none, or judges them itself: a token endpoint, a status page
 
 
 class HttpRoute(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,39 +29,51 @@ class HttpRoute(msgspec.Struct, frozen=True, kw_only=True):
     method: str
     path: str
     operation: Operation
+    endpoint: str = ""  # empty: the one that mail goes through; each other one has a port of its own
 
 
 class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A request as far as it came: `whole` is false when the client left before the end of its body."""
 
     method: str
-    path: str
+    path: str  # as it came: percent signs and all
     headers: dict[str, str]  # lower-case names; of repeated ones the last
+    query: str = ""  # as it came, without the question mark
     path_params: dict[str, str] = {}
     body: bytes = b""
     whole: bool = True
+    now_s: float = 0.0  # wall time (Unix seconds)
 
     def header(self, name: str) -> str:
         return self.headers.get(name, "")
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """One HTTP response, and how the receipts of its request read. `text` goes into the receipts."""
+    """One HTTP response, and how the receipts of its request read. `text` goes into the receipts.
+
+    `texts` are one for each message, where a request that carries several is answered for each of them.
+    """
 
     status: int
     result: ReceiptResult
     text: str = ""
+    texts: tuple[str, ...] = ()
     body: bytes = b""
     headers: Headers = ()
     retry_after_ns: int | None = None
 
 
 class LogicalMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """One recipient of one request. `recipient` is None when the request named none that could be read."""
+    """One recipient of one request. `recipient` is None when the request named none that could be read.
+
+    `declined` is set where the provider takes the request and not this message of it; its status, text and
+    result go into the receipt of this one.
+    """
 
     recipient: str | None = None
     carried: Carried = NOTHING_CARRIED
     echo: dict[str, str] = {}  # what the sender wants to find in the events of this message
+    declined: Answer | None = None
 
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,61 +89,10 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Allowance(msgspec.Struct, frozen=True, kw_only=True):
-    """A rate limit at the moment of a refusal; `reset_epoch_s` is the wall time of the next free place."""
+    """A limit at the moment of a refusal; `reset_epoch_s` is the wall time of the next free place."""
 
+    name: str  # of the limit, as the API calls it
     limit: int
     remaining: int
     reset_epoch_s: float
     wait_s: float
-
-
-class RateLimit(msgspec.Struct, frozen=True, kw_only=True):
-    rate_per_s: float
-    burst: int
-
-
-class HttpApi(Protocol):
-    """One provider's API. Every method is pure: the same arguments give the same bytes."""
-
-    @property
-    def routes(self) -> Sequence[HttpRoute]: ...
-
-    @property
-    def rate_limit(self) -> RateLimit | None:
-        """The limit of one account on sending, if there is one."""
-        ...
-
-    @property
-    def max_body_bytes(self) -> int: ...
-
-    def credential(self, request: HttpRequest) -> str | None:
-        """The secret that the request presents; None if it presents none."""
-        ...
-
-    def unauthorized(self, request: HttpRequest) -> Answer:
-        """The answer to a credential that is missing or not known here."""
-        ...
-
-    def read(self, request: HttpRequest) -> Submission:
-        """What a whole request to send carries, and whether the provider would take it."""
-        ...
-
-    def glimpse(self, request: HttpRequest) -> Submission:
-        """What can be told from a request that did not come whole, or was too large to read."""
-        ...
-
-    def accepted(self, request: HttpRequest, submission: Submission, message_id: str) -> Answer:
-        """The answer that takes responsibility. `message_id` is 32 hexadecimal digits, unique."""
-        ...
-
-    def throttled(self, allowance: Allowance) -> Answer: ...
-
-    def too_large(self) -> Answer: ...
-
-    def query(self, request: HttpRequest) -> Answer:
-        """The answer to an authorised request that is no sending."""
-        ...
-
-    def not_found(self, request: HttpRequest) -> Answer: ...
-
-    def method_not_allowed(self, request: HttpRequest, allowed: str) -> Answer: ...

@@ -12,7 +12,7 @@ import base64
 from collections.abc import Sequence
 from typing import Any
 
-from harness.providers.webhooks import Happening, Post, json_array
+from harness.providers.webhooks import Happening, Post, Signing, json_array
 
 MOST_BYTES = 768 * 1024  # of one POST
 DELIVERY_S = 0.2  # from the answer of mail/send to the customer's mailbox
@@ -22,7 +22,7 @@ class SendGridEvents:
     life: Sequence[tuple[str, float]] = (("processed", 0.0), ("delivered", DELIVERY_S))
     every_s = 1.0
 
-    def posts(self, happenings: Sequence[Happening]) -> list[Post]:
+    def posts(self, happenings: Sequence[Happening], signing: Signing) -> list[Post]:
         return json_array(happenings, [_event(each) for each in happenings], MOST_BYTES)
 
 

@@ -10,34 +10,33 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date
 from email.message import EmailMessage
-from http import HTTPStatus
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness.history.events import ReceiptResult
-from harness.providers.errors import FaultRefused
-from harness.providers.faults import FaultType, Placed, unknown_answer, unknown_type
-from harness.providers.http.engine import HttpEngine
-from harness.providers.http.exchange import Stage
+from harness.providers.http.accounts import Accounts
+from harness.providers.http.answers import phrase
+from harness.providers.http.api import HttpApi, bearer, media_type, retry_after
+from harness.providers.http.limits import RateLimit
 from harness.providers.http.messages import (
     Allowance,
     Answer,
     HttpRequest,
     HttpRoute,
     Operation,
-    RateLimit,
     Submission,
 )
-from harness.providers.preset import ApiRequest, Context, Engine
+from harness.providers.http.preset import HttpPreset
+from harness.providers.preset import ApiRequest
 from harness.providers.presets import _sendgrid_errors as errors
 from harness.providers.presets import _sendgrid_mail as mail
 from harness.providers.presets._sendgrid_errors import Complaint
 from harness.providers.presets._sendgrid_events import SendGridEvents
-from harness.providers.wire import Account, ProviderFault
+from harness.providers.wire import Account
 
 MAIL_SEND = "/v3/mail/send"
 SCOPES = "/v3/scopes"
@@ -71,9 +70,7 @@ NAMED = {
 }
 
 
-class SendGridApi:
-    """The API as HttpEngine wants it."""
-
+class SendGridApi(HttpApi):
     routes: Sequence[HttpRoute] = (
         HttpRoute(method="POST", path=MAIL_SEND, operation=Operation.SEND),
         HttpRoute(method="GET", path=SCOPES, operation=Operation.QUERY),
@@ -81,21 +78,20 @@ class SendGridApi:
     max_body_bytes = MAX_BODY_BYTES
 
     def __init__(self, limits: SendGridLimits) -> None:
-        burst = limits.burst or math.ceil(limits.rate or 1)
-        self.rate_limit = None if limits.rate is None else RateLimit(rate_per_s=limits.rate, burst=burst)
+        if limits.rate is not None:
+            burst = limits.burst or math.ceil(limits.rate)
+            self.limits = [RateLimit(rate_per_s=limits.rate, burst=burst)]
 
-    def credential(self, request: HttpRequest) -> str | None:
-        scheme, _, secret = request.header("authorization").strip().partition(" ")
-        return secret.strip() if scheme.lower() == "bearer" and secret.strip() else None
+    def identify(self, request: HttpRequest, accounts: Accounts) -> Account | None:
+        return accounts.of_secret(bearer(request))
 
-    def unauthorized(self, request: HttpRequest) -> Answer:
-        return errors.no_credential() if self.credential(request) is None else errors.wrong_credential()
+    def unauthorized(self, request: HttpRequest, accounts: Accounts) -> Answer:
+        return errors.no_credential() if bearer(request) is None else errors.wrong_credential()
 
     def read(self, request: HttpRequest) -> Submission:
         content = mail.decode(request.body)
         messages = mail.read_messages(content, request.body)
-        media_type = request.header("content-type").partition(";")[0].strip().lower()
-        if media_type != "application/json":
+        if media_type(request) != "application/json":
             return Submission(messages=messages, declined=errors.refusal(415, errors.WRONG_MEDIA_TYPE))
         if wrong := mail.complaints(content):
             return Submission(messages=messages, declined=errors.refusal(400, *wrong))
@@ -106,8 +102,8 @@ class SendGridApi:
     def glimpse(self, request: HttpRequest) -> Submission:
         return Submission(messages=mail.glimpse_messages(request.body))
 
-    def accepted(self, request: HttpRequest, submission: Submission, message_id: str) -> Answer:
-        visible = base64.urlsafe_b64encode(bytes.fromhex(message_id)).rstrip(b"=").decode()
+    def accepted(self, request: HttpRequest, submission: Submission, ids: Sequence[str]) -> Answer:
+        visible = base64.urlsafe_b64encode(bytes.fromhex(ids[0])).rstrip(b"=").decode()
         return Answer(
             status=202,
             result=ReceiptResult.ACCEPTED,
@@ -124,10 +120,16 @@ class SendGridApi:
             )
         )
 
+    def error(self, status: int, text: str | None, retry_after_s: float | None) -> Answer:
+        if text is None and status == 429:
+            return errors.too_many_requests(retry_after(retry_after_s))
+        headers = (*errors.API, *retry_after(retry_after_s))
+        return errors.refusal(status, Complaint(text or phrase(status)), headers=headers)
+
     def too_large(self) -> Answer:
         return errors.page(413, "Request Entity Too Large")
 
-    def query(self, request: HttpRequest) -> Answer:
+    def query(self, request: HttpRequest, account: Account) -> Answer:
         """GET /v3/scopes of a key that may do nothing but send."""
         return Answer(
             status=200,
@@ -140,14 +142,8 @@ class SendGridApi:
         return errors.refusal(404, Complaint("Not Found"))  # the text from memory
 
     def method_not_allowed(self, request: HttpRequest, allowed: str) -> Answer:
-        answer = errors.refusal(405, Complaint(f"{allowed} method allowed only"))
-        return Answer(
-            status=answer.status,
-            result=answer.result,
-            text=answer.text,
-            body=answer.body,
-            headers=(*answer.headers, ("Allow", allowed)),
-        )
+        headers = (*errors.API, ("Allow", allowed))
+        return errors.refusal(405, Complaint(f"{allowed} method allowed only"), headers=headers)
 
 
 def _checked_only() -> Answer:
@@ -182,55 +178,14 @@ class SendGridCanary:
         return {"Authorization": f"Bearer {account.secret}"}
 
 
-class SendGrid:
-    name = "sendgrid"
-    summary = "SendGrid v3 API: POST /v3/mail/send with its error bodies and rate limit, GET /v3/scopes"
-    dated = date(2026, 11, 1)
-    engine = "http"
-    limits: type[BaseModel] = SendGridLimits
-    answers: Mapping[str, str] = {
-        name: f"{answer.status} {answer.text or answer.body.decode()}" for name, answer in NAMED.items()
-    }
-    scheme = "sendgrid+http"
-    canary = SendGridCanary()
-    events = SendGridEvents()
-
-    def place_fault(self, fault: ProviderFault) -> Placed[Answer]:
-        """Stage and answer of a fault; raises FaultRefused with the valid choices."""
-        match fault.type:
-            case FaultType.ACK_LOSS:
-                return Placed(stage=Stage.ACKNOWLEDGEMENT)
-            case FaultType.REFUSE:
-                return Placed(stage=Stage.REQUEST, answer=_answer_of(fault))
-            case _:
-                raise unknown_type(fault, self.name, list(FaultType))
-
-    def build(self, context: Context) -> Engine:
-        assert isinstance(context.limits, SendGridLimits)
-        return HttpEngine(context, SendGridApi(context.limits))
-
-
-def _answer_of(fault: ProviderFault) -> Answer:
-    if fault.named is not None:
-        if fault.code is not None or fault.text is not None:
-            raise FaultRefused("`named` already says code and text; give either")
-        if fault.named not in NAMED:
-            raise unknown_answer(fault.named, SendGrid.name, NAMED)
-        return NAMED[fault.named]
-    if fault.code is None or not 400 <= fault.code <= 599:
-        raise FaultRefused(
-            f"refuse needs an HTTP status from 400 to 599 or one of: {', '.join(sorted(NAMED))}"
-        )
-    if fault.text is None and fault.code == 429:
-        return errors.too_many_requests()
-    return errors.refusal(fault.code, Complaint(fault.text or _phrase(fault.code)))
-
-
-def _phrase(code: int) -> str:
-    try:
-        return HTTPStatus(code).phrase
-    except ValueError:
-        return f"Error {code}"
-
-
-PRESET = SendGrid()
+PRESET = HttpPreset(
+    name="sendgrid",
+    summary="SendGrid v3 API: POST /v3/mail/send with its error bodies and rate limit, GET /v3/scopes",
+    dated=date(2026, 11, 1),
+    scheme="sendgrid+http",
+    limits=SendGridLimits,
+    named=NAMED,
+    api=lambda limits, seed: SendGridApi(limits),
+    canary=SendGridCanary(),
+    events=SendGridEvents(),
+)

@@ -13,7 +13,7 @@ import logging
 
 from harness.history.events import ReceiptResult
 from harness.providers.errors import JournalError
-from harness.providers.faults import Decision
+from harness.providers.faults import Decision, Subject
 from harness.providers.smtp.answers import SmtpAnswer, Stage
 from harness.providers.smtp.attempt import Attempt, Recorder, Reply, Stored
 from harness.providers.smtp.auth import MECHANISMS, CancelledAuth, MalformedAuth, exchange
@@ -103,10 +103,12 @@ class Conversation:
     ) -> Decision[SmtpAnswer] | None:
         return self._faults.decide(
             stage,
-            route=self._service.route,
-            key=key,
-            class_=class_,
-            canary=self._recorder.canary_account if canary is None else canary,
+            Subject(
+                route=self._service.route,
+                key=key,
+                class_=class_,
+                canary=self._recorder.canary_account if canary is None else canary,
+            ),
         )
 
     async def _refused(self, stage: Stage, begin_ns: int, *, key: str) -> bool:

@@ -42,6 +42,7 @@ class SmtpPreset:
     minute_s: float = MINUTE_S
     scheme: str = "smtp"
     engine: str = "smtp"
+    endpoints: tuple[str, ...] = ()
     canary: None = None
     events: None = None
 

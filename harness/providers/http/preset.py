@@ -1,0 +1,56 @@
+"""A preset of the HTTP engine: what describes it, and the API that answers like it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from pydantic import BaseModel
+
+from harness.providers.faults import Placed
+from harness.providers.http.answers import place
+from harness.providers.http.api import HttpApi
+from harness.providers.http.engine import HttpEngine
+from harness.providers.http.messages import Answer
+from harness.providers.preset import ApiCanary, Context
+from harness.providers.webhooks import EventShape
+from harness.providers.wire import ProviderFault
+
+
+@dataclass(frozen=True, kw_only=True)
+class HttpPreset:
+    """`api` makes the API from the preset's limits and the provider's seed."""
+
+    name: str
+    summary: str
+    dated: date
+    scheme: str
+    limits: type[BaseModel]
+    named: Mapping[str, Answer]
+    api: Callable[[Any, int], HttpApi]
+    canary: ApiCanary
+    events: EventShape | None = None
+    https: bool = False  # where real clients refuse to present a credential in the clear
+    engine: str = "http"
+
+    @property
+    def answers(self) -> Mapping[str, str]:
+        return {name: f"{each.status} {each.text or each.body.decode()}" for name, each in self.named.items()}
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """Those beside the main one."""
+        routes = self._described().routes
+        return tuple(dict.fromkeys(route.endpoint for route in routes if route.endpoint))
+
+    def place_fault(self, fault: ProviderFault) -> Placed[Answer]:
+        """Stage and answer of a fault; raises FaultRefused with the valid choices."""
+        return place(fault, self.name, self.named, self._described().error, self.endpoints)
+
+    def build(self, context: Context) -> HttpEngine:
+        return HttpEngine(context, self.api(context.limits, context.config.seed))
+
+    def _described(self) -> HttpApi:
+        return self.api(self.limits(), 0)

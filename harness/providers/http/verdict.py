@@ -1,0 +1,216 @@
+"""What becomes of one request: the order in which it can fail is that of a provider's gateway.
+
+Credential, limits, what is wrong with the request, an idempotency key that was used before, then the faults
+of the moment. A fault that acts at one of these stages is asked in its place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from harness.history.events import ReceiptResult
+from harness.providers.faults import Decision, FaultType, Subject
+from harness.providers.http.accounts import Accounts
+from harness.providers.http.answers import Stage
+from harness.providers.http.api import HttpApi
+from harness.providers.http.idempotency import Memory, Remembered
+from harness.providers.http.limits import Exhausted
+from harness.providers.http.messages import Allowance, Answer, HttpRequest, HttpRoute, Submission
+from harness.providers.http.side import Side
+from harness.providers.preset import Context
+from harness.providers.tokens import Canary, canary_of, identify
+from harness.providers.wire import Account
+
+NO_ANSWER = Answer(status=0, result=ReceiptResult.ABORTED, text="no answer was given")
+CUT = Answer(status=0, result=ReceiptResult.ABORTED, text="the connection was reset in place of an answer")
+
+
+class Deed(Enum):
+    """What the client gets to see."""
+
+    ANSWER = "the answer"
+    RESET = "a reset in its place"
+    HALF = "half of it, and the end"
+    NOTHING = "nothing, until it goes"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """`answer` is what the receipts say; `shown` what the client gets, where that is something else."""
+
+    answer: Answer
+    shown: Answer | None = None
+    deed: Deed = Deed.ANSWER
+    wait_s: float = 0.0
+    fault: str | None = None
+    lost: bool = False  # taken, and the client is not told so
+    dropped: bool = False  # thrown away after all
+    remembered: Remembered | None = None  # by its idempotency key, where the answer is still to be noted
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caller:
+    """Whose request it is: the account that its credentials name, right or no longer right."""
+
+    account: Account | None
+    subject: Subject
+
+
+class Judge:
+    """Judges the requests of one side."""
+
+    def __init__(self, context: Context, api: HttpApi, side: Side, memory: Memory) -> None:
+        self._context = context
+        self._memory = memory
+        self._api = api
+        self._side = side
+        self._system_canaries = {recipient.lower() for recipient in context.config.system_canaries}
+
+    def canary(self, recipient: str | None, account: Account | None) -> Canary | None:
+        by_account = account is not None and account.canary
+        return canary_of(recipient, canary_account=by_account, system_canaries=self._system_canaries)
+
+    def caller(self, request: HttpRequest, attempt: str, submission: Submission | None = None) -> Caller:
+        account = self._api.identify(request, self._side.credentials())
+        first = submission.messages[0] if submission else None
+        recipient = first.recipient if first else None
+        token = identify(recipient, first.carried).token if first else None
+        return Caller(
+            account=account,
+            subject=Subject(
+                route=self._side.route,
+                endpoint=self._side.endpoint,
+                key=token or attempt,
+                class_=first.carried.class_ if first else None,
+                tenant=account.tenant if account else "",
+                recipient=recipient,
+                canary=self.canary(recipient, account) is Canary.HARNESS,
+            ),
+        )
+
+    def at_head(self, caller: Caller) -> Verdict | None:
+        """Before the body is read."""
+        decision = self._context.faults.decide(Stage.HEAD, caller.subject)
+        return None if decision is None else _by_fault(decision)
+
+    def asked(self, request: HttpRequest, route: HttpRoute, caller: Caller) -> Verdict:
+        """A request that is no sending. Faults of the main endpoint are about mail, and leave it alone, but
+        for those that are about the credential."""
+        refused = self._credential(request, caller, open_to_all=route.operation == "open")
+        if refused is not None:
+            return refused
+        if route.endpoint:
+            if (refused := self._limits(caller, 1)) is not None:
+                return refused
+            decision = self._context.faults.decide(Stage.BODY, caller.subject)
+            if decision is not None:
+                return _by_fault(decision)
+        if route.operation == "open":
+            answer = self._api.open(request, self._valid(after_rotation=False))
+        else:
+            assert caller.account is not None
+            answer = self._api.query(request, caller.account)
+        late = self._context.faults.decide(Stage.REPLY, caller.subject) if route.endpoint else None
+        return Verdict(answer=answer) if late is None else _by_fault(late, answer)
+
+    def sent(self, request: HttpRequest, submission: Submission, caller: Caller) -> Verdict:
+        """A whole request to send."""
+        faults, count = self._context.faults, len(submission.messages)
+        if (refused := self._credential(request, caller)) is not None:
+            return refused
+        if (refused := self._limits(caller, count)) is not None:
+            return refused
+        if submission.declined is not None:
+            return Verdict(answer=submission.declined)
+        assert caller.account is not None
+        now_s = self._context.clock.now_s()
+        remembered = self._memory.look_up(self._api, caller.account.username, request, now_s)
+        if remembered is not None and remembered.is_known:
+            return Verdict(answer=remembered.answer(self._api))
+        if (decision := faults.decide(Stage.BODY, caller.subject)) is not None:
+            if remembered is not None:
+                self._memory.forget(remembered)
+            return _by_fault(decision)
+        ids = [self._context.ids.next_hex("message-id", 32) for _ in submission.messages]
+        answer = self._api.accepted(request, submission, ids)
+        if (decision := faults.decide(Stage.TAKEN, caller.subject)) is not None:
+            return Verdict(answer=answer, fault=decision.fault.id, dropped=True, remembered=remembered)
+        for stage in (Stage.REPLY, Stage.MID_REPLY):
+            if (decision := faults.decide(stage, caller.subject)) is not None:
+                return _by_fault(decision, answer, remembered)
+        return Verdict(answer=answer, remembered=remembered)
+
+    def _valid(self, *, after_rotation: bool) -> Accounts:
+        return self._side.valid(after_rotation=after_rotation)
+
+    def _credential(
+        self, request: HttpRequest, caller: Caller, *, open_to_all: bool = False
+    ) -> Verdict | None:
+        decision = self._context.faults.decide(Stage.AUTH, caller.subject)
+        if decision is not None and decision.fault.type != FaultType.KEY_ROTATED:
+            return _by_fault(decision)
+        if open_to_all:
+            return None
+        valid = self._valid(after_rotation=decision is not None)
+        if self._api.identify(request, valid) is not None:
+            return None
+        fault = decision.fault.id if decision is not None else None
+        return Verdict(answer=self._api.unauthorized(request, valid), fault=fault)
+
+    def _limits(self, caller: Caller, messages: int) -> Verdict | None:
+        account, clock = caller.account, self._context.clock
+        now_s = clock.now_s()
+        decision = self._context.faults.decide(
+            Stage.LIMIT,
+            caller.subject,
+            lambda fault: self._side.throttles.exceeds(fault, account, messages, now_s),
+        )
+        if decision is not None:
+            wait_s = decision.fault.retry_after_s or 1.0
+            exhausted = Exhausted(name="fault", limit=decision.fault.burst or 0, remaining=0, wait_s=wait_s)
+            return Verdict(answer=self._throttled(exhausted), fault=decision.fault.id)
+        if account is None or account.canary:
+            return None
+        spent = self._side.use_of(account.username).take(messages, now_s)
+        return None if spent is None else Verdict(answer=self._throttled(spent))
+
+    def _throttled(self, spent: Exhausted) -> Answer:
+        clock = self._context.clock
+        return self._api.throttled(
+            Allowance(
+                name=spent.name,
+                limit=spent.limit,
+                remaining=spent.remaining,
+                reset_epoch_s=clock.epoch_s + clock.now_s() + spent.wait_s,
+                wait_s=spent.wait_s,
+            )
+        )
+
+
+def _by_fault(
+    decision: Decision[Answer], taken: Answer | None = None, remembered: Remembered | None = None
+) -> Verdict:
+    """What a fault makes of a request; `taken` is the provider's own answer, where it took the request."""
+    fault, answer = decision.fault, decision.answer
+    match FaultType(fault.type):
+        case FaultType.HANG:
+            return Verdict(answer=NO_ANSWER, deed=Deed.NOTHING, fault=fault.id)
+        case FaultType.DISCONNECT:
+            return Verdict(answer=CUT, deed=Deed.RESET, fault=fault.id)
+        case FaultType.SLOW_ACK if taken is not None:
+            wait_s = fault.delay_s or 0.0
+            return Verdict(answer=taken, wait_s=wait_s, fault=fault.id, remembered=remembered)
+        case FaultType.ACK_LOSS if taken is not None:
+            deed = Deed.HALF if fault.stage == Stage.MID_REPLY else Deed.RESET
+            return Verdict(
+                answer=taken,
+                shown=answer,
+                deed=Deed.ANSWER if answer is not None else deed,
+                fault=fault.id,
+                lost=True,
+                remembered=remembered,
+            )
+        case _:
+            assert answer is not None, f"{fault.type} without an answer"
+            return Verdict(answer=answer, fault=fault.id)
