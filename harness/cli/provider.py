@@ -7,11 +7,11 @@ record.
 from __future__ import annotations
 
 import asyncio
-import json
 import shlex
 import signal
 import tempfile
 import time
+from email.message import EmailMessage
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,7 +44,7 @@ Examples:
     help="The same provider, refusing every login; a free one by default.",
 )
 @click.option("--control-port", type=click.IntRange(0, 65535), default=0, help="Faults, journal and numbers.")
-@click.option("--username", default="mailer@contoso.example", show_default=True, help="Who may log in.")
+@click.option("--username", help="Who may log in; a made-up one by default, of the provider's own form.")
 @click.option("--secret", help="Password, access token or API key; a made-up one by default.")
 @click.option(
     "--limit",
@@ -64,7 +64,7 @@ def command(
     port: int,
     rejecting_port: int,
     control_port: int,
-    username: str,
+    username: str | None,
     secret: str | None,
     limits: tuple[str, ...],
     folder: Path | None,
@@ -74,10 +74,12 @@ def command(
     Prints its addresses, its credentials and a command to try, then each attempt as it is recorded. Ctrl-C
     ends it. `harness providers` lists the names.
     """
+    import msgspec
+
     from harness.providers import presets
     from harness.providers.errors import ConfigError
     from harness.providers.tls import make_ca
-    from harness.providers.wire import Account, ProviderConfig, RouteListener
+    from harness.providers.wire import ProviderConfig, RouteListener
 
     if name == "mailpit":
         raise CommandError("Mailpit is no fake, and needs no harness to be tried", do="run `mailpit`")
@@ -85,20 +87,24 @@ def command(
     try:
         preset = presets.load(name)
         place.mkdir(parents=True, exist_ok=True)
-        _, cert, key = make_ca(place) if "starttls" in preset.scheme else (None, None, None)
-        secret = secret or ("app-password" if preset.engine == "smtp" else "SG.not-a-secret")
+        _, cert, key = make_ca(place) if _has_tls(preset) else (None, None, None)
+        account = preset.credential.account(0, "mailer")
+        account = msgspec.structs.replace(
+            account, username=username or account.username, secret=secret or account.secret
+        )
         config = ProviderConfig(
             name=name,
             preset=name,
             listeners=[
                 RouteListener(
                     route="main",
-                    account=Account(username=username, secret=secret),
+                    account=account,
                     port=port,
                     rejecting_port=rejecting_port,
+                    https=preset.scheme.endswith("+https"),
                 )
             ],
-            canary_account=Account(username="canary@contoso.example", secret=f"{secret}-canary", canary=True),
+            canary_account=preset.credential.account(0, "canary", canary=True),
             limits=dict(_limit(each) for each in limits),
             control_port=control_port,
             journal_path=str(place / "journal.jsonl"),
@@ -145,19 +151,22 @@ async def _serve(config: ProviderConfig, preset: Preset, place: Path) -> None:
 
 
 def _banner(config: ProviderConfig, preset: Preset, provider: RunningProvider, place: Path) -> None:
-    (bound,) = provider.ready.listeners
+    bound, *beside = provider.ready.listeners
     account = config.listeners[0].account
     control = f"127.0.0.1:{provider.ready.control_port}"
     fault = shlex.quote('{"id": "f", "type": "ack-loss"}')
     rows = [("listens", f"127.0.0.1:{bound.port} ({preset.scheme})")]
     rows.append(("rejects", f"127.0.0.1:{bound.rejecting_port}, the same provider refusing every login"))
+    for each in beside:
+        rows.append((each.endpoint, f"127.0.0.1:{each.port}, and rejecting 127.0.0.1:{each.rejecting_port}"))
     if preset.engine == "smtp":
         rows.append(("login", f"{account.username} / {account.secret}"))
         rows.append(("try", _swaks(preset, account, bound.port)))
     else:
-        rows.append(("API key", account.secret))
-        rows.append(("try", _curl(account, bound.port)))
-    if "starttls" in preset.scheme:
+        rows.append(("login", f"{account.username} / {account.secret}"))
+        if preset.canary is not None:
+            rows.append(("try", _curl(preset, account, bound.port, place)))
+    if _has_tls(preset):
         rows.append(("trust", str(place / "ca.pem")))
     rows.append(("fault", f"curl -X PUT {control}/faults/f -d {fault}"))
     rows.append(("no fault", f"curl -X DELETE {control}/faults/f"))
@@ -174,15 +183,24 @@ def _swaks(preset: Preset, account: Account, port: int) -> str:
     return shlex.join([*words, "--tls"] if "starttls" in preset.scheme else words)
 
 
-def _curl(account: Account, port: int) -> str:
-    mail = {
-        "personalizations": [{"to": [{"email": "c.me@customer.example"}]}],
-        "from": {"email": account.username},
-        "subject": "Hello",
-        "content": [{"type": "text/plain", "value": "Hello"}],
-    }
-    words = ["curl", "-i", f"127.0.0.1:{port}/v3/mail/send", "-H", f"Authorization: Bearer {account.secret}"]
-    return shlex.join([*words, "-H", "Content-Type: application/json", "-d", json.dumps(mail)])
+def _has_tls(preset: Preset) -> bool:
+    return "starttls" in preset.scheme or preset.scheme.endswith("+https")
+
+
+def _curl(preset: Preset, account: Account, port: int, place: Path) -> str:
+    assert preset.canary is not None
+    message = EmailMessage()
+    message["From"], message["To"] = "shop@contoso.example", "c.me@customer.example"
+    message["Subject"] = "Hello"
+    message.set_content("Hello")
+    request = preset.canary.message(account, message)
+    at = f"127.0.0.1:{port}{request.path}"
+    https = _has_tls(preset)
+    words = ["curl", "-i", "-X", request.method, f"https://{at}" if https else at]
+    words += ["--cacert", str(place / "ca.pem")] if https else []
+    for name, value in request.headers.items():
+        words += ["-H", f"{name}: {value}"]
+    return shlex.join([*words, "--data-binary", request.body.decode()] if request.body else words)
 
 
 class PrintingSink:

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from harness.providers.aftermath import Aftermath
 from harness.providers.bodies import BodyPack
 from harness.providers.clock import Clock
+from harness.providers.credentials import CredentialShape
 from harness.providers.faults import FaultTable, Placed
 from harness.providers.ids import SeededIds
 from harness.providers.ledger import Ledger
@@ -121,6 +122,11 @@ class Preset(Protocol):
     @property
     def endpoints(self) -> tuple[str, ...]:
         """Those beside the one that mail goes through, such as `token`; each has a proxy of its own."""
+        ...
+
+    @property
+    def credential(self) -> CredentialShape:
+        """What its accounts log in with."""
         ...
 
     @property

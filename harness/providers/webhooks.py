@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 POST_TIMEOUT_S = 5.0
+DELIVERY_S = 0.2  # from the provider's answer to the customer's mailbox
 LATE_S = 3.0  # an event on its way for longer than this is late, and so is one that took a second attempt
 FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 5.0  # a drill's patience: real providers go on for a day, at intervals that grow
@@ -41,6 +42,17 @@ class Webhook(StrEnum):
     DELIVERED = "delivered"
     LATE = "late"
     LOST = "lost"
+
+
+class Fate(StrEnum):
+    """What becomes of a message that was taken; the last event of its life. Every provider's shape has a
+    word of its own for each event, and leaves out those that it never tells."""
+
+    DELIVERED = "delivered"
+    BOUNCED = "bounced"
+    COMPLAINED = "complained"  # delivered, and called spam by whom it reached
+    DROPPED = "dropped"  # never tried: suppressed, or given up
+    DEFERRED = "deferred"  # tried in vain at first, then delivered
 
 
 class Happening(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,11 +84,11 @@ class Post(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EventShape(Protocol):
-    """How one provider tells: what happens to a message, how often it posts, what a POST looks like."""
+    """How one provider tells: which events, how often it posts, what a POST looks like."""
 
     @property
-    def life(self) -> Sequence[tuple[str, float]]:
-        """What happens to each message that was taken: (event, seconds after it was taken)."""
+    def begins(self) -> str | None:
+        """The event that says that a message was taken, such as `processed`; None: nothing says so."""
         ...
 
     @property
@@ -84,9 +96,30 @@ class EventShape(Protocol):
         """Events of so long are posted together."""
         ...
 
+    @property
+    def secret(self) -> str:
+        """The pattern (credentials.py) of what its posts are signed with; empty: they are not signed."""
+        ...
+
+    def verifies_with(self, secret: str) -> str:
+        """What a receiver checks the signature with: the same secret, or the public key."""
+        ...
+
     def posts(self, happenings: Sequence[Happening], signing: Signing) -> list[Post]:
         """All of them in order, each in one POST, signed as the provider does."""
         ...
+
+
+def life(fate: Fate, begins: str | None) -> list[tuple[str, float]]:
+    """What happens to a message: (event, seconds after it was taken)."""
+    first = [(begins, 0.0)] if begins and fate is not Fate.DROPPED else []
+    match fate:
+        case Fate.COMPLAINED:
+            return [*first, (Fate.DELIVERED.value, DELIVERY_S), (fate.value, 2 * DELIVERY_S)]
+        case Fate.DEFERRED:
+            return [*first, (fate.value, DELIVERY_S), (Fate.DELIVERED.value, 5 * DELIVERY_S)]
+        case _:
+            return [*first, (fate.value, DELIVERY_S)]
 
 
 def wait_s(attempts: int) -> float:
@@ -122,7 +155,7 @@ class Webhooks:
         self._client: httpx.AsyncClient | None = None
         self._closed = False
 
-    def taken(self, receipt: Receipt, echo: Mapping[str, str]) -> None:
+    def taken(self, receipt: Receipt, echo: Mapping[str, str], fate: Fate = Fate.DELIVERED) -> None:
         """A receipt is written; if it is a hand-off, its events are on their way from now on.
 
         Not for the harness's own canaries: the sender never sent them.
@@ -134,7 +167,7 @@ class Webhooks:
             return  # its connection is being ended; nobody listens any more
         now_s = self._clock.now_s()
         coming = self._coming.setdefault(route, [])
-        for event, after_s in self._shape.life:
+        for event, after_s in life(fate, self._shape.begins):
             coming.append(
                 Happening(
                     event=event,

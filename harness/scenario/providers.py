@@ -83,6 +83,8 @@ class Route(Part):
     """The provider it leads to."""
     as_: Annotated[tuple[HostName, ...], Field(alias="as")] = ()
     """Real host names that lead here, for a client with its provider compiled in; needs containers."""
+    tenant: Name | Literal[""] = ""
+    """Whose account it is at the provider; faults can be about one tenant alone."""
     listen: Annotated[str, AfterValidator(_address)] | None = None
     """Where its proxy listens, for a system that is configured once: such as `127.0.0.1:2525`."""
 

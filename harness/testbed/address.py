@@ -71,7 +71,7 @@ def route_address(scenario: Scenario, seed: int, route: str, host: str, port: in
     wanted = scenario.routes[route]
     fake = scenario.providers[wanted.provider].fake
     preset = presets.load(fake)
-    account = None if fake == MAILPIT else route_account(preset.engine, seed, route)
+    account = None if fake == MAILPIT else route_account(scenario, seed, route)
     return RouteAddress(
         route=route,
         scheme=scheme_of(preset.scheme, claims_hosts=bool(wanted.as_)),

@@ -16,7 +16,7 @@ from tests.cli.foreground import foreground, port_after
 
 
 def test_an_smtp_provider_says_how_to_use_it_and_shows_each_attempt(tmp_path: Path) -> None:
-    with foreground("provider", "smtp", "--dir", str(tmp_path)) as provider:
+    with foreground("provider", "smtp", "--dir", str(tmp_path), "--secret", "app-password") as provider:
         banner = provider.until("Every attempt")
         assert "login    mailer@contoso.example / app-password" in banner
         assert "swaks --server 127.0.0.1:" in banner

@@ -66,8 +66,12 @@ class Rig:
 @pytest.fixture
 def rig(tmp_path: Path) -> Iterator[Rig]:
     with (
-        foreground("provider", "smtp", "--dir", str(tmp_path / "primary")) as primary,
-        foreground("provider", "smtp", "--dir", str(tmp_path / "backup")) as backup,
+        foreground(
+            "provider", "smtp", "--secret", "app-password", "--dir", str(tmp_path / "primary")
+        ) as primary,
+        foreground(
+            "provider", "smtp", "--secret", "app-password", "--dir", str(tmp_path / "backup")
+        ) as backup,
     ):
         banners = {"primary": primary.until("Every attempt"), "backup": backup.until("Every attempt")}
         urls = {

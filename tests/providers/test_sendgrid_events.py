@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from harness.history.events import ProviderEvent
+from harness.providers import webhooks
 from harness.providers.errors import ConfigError
 from harness.providers.presets import _sendgrid_events
 from tests.providers.http_provider import CANARY_KEY, TOKEN, Fake, mail, post, sendgrid
@@ -23,7 +24,7 @@ OTHER = "ponmlkjihgfedcba"
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_sendgrid_events.SendGridEvents, "every_s", 0.02)
-    monkeypatch.setattr(_sendgrid_events.SendGridEvents, "life", (("processed", 0.0), ("delivered", 0.005)))
+    monkeypatch.setattr(webhooks, "DELIVERY_S", 0.005)
 
 
 async def settle(fake: Fake, **query: str) -> dict[str, Any]:

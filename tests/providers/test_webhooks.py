@@ -30,8 +30,12 @@ from tests.waiting import until
 class Shape:
     """Two events a message, posted together every 10 ms."""
 
-    life: Sequence[tuple[str, float]] = (("processed", 0.0), ("delivered", 0.005))
+    begins = "processed"
     every_s = 0.01
+    secret = ""
+
+    def verifies_with(self, secret: str) -> str:
+        return secret
 
     def posts(self, happenings: Sequence[Happening], signing: Signing) -> list[Post]:
         return json_array(happenings, [{"id": each.id, "event": each.event} for each in happenings], 10_000)
@@ -114,6 +118,7 @@ class Sender:
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webhooks, "FIRST_WAIT_S", 0.02)
+    monkeypatch.setattr(webhooks, "DELIVERY_S", 0.005)
 
 
 async def test_what_became_of_a_message_is_posted_and_journalled_after_its_receipt() -> None:

@@ -28,7 +28,7 @@ class HttpEngine:
         self._context = context
         self._api = api
         self._memory = Memory()
-        self._uses: dict[str, AccountUse] = {}
+        self._uses: dict[tuple[str, str], AccountUse] = {}
         self._listeners: dict[str, list[HttpListener]] = {}  # by route
 
     async def start(self) -> list[BoundListener]:
@@ -54,10 +54,12 @@ class HttpEngine:
     def stats(self) -> Mapping[str, Any]:
         return {}
 
-    def _use_of(self, username: str) -> AccountUse:
-        if username not in self._uses:
-            self._uses[username] = AccountUse(self._api.limits, self._context.clock.now_s())
-        return self._uses[username]
+    def _use_of(self, route: str, username: str) -> AccountUse:
+        """By route as well: where the secret alone says who calls, all accounts have the same user name."""
+        key = (route, username)
+        if key not in self._uses:
+            self._uses[key] = AccountUse(self._api.limits, self._context.clock.now_s())
+        return self._uses[key]
 
     async def _start(self, listener: RouteListener, endpoint: str) -> BoundListener:
         route = listener.route
@@ -99,7 +101,7 @@ class HttpEngine:
             endpoint=endpoint,
             accounts=Accounts([listener.account, self._context.config.canary_account]),
             rejecting=rejecting,
-            use_of=self._use_of,
+            use_of=lambda username: self._use_of(listener.route, username),
             throttles=Throttles(),
         )
 

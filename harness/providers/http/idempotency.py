@@ -1,4 +1,7 @@
-"""Idempotency keys: the provider's own memory of requests, by account and key, for as long as it promises."""
+"""Idempotency keys: the provider's own memory of requests, for as long as it promises.
+
+By route and key: each route has an account of its own.
+"""
 
 from __future__ import annotations
 
@@ -49,17 +52,17 @@ class Memory:
     def __init__(self) -> None:
         self._first: dict[tuple[str, str], _First] = {}
 
-    def look_up(self, api: HttpApi, account: str, request: HttpRequest, now_s: float) -> Remembered | None:
+    def look_up(self, api: HttpApi, route: str, request: HttpRequest, now_s: float) -> Remembered | None:
         """Note down the request under its key, unless one is there; None if it has no key."""
         key = api.idempotency_key(request)
         if key is None or api.idempotent_for_s is None:
             return None
         digest = hashlib.sha256(request.body).digest()
-        there = self._first.get((account, key))
+        there = self._first.get((route, key))
         if there is not None and there.until_s > now_s:
             return Remembered(there, is_known=True, same=there.sha256 == digest)
         first = _First(digest, now_s + api.idempotent_for_s)
-        self._first[account, key] = first
+        self._first[route, key] = first
         return Remembered(first, is_known=False, same=True)
 
     def forget(self, remembered: Remembered) -> None:

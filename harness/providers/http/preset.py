@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from harness.providers.credentials import CredentialShape
 from harness.providers.faults import Placed
 from harness.providers.http.answers import place
 from harness.providers.http.api import HttpApi
@@ -21,7 +22,8 @@ from harness.providers.wire import ProviderFault
 
 @dataclass(frozen=True, kw_only=True)
 class HttpPreset:
-    """`api` makes the API from the preset's limits and the provider's seed."""
+    """`api` makes the API from the preset's limits and the provider's seed. A `scheme` that ends with
+    `+https` is for providers whose clients refuse to present a credential in the clear."""
 
     name: str
     summary: str
@@ -31,8 +33,8 @@ class HttpPreset:
     named: Mapping[str, Answer]
     api: Callable[[Any, int], HttpApi]
     canary: ApiCanary
+    credential: CredentialShape
     events: EventShape | None = None
-    https: bool = False  # where real clients refuse to present a credential in the clear
     engine: str = "http"
 
     @property

@@ -125,7 +125,7 @@ class Judge:
             return Verdict(answer=submission.declined)
         assert caller.account is not None
         now_s = self._context.clock.now_s()
-        remembered = self._memory.look_up(self._api, caller.account.username, request, now_s)
+        remembered = self._memory.look_up(self._api, self._side.route, request, now_s)
         if remembered is not None and remembered.is_known:
             return Verdict(answer=remembered.answer(self._api))
         if (decision := faults.decide(Stage.BODY, caller.subject)) is not None:

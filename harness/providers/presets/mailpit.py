@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from harness.providers.credentials import MAILBOX
 from harness.providers.errors import ConfigError, FaultRefused
 from harness.providers.faults import Placed
 from harness.providers.preset import Context, Engine
@@ -32,7 +33,10 @@ class Mailpit:
     limits: type[BaseModel] = MailpitLimits
     answers: Mapping[str, str] = {}
     scheme = "smtp"
+    endpoints: tuple[str, ...] = ()
+    credential = MAILBOX
     canary = None
+    events = None
 
     def place_fault(self, fault: ProviderFault) -> Placed[Any]:
         raise FaultRefused(

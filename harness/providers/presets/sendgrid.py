@@ -18,6 +18,7 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness.history.events import ReceiptResult
+from harness.providers.credentials import CredentialShape
 from harness.providers.http.accounts import Accounts
 from harness.providers.http.answers import phrase
 from harness.providers.http.api import HttpApi, bearer, media_type, retry_after
@@ -187,5 +188,6 @@ PRESET = HttpPreset(
     named=NAMED,
     api=lambda limits, seed: SendGridApi(limits),
     canary=SendGridCanary(),
+    credential=CredentialShape(username="apikey", secret="SG.{text:22}.{text:43}"),
     events=SendGridEvents(),
 )

@@ -8,6 +8,7 @@ from datetime import date
 
 from pydantic import BaseModel
 
+from harness.providers.credentials import MAILBOX, CredentialShape
 from harness.providers.errors import ConfigError
 from harness.providers.faults import Placed
 from harness.providers.preset import Context
@@ -43,6 +44,7 @@ class SmtpPreset:
     scheme: str = "smtp"
     engine: str = "smtp"
     endpoints: tuple[str, ...] = ()
+    credential: CredentialShape = MAILBOX
     canary: None = None
     events: None = None
 

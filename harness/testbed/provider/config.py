@@ -11,7 +11,8 @@ from harness.providers.preset import Preset
 from harness.providers.wire import ProviderConfig, RouteListener
 from harness.scenario.models import Scenario
 from harness.scenario.providers import MAILPIT
-from harness.testbed.credentials import canary_account, route_account
+from harness.testbed.address import scheme_of
+from harness.testbed.credentials import canary_account, events_secret, route_account
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,10 @@ def config_of(name: str, scenario: Scenario, seed: int, places: Places, onward: 
     preset = presets.load(wanted.fake)
     routes = routes_of(scenario, name)
     https = {
-        route for route in routes if preset.engine == "http" and scenario.routes[route].as_
-    }  # its client asks for the provider's real host, and that one has nothing but HTTPS
+        route
+        for route in routes
+        if scheme_of(preset.scheme, claims_hosts=bool(scenario.routes[route].as_)).endswith("+https")
+    }
     has_tls = "starttls" in preset.scheme or bool(https)
     return ProviderConfig(
         name=name,
@@ -62,13 +65,14 @@ def config_of(name: str, scenario: Scenario, seed: int, places: Places, onward: 
         listeners=[
             RouteListener(
                 route=route,
-                account=route_account(preset.engine, seed, route),
+                account=route_account(scenario, seed, route),
                 https=route in https,
+                events_secret=events_secret(preset, seed, route),
                 events_url=onward.events.get(route),
             )
             for route in routes
         ],
-        canary_account=canary_account(preset.engine, seed, name),
+        canary_account=canary_account(preset, seed, name),
         seed=seed,
         limits=dict(wanted.limits),
         system_canaries=list(scenario.system.canaries),
