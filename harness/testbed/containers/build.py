@@ -9,19 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-from collections import deque
 from collections.abc import Iterator
-from typing import Any
 
-from harness.testbed.containers import images
+from harness.testbed.containers import build_log, images
 from harness.testbed.containers.build_context import Recipe, recipe
 from harness.testbed.containers.build_wheels import cache_folder, target_of, wheels
 from harness.testbed.containers.engine import Engine
 from harness.testbed.containers.images import Image, Kind, Progress
 from harness.testbed.discover import NotAvailable
-
-_LAST_LINES = 8
-_STEP_CHARACTERS = 60
 
 
 def provider_recipe(engine: Engine) -> Recipe:
@@ -73,7 +68,6 @@ def _build(engine: Engine, wanted: Recipe, context: bytes, progress: Progress) -
     from docker.errors import DockerException
     from requests.exceptions import RequestException
 
-    last: deque[str] = deque(maxlen=_LAST_LINES)
     try:
         answers = engine.client.api.build(
             fileobj=context,
@@ -85,23 +79,12 @@ def _build(engine: Engine, wanted: Recipe, context: bytes, progress: Progress) -
             forcerm=True,
             decode=True,
         )
-        for answer in answers:
-            _follow(answer, last, progress)
+        said = build_log.follow(answers, progress)
     except (DockerException, RequestException, OSError) as error:
         raise NotAvailable(
             f"the provider image could not be built: {error}", "see `harness doctor`"
         ) from error
-
-
-def _follow(answer: dict[str, Any], last: deque[str], progress: Progress) -> None:
-    """One line of what the engine says of a build: steps are progress, an error ends it."""
-    for line in str(answer.get("stream", "")).splitlines():
-        if line.strip():
-            last.append(line.strip())
-        if line.startswith("Step "):
-            progress(line.strip()[:_STEP_CHARACTERS])
-    if "error" in answer:
-        said = "\n  ".join((*last, str(answer["error"]).strip()))
+    if said is not None:
         raise NotAvailable(
             f"the provider image could not be built; the engine's last lines:\n  {said}",
             "see that HARNESS_IMAGE_PYTHON names an image with Python 3.11 or newer, or name a ready image "

@@ -102,12 +102,15 @@ def pull(engine: Engine, reference: str, progress: Progress) -> None:
     repository, tag = parse_repository_tag(reference)
     try:
         # Without a tag docker-py would fetch every one there is.
+        error = ""
+        # To the end, after an error too: a stream left half read is never closed.
         for answer in engine.client.api.pull(repository, tag=tag or "latest", stream=True, decode=True):
-            if "error" in answer:
-                raise _not_pulled(reference, str(answer["error"]))
+            error = str(answer.get("error", error))
             progress(f"{answer.get('status', '')} {answer.get('progress', '')}".strip())
-    except (DockerException, RequestException, OSError) as error:
-        raise _not_pulled(reference, str(getattr(error, "explanation", None) or error)) from error
+    except (DockerException, RequestException, OSError) as failure:
+        raise _not_pulled(reference, str(getattr(failure, "explanation", None) or failure)) from failure
+    if error:
+        raise _not_pulled(reference, error)
 
 
 def _not_pulled(reference: str, said: str) -> NotAvailable:

@@ -9,19 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
-from collections import deque
 from pathlib import Path
 
 from harness.scenario.models import Scenario
 from harness.scenario.system import Container
-from harness.testbed.containers import names
+from harness.testbed.containers import build_log, names
 from harness.testbed.containers.engine import Engine
 from harness.testbed.containers.images import Progress
 from harness.testbed.discover import NotAvailable, find_tool
 
 REPOSITORY = "mail-failover-harness/system"
-_LAST_LINES = 12
-_STEP_CHARACTERS = 60
 _COMPOSE_WITHIN_S = 10.0
 
 
@@ -108,7 +105,6 @@ def _build(
             f"the system's image cannot be built: there is no {context / file}",
             "see `build` and `dockerfile` of `system.container`; both are relative to the scenario's folder",
         )
-    last: deque[str] = deque(maxlen=_LAST_LINES)
     progress(f"building the system's image from {context}")
     try:
         answers = engine.client.api.build(
@@ -121,16 +117,11 @@ def _build(
             forcerm=True,
             decode=True,
         )
-        for answer in answers:
-            for line in str(answer.get("stream", "")).splitlines():
-                if line.strip():
-                    last.append(line.strip())
-                if line.startswith("Step "):
-                    progress(line.strip()[:_STEP_CHARACTERS])
-            if "error" in answer:
-                raise _not_built("\n  ".join((*last, str(answer["error"]).strip())))
+        said = build_log.follow(answers, progress)
     except (DockerException, RequestException, OSError, TypeError) as error:
         raise _not_built(str(error)) from error
+    if said is not None:
+        raise _not_built(said)
 
 
 def _not_built(said: str) -> NotAvailable:

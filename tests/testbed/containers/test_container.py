@@ -22,7 +22,7 @@ def run(docker: Engine) -> Iterator[RunNames]:
     run = RunNames.of_this_process(uuid4().hex, "a-test")
     yield run
     mine = {"label": names.of_run(run.marker)}
-    for container in docker.client.containers.list(all=True, filters=mine):
+    for container in docker.client.containers.list(all=True, ignore_removed=True, filters=mine):
         container.remove(force=True, v=True)
     for network in docker.client.networks.list(filters=mine):
         network.remove()

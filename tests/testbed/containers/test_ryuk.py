@@ -71,7 +71,7 @@ def test_it_removes_what_a_killed_harness_has_left(docker: Engine, ryuk: str) ->
     finally:
         process.kill()
         process.communicate()
-        for left in docker.client.containers.list(all=True, filters=mine):
+        for left in docker.client.containers.list(all=True, ignore_removed=True, filters=mine):
             left.remove(force=True)
         for left in docker.client.networks.list(filters=mine):
             left.remove()
