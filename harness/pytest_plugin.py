@@ -11,10 +11,10 @@ import argparse
 import asyncio
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _NAMES_A_SCENARIO = re.compile(rb"^scenario[ \t]*:", re.MULTILINE)
 _DESCRIBES_ONE = re.compile(rb"^(providers|routes|workload)[ \t]*:", re.MULTILINE)
+_HAS_VARIANTS = re.compile(rb"^variants[ \t]*:", re.MULTILINE)
 _RUNS = pytest.StashKey[list["Judgement"]]()
 
 
@@ -37,13 +38,15 @@ class RunScenario(Protocol):
         on: str | None = None,
         proxy: str | None = None,
         seed: int | None = None,
+        variant: str | None = None,
         **overrides: object,
     ) -> Judgement:
         """Run a scenario and judge it; the verdict is for the caller to assert.
 
-        `path` is relative to the test's folder, or else to pytest's root. `overrides` change values as
-        `--set` does: `run_scenario("a.yaml", **{"faults.0.for": "5s"})`. Raises ScenarioNotRun when nothing
-        could be started.
+        `path` is relative to the test's folder, or else to pytest's root. `variant` names one of a file that
+        has several. `overrides` change values as `--set` does:
+        `run_scenario("a.yaml", **{"faults.0.for": "5s"})`. Raises ScenarioNotRun when nothing could be
+        started.
         """
         ...
 
@@ -100,17 +103,36 @@ def _is_scenario(path: Path) -> bool:
 
 
 class ScenarioFile(pytest.File):
-    """A scenario file; it holds one test, of the file's own name."""
+    """A scenario file; it holds one test, of the file's own name, or one for each of its variants."""
 
     def collect(self) -> Iterator[ScenarioItem]:
-        yield ScenarioItem.from_parent(self, name=self.path.stem)
+        for variant in _variants_of(self.path) or (None,):
+            name = self.path.stem if variant is None else f"{self.path.stem}[{variant}]"
+            yield ScenarioItem.from_parent(self, name=name, variant=variant)
+
+
+def _variants_of(path: Path) -> tuple[str, ...]:
+    """None where the file cannot be read: its one test tells what is wrong."""
+    if not _HAS_VARIANTS.search(path.read_bytes()):
+        return ()
+    from harness.scenario.errors import ScenarioError
+    from harness.scenario.loader import variants_of
+
+    try:
+        return variants_of(path)
+    except ScenarioError:
+        return ()
 
 
 class ScenarioItem(pytest.Item):
     """One scenario as a test."""
 
+    def __init__(self, *, variant: str | None, **of_an_item: Any) -> None:
+        super().__init__(**of_an_item)
+        self._variant = variant
+
     def runtest(self) -> None:
-        judgement = _run(self, self.path, _Options.of(self.config))
+        judgement = _run(self, self.path, _Options.of(self.config), variant=self._variant)
         if int(judgement.exit_code) != 0:
             raise _Failed(judgement)
 
@@ -138,6 +160,7 @@ def run_scenario(request: pytest.FixtureRequest) -> RunScenario:
         on: str | None = None,
         proxy: str | None = None,
         seed: int | None = None,
+        variant: str | None = None,
         **overrides: object,
     ) -> Judgement:
         options = _Options.of(request.config)
@@ -150,7 +173,7 @@ def run_scenario(request: pytest.FixtureRequest) -> RunScenario:
         sets = [f"{key}={_as_text(value)}" for key, value in overrides.items()]
         beside_test = request.path.parent / path
         file = beside_test if beside_test.exists() else request.config.rootpath / path
-        return _run(request.node, file, chosen, sets)
+        return _run(request.node, file, chosen, sets, variant)
 
     return run
 
@@ -180,7 +203,13 @@ class _Options:
         )
 
 
-def _run(node: pytest.Item, path: Path, options: _Options, sets: list[str] | None = None) -> Judgement:
+def _run(
+    node: pytest.Item,
+    path: Path,
+    options: _Options,
+    sets: Sequence[str] = (),
+    variant: str | None = None,
+) -> Judgement:
     """Run one scenario, judge it, write its reports, and tell the test's report where they are."""
     from harness.conduct.judge import ExitCode, judge
     from harness.conduct.run import RunRequest, run
@@ -195,7 +224,7 @@ def _run(node: pytest.Item, path: Path, options: _Options, sets: list[str] | Non
 
     _refuse_inside_a_loop()
     try:
-        scenario = load(path, sets or [])
+        scenario = load(path, sets, variant=variant)
         choice = choose_for(scenario, options.on, options.proxy)
         check_ahead(scenario, choice.testbed)
         if choice.testbed == "containers":

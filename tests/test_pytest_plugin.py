@@ -90,6 +90,16 @@ def test_scenario_files_are_collected_and_other_yaml_is_not(starter: pytest.Pyte
     result.stdout.fnmatch_lines(["short.yaml::short", "1 test collected*"])
 
 
+def test_each_variant_is_a_test(pytester: pytest.Pytester) -> None:
+    text = "scenario: x\nproviders: {}\nvariants:\n  one: {}\n  two: {seed: 2}\n"
+    pytester.makefile(".yaml", several=text)
+    result = pytester.runpytest("--collect-only", "-q")
+    result.stdout.fnmatch_lines(["several.yaml::several[[]one]", "several.yaml::several[[]two]"])
+    result = pytester.runpytest("several.yaml::several[two]")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*nothing was started*"])
+
+
 def test_a_scenario_with_a_mistake_is_collected_and_fails_with_what_is_wrong(
     pytester: pytest.Pytester,
 ) -> None:

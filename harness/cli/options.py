@@ -36,6 +36,13 @@ sets = click.option(
     metavar="PATH=VALUE",
     help="Change one value of the scenario, e.g. workload.receipts.for=5s. May be repeated.",
 )
+variants = click.option(
+    "--variant",
+    "variants",
+    multiple=True,
+    metavar="NAME",
+    help="Of a file with variants, only this one. May be repeated.",
+)
 out = click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),

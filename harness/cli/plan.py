@@ -28,6 +28,7 @@ Examples:
 @options.scenario
 @options.seed
 @options.sets
+@options.variants
 @click.option("--lanes", is_flag=True, help="Only the diagram: one lane for each stream and fault.")
 @click.option("--routes", is_flag=True, help="Address and account of each route, as a run has them.")
 @click.option("--all", "every", is_flag=True, help="Every message, not one line for each stream.")
@@ -38,6 +39,7 @@ def command(
     scenario: Path,
     seed: int | None,
     sets: tuple[str, ...],
+    variants: tuple[str, ...],
     lanes: bool,
     routes: bool,
     every: bool,
@@ -49,7 +51,10 @@ def command(
     """
     if lanes + every + (as_json or routes) > 1:
         raise click.UsageError("Say one of --lanes, --all, --routes and --json; --routes --json go together.")
-    (planned,) = load_and_plan([scenario], sets, seed)
+    planned, *others = load_and_plan([scenario], sets, seed, variants)
+    if others:
+        names = ", ".join(each.scenario.scenario for each in (planned, *others))
+        raise click.UsageError(f"{scenario} is several scenarios ({names}); say --variant NAME.")
     if routes:
         from harness.cli.plan_routes import show_routes
 

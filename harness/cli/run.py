@@ -50,6 +50,7 @@ Exit codes, the strongest of several runs:
 @options.seed
 @click.option("--repeat", type=click.IntRange(1, 1000), default=1, metavar="N", help="Run each one N times.")
 @options.sets
+@options.variants
 @options.out
 @click.option(
     "--junit",
@@ -69,6 +70,7 @@ def command(
     seed: int | None,
     repeat: int,
     sets: tuple[str, ...],
+    variants: tuple[str, ...],
     out: Path,
     junit: Path | None,
     as_json: bool,
@@ -87,7 +89,7 @@ def command(
     from harness.report.findings_json import as_list, encode
     from harness.report.junit import write_junit
 
-    planned = load_and_plan(scenarios, sets, seed)
+    planned = load_and_plan(scenarios, sets, seed, variants)
     choices = [_choose(each, on, proxy) for each in planned]
     if keep:
         _check_keeping(planned, choices, repeat)

@@ -34,19 +34,30 @@ class Planned:
     timeline: Timeline
 
 
-def load_and_plan(paths: Sequence[Path], sets: Sequence[str], seed: int | None) -> list[Planned]:
-    """All of them, or ScenariosInvalid with every problem in every file; nothing is started either way."""
+def load_and_plan(
+    paths: Sequence[Path], sets: Sequence[str], seed: int | None, variants: Sequence[str] = ()
+) -> list[Planned]:
+    """All of them, a file with variants once for each of `variants` or of all it has.
+
+    Raises ScenariosInvalid with every problem in every file; nothing is started either way.
+    """
     from harness.scenario.errors import ScenarioError
-    from harness.scenario.loader import load
+    from harness.scenario.loader import load, variants_of
     from harness.scenario.plan import plan
 
     planned, wrong = [], []
     for path in paths:
         try:
-            scenario = load(path, sets)
-            planned.append(Planned(path, scenario, plan(scenario, seed)))
+            named: Sequence[str | None] = variants or variants_of(path) or [None]
         except ScenarioError as error:
             wrong.append(str(error))
+            continue
+        for variant in named:
+            try:
+                scenario = load(path, sets, variant=variant)
+                planned.append(Planned(path, scenario, plan(scenario, seed)))
+            except ScenarioError as error:
+                wrong.append(str(error))
     if wrong:
         raise ScenariosInvalid("\n\n".join(wrong))
     return planned

@@ -1,7 +1,7 @@
 """A scenario file, with its overrides, to a checked `Scenario`; or everything that is wrong with it, at once.
 
-Bytes → text → document (document.py) → overrides → models, references, templates → feasibility. Each step
-reports all it finds; a later one runs only where the earlier ones left something to judge.
+Bytes → text → document (document.py) → variant, overrides → models, references, templates → feasibility.
+Each step reports all it finds; a later one runs only where the earlier ones left something to judge.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from harness.scenario import override
+from harness.scenario import override, variants
 from harness.scenario.document import MOST_BYTES, Document, lookup, read_document
 from harness.scenario.errors import Problem, ScenarioError, nearest
 from harness.scenario.explain import explain
@@ -22,16 +22,25 @@ from harness.scenario.references import reference_problems
 from harness.scenario.templates import SUBMIT_BODY, template_problems
 
 
-def load(path: str | Path, overrides: Sequence[str] = ()) -> Scenario:
+def load(path: str | Path, overrides: Sequence[str] = (), *, variant: str | None = None) -> Scenario:
     """Read and check a scenario file. Raises ScenarioError with everything that is wrong."""
     file = Path(path)
-    return load_text(_read(file), file, overrides)
+    return load_text(_read(file), file, overrides, variant=variant)
 
 
-def load_text(text: str, path: str | Path, overrides: Sequence[str] = ()) -> Scenario:
+def variants_of(path: str | Path) -> tuple[str, ...]:
+    """The names of a file's variants, in order; empty where it is one scenario. Raises ScenarioError."""
+    file = Path(path)
+    return variants.names_in(read_document(_read(file), str(file)))
+
+
+def load_text(
+    text: str, path: str | Path, overrides: Sequence[str] = (), *, variant: str | None = None
+) -> Scenario:
     """Check a scenario given as text; `path` is where it is, or would be. Raises ScenarioError."""
     document = read_document(text, str(path))
-    problems = [p for each in overrides if (p := override.apply(document, each)) is not None]
+    problems = variants.choose(document, variant)
+    problems += [p for each in overrides if (p := override.apply(document, each)) is not None]
     if problems:
         raise ScenarioError(problems)
     problems += _empty_values(document)

@@ -80,6 +80,8 @@ class _Scenario(Part):
     """What an operator does, and when."""
     drain: Drain
     """How long the system may take to settle."""
+    variants: Annotated[dict[Name, dict[str, Any]], Field(exclude=True)] = Field(default_factory=dict)
+    """Several runs from one file: for each, what differs, by paths as in `--set`."""
 
     _path: Path = PrivateAttr(default=Path())
     _source_text: str = PrivateAttr(default="")
