@@ -45,8 +45,12 @@ CHECKS: dict[str, Check] = {
         Check(
             "unexpected", "harness.checks.unexpected", "nothing arrived that was not sent, or changed", True
         ),
+        Check(
+            "suppression", "harness.checks.suppression", "who said a final no was not written to again", False
+        ),
         Check("throttle", "harness.checks.throttle", "attempts stayed under each route's limit", False),
         Check("waves", "harness.checks.waves", "the backlog was released in portions", False),
+        Check("flapping", "harness.checks.flapping", "mail did not go to and fro between routes", False),
         Check("mttd", "harness.checks.mttd", "time from the fault to its detection", True),
         Check("mttr", "harness.checks.mttr", "time from the fault to the end of its impact", True),
     )

@@ -165,6 +165,7 @@ class Run:
             "recipient": None if message is None else message.recipient,
             "attempt": f"{source}-{n}",
             "connection": f"{source}-c{n}",
+            "endpoint": "smtp",
             "carriers": ["recipient", "header", "nonce"],
         }
         receipt = ev.Receipt(
@@ -173,7 +174,6 @@ class Run:
             n=n,
             provider=source,
             route=via,
-            endpoint="smtp",
             result=ev.ReceiptResult(result),
             begin_ns=ns(at - took),
             end_ns=ns(at),

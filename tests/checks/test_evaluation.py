@@ -116,6 +116,8 @@ def test_every_check_survives_a_run_in_which_nothing_happened() -> None:
         expected = [
             {"check": "throttle", "params": {"primary": {"rate": "1/s"}}},
             {"check": "waves", "params": {"share": "10%", "every": "2s"}},
+            {"check": "suppression", "params": "kept"},
+            {"check": "flapping", "params": "none"},
         ]
         findings = evaluate(history, "run", expected)
     assert len(findings) == len(CHECKS)
@@ -133,6 +135,10 @@ AS_WRITTEN: list[tuple[str, Any]] = [
     ("exposure", "required"),
     ("throttle", {"primary": {"rate": "600/min", "burst": 20}, "backup": {"rate": "50/s"}}),
     ("waves", {"class": "marketing", "share": "10%", "every": "2s"}),
+    ("suppression", "kept"),
+    ("suppression", {"grace": "2s"}),
+    ("flapping", "none"),
+    ("flapping", {"at_most": 4}),
     ("mttd", "5s"),
     ("mttr", "15s"),
     ("mttr", {"target": "15s", "min_overdue": 3, "measure": "drained"}),
@@ -149,6 +155,9 @@ WRONG: list[tuple[str, Any]] = [
     ("throttle", {"primary": {"rate": "1/s", "burst": 0}}),
     ("waves", {"share": "0%", "every": "2s"}),
     ("waves", {"share": "10%"}),
+    ("suppression", "all"),
+    ("flapping", {"at_most": -1}),
+    ("flapping", {"at_most": "2"}),
     ("mttd", "fast"),
     ("mttd", 5),
     ("mttr", {"target": "5s", "measure": "hoped"}),

@@ -6,7 +6,7 @@
 create table _receipts as
 select e.run, e.seq, e.source, e.n, e.provider, e.route, e.endpoint, e.result, e.attempt, e.token,
        coalesce(m.recipient, e.recipient) as recipient, coalesce(m.rkey, lower(e.recipient)) as rkey,
-       e.code, coalesce(e.begin_ns, e.end_ns, e.t_ns) as begin_ns, coalesce(e.end_ns, e.t_ns) as end_ns,
+       e.code, e.text, coalesce(e.begin_ns, e.end_ns, e.t_ns) as begin_ns, coalesce(e.end_ns, e.t_ns) as end_ns,
        e.connection, e.retry_after_ns, e.fault, case when m.token is null then e.notice end as notice,
        e.observed = 'after' as observed_after,
        case when len(e.carriers) > 0 then list_contains(e.carriers, 'nonce') end as nonce,
@@ -16,7 +16,7 @@ select e.run, e.seq, e.source, e.n, e.provider, e.route, e.endpoint, e.result, e
        coalesce(c.error_ns, 0) as error_ns,
        m.token is not null as known, m.class, m.stream, m.scheduled_ns, m.expires_ns,
        coalesce(m.baseline, false) as baseline
-from (select run, seq, t_ns, source, n, provider, route, endpoint, result, attempt, token, recipient, code, begin_ns,
+from (select run, seq, t_ns, source, n, provider, route, endpoint, result, attempt, token, recipient, code, text, begin_ns,
              end_ns, connection, retry_after_ns, fault, notice, coalesce(observed, 'before') as observed, carriers, canary
       from events where kind = 'receipt') e
 join runs r on r.run = e.run
@@ -86,3 +86,22 @@ group by run, source having max(n) > count(distinct n);
 -- How a run's healthy traffic was shared out before the storm.
 create view baseline_shares as
 select run, route, count(*) as copies from copies where baseline group by run, route;
+
+-- Who is not to be written to any more, from the first refusal that was about him, or the first event that told of his
+-- bounce or complaint and got through (`told`). Refusals of logins, senders and quotas are about the route.
+create table unwanted as
+with said as (
+    select run, rkey, 'refused for good' as why, route, end_ns as at_ns, error_ns, false as told
+    from receipts
+    where result = 'refused' and canary is null and rkey is not null
+      and (endpoint <> 'smtp' or regexp_matches(text, '^5\.(1\.\d+|2\.1)\b')
+           or code in (550, 551, 553) and not regexp_matches(text, '^\d\.\d+\.\d'))
+    union all
+    select e.run, lower(e.recipient), e.event, e.route, e.t_ns, coalesce(c.error_ns, 0), true
+    from events e left join clock c on c.run = e.run and c.source = e.source
+    where e.kind = 'provider.event' and e.event in ('bounced', 'complained') and e.webhook in ('delivered', 'late')
+      and e.canary is null and e.recipient is not null
+)
+select run, rkey, arg_min(why, at_ns) as why, arg_min(route, at_ns) as route, min(at_ns) as at_ns,
+       arg_min(error_ns, at_ns) as error_ns, arg_min(told, at_ns) as told
+from said group by run, rkey;

@@ -1,0 +1,87 @@
+"""Flapping: transactional mail changed its route no more often than allowed.
+
+Copies in the order in which their attempts began; each whose route is not that of the one before is a change.
+A failover and its failback are two. What was under way on the old route when the system left it began before,
+so it makes no change of its own.
+
+It proves what customers' mail did, not what the system thought: a state that flips between two messages is
+not seen. Inconclusive: no transactional copies after the baseline, a fault that was never met, a route whose
+receipts were read back without exact times, or records missing.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from harness.checks.finding import MAX_OFFENDERS, Finding, Offender
+from harness.checks.grounds import clock_error, conclude, count_of, grounds, seconds
+from harness.checks.params import CheckParams
+from harness.history.store import History
+
+
+class Params(CheckParams):
+    """`flapping: {at_most: 2}`: one failover and one failback; `flapping: none` allows no change at all."""
+
+    WORDS: ClassVar = {"none": {"at_most": 0}}
+
+    at_most: Annotated[int, Field(strict=True, ge=0)] = 2
+    """Changes of the route."""
+
+
+# One row per change of the route. `run` null asks for all runs at once.
+CHANGES = """
+with sent as (
+    select run, seq, route, begin_ns, token, recipient, baseline,
+           lag(route) over (partition by run order by begin_ns, seq) as before
+    from copies where known and class = 'transactional' and ($run is null or run = $run)
+)
+select run, token, recipient, before, route, begin_ns from sent
+where route <> before and not baseline
+order by run, begin_ns, seq
+"""
+
+
+def evaluate(history: History, run: str, params: Params) -> Finding:
+    con = history.con
+    ground = grounds(history, run)
+    row = con.execute(
+        "select count(*) from copies where run = ? and known and class = 'transactional' and not baseline",
+        [run],
+    ).fetchone()
+    counted = int(row[0]) if row else 0
+    rows = con.execute(CHANGES, {"run": run}).fetchall()
+    doubts = [ground.exposure_reason(), ground.gap_reason()]
+    if ground.read_back_routes:
+        doubts.append(f"receipts of {', '.join(sorted(ground.read_back_routes))} have no exact times")
+    verdict, reason = conclude(
+        failed=len(rows) > params.at_most,
+        counted=counted,
+        nothing="no transactional message arrived after the baseline",
+        doubts=doubts,
+    )
+    return Finding(
+        check="flapping",
+        verdict=verdict,
+        summary=f"transactional mail changed its route {count_of(len(rows), 'time')}, "
+        f"{params.at_most} allowed",
+        numbers={"changes": len(rows), "allowed": params.at_most},
+        formula="transactional copies by the begin of their attempts, on another route than the one before",
+        error=clock_error(ground.error_ns),
+        counted=counted,
+        offenders=[
+            Offender(
+                token=token,
+                recipient=recipient,
+                why=f"change {number}: from {before} to {route} at {seconds(begin_ns):.3f} s of the run",
+                cause=f"{before} to {route}",
+            )
+            for number, (_, token, recipient, before, route, begin_ns) in enumerate(
+                rows[:MAX_OFFENDERS], start=1
+            )
+        ]
+        if len(rows) > params.at_most
+        else [],
+        reason=reason,
+    )
