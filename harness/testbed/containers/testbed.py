@@ -38,7 +38,7 @@ from harness.testbed.discover import NotAvailable
 from harness.testbed.inbox import Inbox
 from harness.testbed.processes import ProcessError
 from harness.testbed.provider import Provider
-from harness.testbed.provider.config import config_of, routes_of
+from harness.testbed.provider.config import config_of, routes_of, wants_an_inbox
 from harness.testbed.proxy.endpoint import ProxiedEndpoint
 from harness.testbed.proxy.errors import ProxyError
 from harness.testbed.resources import ResourceLedger, What
@@ -47,7 +47,8 @@ from harness.testbed.system.here import free_port
 from harness.testbed.system.host import SystemHost
 from harness.testbed.system.plan import Surroundings
 
-INBOX = "inbox"
+INBOX = "harness.inbox"
+"""Among the providers, whose names have no dot."""
 WEBHOOK_PORT = 9000
 WAYS_BESIDES_PROVIDERS = 4
 """Of the gate: the inbox, the system's port, the system's port through `routes`, one to spare."""
@@ -126,8 +127,10 @@ class ContainersTestbed(AssembledTestbed):
             at = {listens: int(wanted.listen.rpartition(":")[2])} if wanted.listen else {}
             self._servers[route] = ProxyContainer(ground, route, toxiproxy, inside, (listens,), at)
         # What fails here fails again where it is awaited.
-        for start in (self._mailpit.start(), *(server.start() for server in self._servers.values())):
-            self._start_early(start)
+        for server in self._servers.values():
+            self._start_early(server.start())
+        if wants_an_inbox(self._scenario):
+            self._start_early(self._mailpit.start())
 
     def _start_early(self, start: Coroutine[Any, Any, Any]) -> None:
         task = asyncio.create_task(start)

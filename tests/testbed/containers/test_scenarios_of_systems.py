@@ -9,6 +9,7 @@ import os
 import shlex
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,16 @@ def short_variant(scenario: Path) -> list[str]:
 def run(scenario: str, out: Path, *more: str) -> tuple[int, dict[str, Any]]:
     """Exit code and findings of the short variant."""
     file = SCENARIOS / f"{scenario}.yaml"
-    command = [str(HARNESS), "run", str(file), *short_variant(file), *SLOW_MACHINE, *more]
+    command = [
+        str(HARNESS),
+        "run",
+        str(file),
+        "--on",
+        "containers",
+        *short_variant(file),
+        *SLOW_MACHINE,
+        *more,
+    ]
     done = subprocess.run(
         [*command, "--out", str(out), "--json"],
         cwd=ROOT,
@@ -83,6 +93,17 @@ def test_two_services_of_one_compose_file_fail_over_together(docker: Engine, tmp
     assert {"primary", "backup"} <= routes_of(tmp_path)
     assert not [warning for warning in found["warnings"] if warning.startswith("egress")]
     assert look(docker.client.api, names.of_run(marker_of(tmp_path))) == []
+
+
+@pytest.mark.timeout(240)
+def test_two_runs_at_once_do_not_meet(docker: Engine, tmp_path: Path) -> None:
+    places = [tmp_path / "one", tmp_path / "other"]
+    with ThreadPoolExecutor() as pool:
+        ended = list(pool.map(lambda out: run("mailpit-smoke", out), places))
+    assert [code for code, _ in ended] == [0, 0], ended
+    assert all({"primary", "backup"} <= routes_of(out) for out in places)
+    for out in places:
+        assert look(docker.client.api, names.of_run(marker_of(out))) == []
 
 
 def events(out: Path) -> list[dict[str, Any]]:
