@@ -1,13 +1,12 @@
-"""An answer on its way out: the provider's own headers, between the date and the length."""
+"""An answer on its way out: the provider's own headers behind the date."""
 
 from __future__ import annotations
 
 from email.utils import format_datetime
 
-from starlette.types import Send
-
 from harness.providers.clock import Clock
 from harness.providers.http.answers import phrase
+from harness.providers.http.connection import ProviderConnection
 from harness.providers.http.messages import Answer
 
 
@@ -19,21 +18,19 @@ class Reply:
         self._second = -1  # for which the date is written
         self._date = b""
 
-    async def give(self, answer: Answer, send: Send) -> None:
-        await send({"type": "http.response.start", "status": answer.status, "headers": self._headers(answer)})
-        await send({"type": "http.response.body", "body": answer.body})
+    def give(self, answer: Answer, connection: ProviderConnection) -> None:
+        connection.answer(answer.status, phrase(answer.status), self._headers(answer), answer.body)
 
-    def half(self, answer: Answer) -> bytes:
+    def give_half(self, answer: Answer, connection: ProviderConnection) -> None:
         """As much of it as goes out before the connection breaks."""
         lines = [f"HTTP/1.1 {answer.status} {phrase(answer.status)}".encode("latin-1")]
         lines += [name + b": " + value for name, value in self._headers(answer)]
         whole = b"\r\n".join(lines) + b"\r\n\r\n" + answer.body
-        return whole[: len(whole) // 2]
+        connection.break_off(whole[: len(whole) // 2])
 
     def _headers(self, answer: Answer) -> list[tuple[bytes, bytes]]:
         headers = [(b"Date", self._now())]
         headers += [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
-        headers.append((b"Content-Length", b"%d" % len(answer.body)))
         return headers
 
     def _now(self) -> bytes:
