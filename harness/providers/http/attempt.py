@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from harness.providers.http.messages import HttpRequest, HttpRoute
 
@@ -11,11 +12,10 @@ if TYPE_CHECKING:
     from harness.providers.http.connection import ProviderConnection
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Attempt:
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     begin_ns: int
     connection: ProviderConnection
     head: HttpRequest
     route: HttpRoute | None  # None: nothing of the API is there
-    body: bytearray = field(default_factory=bytearray)  # as far as it has come
+    body: bytearray = msgspec.field(default_factory=bytearray)  # as far as it has come

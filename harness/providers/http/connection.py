@@ -12,14 +12,16 @@ import asyncio
 import logging
 import socket
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Protocol, cast
 
 import h11
 
 from harness.providers.clock import Clock
 from harness.providers.errors import JournalError
+from harness.providers.http.answers import phrase
 from harness.providers.http.attempt import Attempt
+from harness.providers.http.messages import Headers
 
 # nginx's own default. Were it shorter than clients keep idle connections (httpx: 5 s), a request could meet
 # the close of its connection: an attempt of unknown fate that no fault explains.
@@ -30,7 +32,6 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger: on, 0 seconds
 _WITHOUT_LENGTH = frozenset({204, 304})
 
 log = logging.getLogger(__name__)
-RawHeaders = Sequence[tuple[bytes, bytes]]
 
 
 class Handler(Protocol):
@@ -72,6 +73,15 @@ class Watcher(Protocol):
     def closed(self, connection: ProviderConnection, without_goodbye: str | None) -> None:
         """`without_goodbye` says how, if it was not an orderly end between two requests."""
         ...
+
+
+def header_lines(headers: Headers) -> bytes:
+    """All but those that h11 writes. Raises ValueError for one that would be more than a line."""
+    lines = [f"{name}: {value}\r\n" for name, value in headers if name.lower() != "connection"]
+    text = "".join(lines)
+    if text.count("\n") != len(lines) or text.count("\r") != len(lines):
+        raise ValueError(f"a header of {headers!r} holds a line break")
+    return text.encode("latin-1")
 
 
 class ProviderConnection(asyncio.Protocol):
@@ -154,23 +164,23 @@ class ProviderConnection(asyncio.Protocol):
         if wait_s is not None:
             self._waiting = self._loop.call_later(wait_s, self._waited)
 
-    def answer(self, status: int, reason: str, headers: RawHeaders, body: bytes) -> None:
-        """The whole answer in one piece; the length is added where there may be one."""
+    def answer(self, status: int, reason: str, headers: Headers, body: bytes) -> None:
+        """The whole answer in one piece; the length is added where there may be one.
+
+        h11 sees the headers that say where it ends and whether the connection does. The others it would only
+        check, at a price that is a good part of a whole request's.
+        """
         self._attempt = None
         if self._transport.is_closing():
             return
-        framed = [*headers, (b"Content-Length", b"%d" % len(body))]
-        events: list[h11.Event] = [
-            h11.Response(
-                status_code=status,
-                headers=list(headers) if status in _WITHOUT_LENGTH else framed,
-                reason=reason.encode("latin-1"),
-            )
-        ]
+        framing = [] if status in _WITHOUT_LENGTH else [("Content-Length", str(len(body)))]
+        framing += [each for each in headers if each[0].lower() == "connection"]
+        response = h11.Response(status_code=status, headers=framing, reason=reason)
+        first, end, rest = self._http.send(response).partition(b"\r\n")
+        said = first + end + header_lines(headers) + rest
         if body and self._method != b"HEAD":
-            events.append(h11.Data(data=body))
-        events.append(h11.EndOfMessage())
-        self._transport.write(b"".join(self._http.send(event) or b"" for event in events))
+            said += self._http.send(h11.Data(data=body))
+        self._transport.write(said + self._http.send(h11.EndOfMessage()))
         self._last_answer_s = self._loop.time()
         if self._is_last or self._http.our_state is h11.MUST_CLOSE:
             self._transport.close()
@@ -249,8 +259,8 @@ class ProviderConnection(asyncio.Protocol):
             self._handler.cut_short(attempt)
         if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             text = b"Invalid HTTP request received."
-            headers = [(b"Content-Type", b"text/plain; charset=utf-8"), (b"Connection", b"close")]
-            self.answer(error.error_status_hint, "", headers, text)
+            headers = (("Content-Type", "text/plain; charset=utf-8"), ("Connection", "close"))
+            self.answer(error.error_status_hint, phrase(error.error_status_hint), headers, text)
         self._transport.close()
 
     def _waited(self) -> None:

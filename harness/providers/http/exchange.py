@@ -7,7 +7,6 @@ is still there to hear it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from urllib.parse import unquote
 
@@ -38,8 +37,7 @@ ENDPOINT = "api"
 NOTHING_READ = Submission(messages=[LogicalMessage()])
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Sending:
+class Sending(msgspec.Struct, frozen=True, kw_only=True):
     """A request to send, read and understood."""
 
     attempt: Attempt

@@ -6,7 +6,6 @@ of the moment. A fault that acts at one of these stages is asked in its place.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from enum import Enum
 
 import msgspec
@@ -37,8 +36,7 @@ class Deed(Enum):
     NOTHING = "nothing, until it goes"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """`answer` is what the receipts say; `shown` what the client gets, where that is something else."""
 
     answer: Answer
@@ -53,11 +51,10 @@ class Verdict:
     def unheard(self) -> Verdict:
         """The client left before it was told."""
         taken = self.answer.result is ReceiptResult.ACCEPTED
-        return replace(self, deed=Deed.NOTHING, lost=taken)
+        return msgspec.structs.replace(self, deed=Deed.NOTHING, lost=taken)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Caller:
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """Whose request it is: the account that its credentials name, right or no longer right."""
 
     account: Account | None
