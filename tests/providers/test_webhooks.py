@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Container, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -18,9 +18,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from harness.history.events import ProviderEvent, Receipt, ReceiptResult
-from harness.providers import webhooks
+from harness.providers import aftermath, webhooks
+from harness.providers.aftermath import Aftermath
 from harness.providers.asgi import listen
 from harness.providers.clock import Clock
+from harness.providers.faults import FaultTable
 from harness.providers.ids import SeededIds
 from harness.providers.ledger import Ledger, MemorySink
 from harness.providers.webhooks import Happening, Post, Signing, Webhooks, json_array
@@ -32,13 +34,17 @@ class Shape:
 
     begins = "processed"
     every_s = 0.01
+    waits_s: Sequence[float] = (0.02, 0.04)
+    gives_up_after_s: float | None = None
+    stops_at: Container[int] = (406,)
     secret = ""
 
     def verifies_with(self, secret: str) -> str:
         return secret
 
     def posts(self, happenings: Sequence[Happening], signing: Signing) -> list[Post]:
-        return json_array(happenings, [{"id": each.id, "event": each.event} for each in happenings], 10_000)
+        told = [each for each in happenings if each.event != "deferred"]
+        return json_array(told, [{"id": each.id, "event": each.event} for each in told], 10_000)
 
 
 class Receiver:
@@ -83,16 +89,29 @@ async def receiver(*answers: int | None) -> AsyncIterator[Receiver]:
 class Sender:
     """A provider's side, without an engine: `take` is what an engine does when it takes a message."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str | None, shape: Shape | None = None, *, without_shape: bool = False) -> None:
         clock = Clock(1_700_000_000.0)
+        shape = None if without_shape else shape or Shape()
         self.sink = MemorySink()
         self.ledger = Ledger("sendgrid", clock, self.sink)
-        self.webhooks = Webhooks(
-            Shape(), {"backup": url}, {}, clock=clock, ledger=self.ledger, ids=SeededIds(1, "sendgrid")
+        urls = {} if url is None else {"backup": url}
+        self.webhooks = Webhooks(shape, urls, {}, clock=clock, ledger=self.ledger)
+        self.faults = FaultTable(aftermath.place, ["backup"], 1)
+        self.aftermath = Aftermath(
+            shape,
+            self.webhooks,
+            clock=clock,
+            ledger=self.ledger,
+            ids=SeededIds(1, "sendgrid"),
+            faults=self.faults,
         )
 
     def take(
-        self, token: str, result: ReceiptResult = ReceiptResult.ACCEPTED, canary: str | None = None
+        self,
+        token: str,
+        result: ReceiptResult = ReceiptResult.ACCEPTED,
+        canary: str | None = None,
+        class_: str | None = None,
     ) -> Receipt:
         receipt = self.ledger.receipt(
             route="backup",
@@ -104,7 +123,7 @@ class Sender:
             recipient=f"c.{token}@customer.example",
             canary=canary,
         )
-        self.webhooks.taken(receipt, {})
+        self.aftermath.taken(receipt, {}, class_)
         return receipt
 
     def events(self) -> list[ProviderEvent]:
@@ -117,7 +136,6 @@ class Sender:
 
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(webhooks, "FIRST_WAIT_S", 0.02)
     monkeypatch.setattr(webhooks, "DELIVERY_S", 0.005)
 
 
@@ -140,7 +158,6 @@ async def test_only_messages_that_were_taken_have_a_fate() -> None:
         sender = Sender(told.url)
         sender.take("t1", ReceiptResult.REFUSED)
         sender.take("t2", ReceiptResult.ABORTED)
-        sender.take("canary0001", canary="harness")
         sender.take("t3", ReceiptResult.ACK_LOST)  # the provider has it, whatever its sender knows
         sender.take("probe", canary="system")
         assert await sender.webhooks.settle(5)
@@ -222,9 +239,54 @@ async def test_closing_leaves_no_task_behind() -> None:
     await until(lambda: asyncio.all_tasks() == before)
 
 
-def test_the_wait_for_another_attempt_grows_and_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(webhooks, "FIRST_WAIT_S", 1.0)
-    assert [webhooks.wait_s(attempts) for attempts in (1, 2, 3, 4, 10_000)] == [1, 2, 4, 5, 5]
+async def test_a_receiver_that_says_never_again_is_not_asked_again() -> None:
+    async with receiver(406, 406) as told:
+        sender = Sender(told.url)
+        sender.take("t1")
+        assert await sender.webhooks.settle(5)
+        assert sender.fates() == [("t1", "delivered", "lost"), ("t1", "processed", "lost")]
+        assert len(told.bodies) == 2 and told.taken == []  # each was told once
+        await sender.webhooks.close()
+
+
+async def test_a_provider_that_gives_up_has_lost_the_event() -> None:
+    class Impatient(Shape):
+        gives_up_after_s = 0.0
+
+    async with receiver(*[500] * 10) as told:
+        sender = Sender(told.url, Impatient())
+        sender.take("t1")
+        assert await sender.webhooks.settle(5)
+        assert {webhook for _, _, webhook in sender.fates()} == {"lost"}
+        assert len(told.bodies) == 2  # each was tried once
+        await sender.webhooks.close()
+
+
+async def test_a_provider_tries_for_as_long_as_it_says() -> None:
+    class Patient(Shape):
+        waits_s = (0.01, 0.02)
+        gives_up_after_s = 1.0
+
+    async with receiver(*[500] * 1000) as told:
+        sender = Sender(told.url, Patient())
+        sender.take("t1")
+        assert await sender.webhooks.settle(10)
+        assert {webhook for _, _, webhook in sender.fates()} == {"lost"}
+        assert 3 <= told.posts <= 2 * 52  # at most two POSTs, each tried after 10 ms and then every 20 ms
+        await sender.webhooks.close()
+
+
+async def test_no_wait_is_longer_than_a_drill_has_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow(Shape):
+        waits_s = (3_600.0,)
+
+    monkeypatch.setattr(webhooks, "LONGEST_WAIT_S", 0.02)
+    async with receiver(500, 500) as told:
+        sender = Sender(told.url, Slow())
+        sender.take("t1")
+        assert await sender.webhooks.settle(5)
+        assert {webhook for _, _, webhook in sender.fates()} <= {"late", "delivered"}
+        await sender.webhooks.close()
 
 
 def happening(number: int, text: str) -> Happening:
@@ -283,6 +345,5 @@ def test_whatever_the_endpoint_answers_each_event_ends_once(answers: list[int], 
             await sender.webhooks.close()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(webhooks, "FIRST_WAIT_S", 0.001)
         patch.setattr(webhooks, "LONGEST_WAIT_S", 0.01)
         asyncio.run(run())
