@@ -174,8 +174,8 @@ async def test_named_answers_fill_in_their_fields(certificates: Certificates) ->
 HOST = r"\[Hostname=DM4PR18MB\d{4}\.namprd18\.prod\.outlook\.com\]"
 TEXTS = {
     "auth-unsuccessful": "535 5.7.3 Authentication unsuccessful TAG",
-    "auth-disabled-for-tenant": "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled "
-    "for the Tenant. Visit https://aka.ms/smtp_auth_disabled for more information. TAG",
+    "auth-disabled-for-tenant": "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is "
+    "disabled for the Tenant. Visit https://aka.ms/smtp_auth_disabled for more information. TAG",
     "basic-auth-disabled": "535 5.7.139 Authentication unsuccessful, basic authentication is disabled. TAG",
     "auth-criteria-unmet": "535 5.7.139 Authentication unsuccessful, the request did not meet the criteria "
     "to be authenticated successfully. TAG",
@@ -194,8 +194,8 @@ TEXTS = {
     "too-many-connections": "451 4.7.652 The mail server [127.0.0.1] has exceeded the maximum number of "
     "connections. (S3115) TAG",
     "unauthenticated-domain": "550 5.7.515 Access denied, sending domain sender.example does not meet the "
-    "required authentication level. The sender's domain in the 5322.From address doesn't meet the authentication "
-    "requirements defined for the sender. TAG",
+    "required authentication level. The sender's domain in the 5322.From address doesn't meet the "
+    "authentication requirements defined for the sender. TAG",
 }
 
 
