@@ -45,6 +45,13 @@ STEPS = st.one_of(
     ),
     st.tuples(st.sampled_from(["RCPT TO:<", "MAIL FROM:<s@s> SIZE=x", "DATA now", "\0", ""]), st.none()),
 )
+RECIPIENTS = st.integers(0, 9).map(lambda number: (f"RCPT TO:<{recipient(number)}>", None))
+MESSAGES = st.tuples(
+    st.lists(RECIPIENTS, min_size=1, max_size=4), st.sampled_from(["DATA", "BDAT LAST"]), BODIES
+).map(lambda parts: [("MAIL FROM:<s@sender.example>", None), *parts[0], (parts[1], parts[2])])
+COMMANDS = st.lists(st.one_of(MESSAGES, STEPS.map(lambda step: [step])), max_size=10).map(
+    lambda fragments: [step for fragment in fragments for step in fragment]
+)
 KINDS = st.one_of(
     st.builds(
         lambda code, stage: {"type": "refuse", "code": code, "stage": stage},
@@ -131,7 +138,7 @@ def test_any_order_of_commands_under_any_fault(caplog: pytest.LogCaptureFixture)
         fake = runner.run(stack.enter_async_context(provider()))
 
         @settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
-        @given(st.lists(STEPS, max_size=25), FAULTS)
+        @given(COMMANDS, FAULTS)
         def run(steps: list[tuple[str, bytes | None]], fault: tuple[dict[str, object], int] | None) -> None:
             runner.run(play(fake, [("EHLO x", None), *steps], fault))
 
