@@ -52,6 +52,11 @@ class HttpApi(ABC):
     @abstractmethod
     def throttled(self, allowance: Allowance) -> Answer: ...
 
+    def standing(self, allowance: Allowance) -> Headers:
+        """What every answer to an account tells of its first limit on requests, where a provider does that. A
+        header that the answer has already is left as it is."""
+        return ()
+
     @abstractmethod
     def error(self, status: int, text: str | None, retry_after_s: float | None) -> Answer:
         """This status in the provider's own form, for a fault that names no answer of the provider's."""

@@ -25,6 +25,7 @@ from harness.providers.http.connection import SCOPE_KEY, ProviderConnection
 from harness.providers.http.idempotency import Memory
 from harness.providers.http.messages import (
     Answer,
+    Headers,
     HttpRequest,
     HttpRoute,
     LogicalMessage,
@@ -86,7 +87,7 @@ class Exchange:
         if verdict is not None:
             if route.operation is Operation.SEND:
                 self._record(attempt, caller, head, NOTHING_READ, verdict)
-            await self._show(verdict, connection, receive, send)
+            await self._show(verdict, connection, receive, send, self._judge.standing(caller))
             return
         body, arrival = await _read(head, receive, self._api.max_body_bytes)
         request = self._with_body(head, body, arrival)
@@ -94,7 +95,8 @@ class Exchange:
             await self._sent(request, arrival, attempt, receive, send)
         elif arrival is Arrival.WHOLE:
             caller = self._judge.caller(request, attempt.id)
-            await self._show(self._judge.asked(request, route, caller), connection, receive, send)
+            verdict = self._judge.asked(request, route, caller)
+            await self._show(verdict, connection, receive, send, self._judge.standing(caller))
         elif arrival is Arrival.TOO_LARGE:
             await self._show(Verdict(answer=self._api.too_large()), connection, receive, send)
 
@@ -116,7 +118,7 @@ class Exchange:
                 verdict = Verdict(answer=answer, deed=Deed.NOTHING)
             self._record(attempt, caller, request, submission, verdict)
             if arrival is not Arrival.CUT_SHORT:
-                await self._show(verdict, attempt.connection, receive, send)
+                await self._show(verdict, attempt.connection, receive, send, self._judge.standing(caller))
 
     def _head(self, scope: Scope) -> HttpRequest:
         return HttpRequest(
@@ -224,16 +226,23 @@ class Exchange:
     # --- the answer ---
 
     async def _show(
-        self, verdict: Verdict, connection: ProviderConnection, receive: Receive, send: Send
+        self,
+        verdict: Verdict,
+        connection: ProviderConnection,
+        receive: Receive,
+        send: Send,
+        standing: Headers = (),
     ) -> None:
         if verdict.wait_s > 0:
             await asyncio.sleep(verdict.wait_s)
         if verdict.remembered is not None:
             verdict.remembered.done(verdict.answer)
         answer = verdict.shown or verdict.answer
+        own = {name.lower() for name, _ in answer.headers} if standing else ()
         headers = [
             ("Date", format_datetime(self._context.clock.wall(), usegmt=True)),
             *answer.headers,
+            *((name, value) for name, value in standing if name.lower() not in own),
             ("Content-Length", str(len(answer.body))),
         ]
         match verdict.deed:

@@ -16,7 +16,14 @@ from harness.providers.http.answers import Stage
 from harness.providers.http.api import HttpApi
 from harness.providers.http.idempotency import Memory, Remembered
 from harness.providers.http.limits import Exhausted
-from harness.providers.http.messages import Allowance, Answer, HttpRequest, HttpRoute, Submission
+from harness.providers.http.messages import (
+    Allowance,
+    Answer,
+    Headers,
+    HttpRequest,
+    HttpRoute,
+    Submission,
+)
 from harness.providers.http.side import Side
 from harness.providers.preset import Context
 from harness.providers.tokens import Canary, canary_of, identify
@@ -88,6 +95,14 @@ class Judge:
                 canary=self.canary(recipient, account) is Canary.HARNESS,
             ),
         )
+
+    def standing(self, caller: Caller) -> Headers:
+        """The headers that tell this caller what is left of its limits."""
+        if caller.account is None:
+            return ()
+        now_s = self._context.clock.now_s()
+        left = self._side.use_of(caller.account.username).standing(now_s)
+        return () if left is None else self._api.standing(self._allowance(left))
 
     def at_head(self, caller: Caller) -> Verdict | None:
         """Before the body is read."""
@@ -176,15 +191,16 @@ class Judge:
         return None if spent is None else Verdict(answer=self._throttled(spent))
 
     def _throttled(self, spent: Exhausted) -> Answer:
+        return self._api.throttled(self._allowance(spent))
+
+    def _allowance(self, limit: Exhausted) -> Allowance:
         clock = self._context.clock
-        return self._api.throttled(
-            Allowance(
-                name=spent.name,
-                limit=spent.limit,
-                remaining=spent.remaining,
-                reset_epoch_s=clock.epoch_s + clock.now_s() + spent.wait_s,
-                wait_s=spent.wait_s,
-            )
+        return Allowance(
+            name=limit.name,
+            limit=limit.limit,
+            remaining=limit.remaining,
+            reset_epoch_s=clock.epoch_s + clock.now_s() + limit.wait_s,
+            wait_s=limit.wait_s,
         )
 
 
