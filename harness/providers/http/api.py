@@ -47,7 +47,11 @@ class HttpApi(ABC):
 
     @abstractmethod
     def accepted(self, request: HttpRequest, submission: Submission, ids: Sequence[str]) -> Answer:
-        """The answer that takes responsibility. `ids`: for each message 32 hexadecimal digits, unique."""
+        """The answer that takes responsibility. `ids`: for each message 32 hexadecimal digits, unique.
+
+        Some messages may be `declined`. Where no other is left and the provider refuses the whole request
+        then, this is that refusal.
+        """
 
     @abstractmethod
     def throttled(self, allowance: Allowance) -> Answer: ...
@@ -77,6 +81,10 @@ class HttpApi(ABC):
     def open(self, request: HttpRequest, accounts: Accounts) -> Answer:
         """The answer to a request that needs no credentials, or holds them in its body."""
         raise NotImplementedError(f"{type(self).__name__} has routes of operation `open` and no answer")
+
+    def addressed(self, answer: Answer, request: HttpRequest, submission: Submission) -> Answer:
+        """A fault's answer to this very request: whose address or domain it names, where it names one."""
+        return answer
 
     def suppressed(self, message: LogicalMessage) -> Answer | None:
         """The refusal of a recipient who bounced or complained; None: such mail is taken and dropped."""
