@@ -1,6 +1,6 @@
 """Idempotency keys: the provider's own memory of requests, for as long as it promises.
 
-By route and key: each route has an account of its own.
+By route, path and key: each route has an account of its own, and each of its paths keys of its own.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Memory:
     """What one provider remembers."""
 
     def __init__(self) -> None:
-        self._first: dict[tuple[str, str], _First] = {}
+        self._first: dict[tuple[str, str, str], _First] = {}
 
     def look_up(self, api: HttpApi, route: str, request: HttpRequest, now_s: float) -> Remembered | None:
         """Note down the request under its key, unless one is there; None if it has no key."""
@@ -58,11 +58,12 @@ class Memory:
         if key is None or api.idempotent_for_s is None:
             return None
         digest = hashlib.sha256(request.body).digest()
-        there = self._first.get((route, key))
+        place = (route, request.path, key)
+        there = self._first.get(place)
         if there is not None and there.until_s > now_s:
             return Remembered(there, is_known=True, same=there.sha256 == digest)
         first = _First(digest, now_s + api.idempotent_for_s)
-        self._first[route, key] = first
+        self._first[place] = first
         return Remembered(first, is_known=False, same=True)
 
     def forget(self, remembered: Remembered) -> None:
