@@ -44,6 +44,11 @@ class ApiFake:
     def clear(self) -> None:
         self._fake.running.faults.delete("f")
 
+    @property
+    def acted(self) -> int:
+        """How often the fault that was put last has acted."""
+        return self._fake.running.faults.list()[0].acted
+
     async def until_events(self, *events: str) -> None:
         """Until the journal has these, in whatever order, and no others."""
         await until(lambda: sorted(each.event for each in self.events) == sorted(events))

@@ -131,3 +131,8 @@ def media_type(request: HttpRequest) -> str:
 def retry_after(seconds: float | None) -> Headers:
     """The header as nearly all give it: whole seconds, at least one."""
     return () if seconds is None else (("Retry-After", str(max(1, round(seconds)))),)
+
+
+def in_ns(seconds: float | None) -> int | None:
+    """The same for the receipt."""
+    return None if seconds is None else max(1, round(seconds)) * 1_000_000_000

@@ -9,9 +9,10 @@ time.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import struct
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
 from typing import Any, Protocol
 
 import h11
@@ -52,6 +53,7 @@ class ProviderConnection(H11Protocol):
         self._last_bytes_ns = 0
         self._next_began_ns: int | None = None  # first byte of the request that is not parsed yet
         self._torn_down = False
+        self.lingers = False  # nothing more is said until the client leaves, or for a while
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -82,7 +84,7 @@ class ProviderConnection(H11Protocol):
         if self.cycle is not None:
             self.cycle.disconnected = True  # or uvicorn would answer 500 for the application's silence
         peer: socket.socket | None = self.transport.get_extra_info("socket")
-        if peer is not None:
+        if peer is not None and peer.fileno() >= 0:
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self.transport.abort()
 
@@ -93,6 +95,15 @@ class ProviderConnection(H11Protocol):
             self.cycle.disconnected = True
         self.transport.write(said)
         self.transport.close()
+
+    @contextlib.contextmanager
+    def lingering(self) -> Iterator[None]:
+        """The request is kept waiting on purpose: closing need not give it time to end."""
+        self.lingers = True
+        try:
+            yield
+        finally:
+            self.lingers = False
 
     async def _serve(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         state: MutableMapping[str, Any] = scope  # type: ignore[assignment]

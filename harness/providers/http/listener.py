@@ -64,12 +64,16 @@ class HttpListener:
         return self.port
 
     async def close(self) -> None:
-        """Stop listening and end every connection; a request in progress has GRACE_S to end by itself."""
+        """Stop listening and end every connection; a request in progress has GRACE_S to end by itself, unless
+        it is kept waiting on purpose."""
         if self._server is None:
             return
         self._server.close()
         for connection in list(self._open):
-            connection.shutdown()
+            if connection.lingers:
+                connection.tear_down()
+            else:
+                connection.shutdown()
         if self._state.tasks:
             await asyncio.wait(set(self._state.tasks), timeout=GRACE_S)
         for connection in list(self._open):

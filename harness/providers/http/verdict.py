@@ -6,8 +6,10 @@ of the moment. A fault that acts at one of these stages is asked in its place.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
+
+import msgspec
 
 from harness.history.events import ReceiptResult
 from harness.providers.faults import Decision, FaultType, Subject
@@ -27,7 +29,7 @@ from harness.providers.http.messages import (
 from harness.providers.http.side import Side
 from harness.providers.preset import Context
 from harness.providers.tokens import Canary, canary_of, identify
-from harness.providers.wire import Account
+from harness.providers.wire import Account, ProviderFault
 
 NO_ANSWER = Answer(status=0, result=ReceiptResult.ABORTED, text="no answer was given")
 CUT = Answer(status=0, result=ReceiptResult.ABORTED, text="the connection was reset in place of an answer")
@@ -55,6 +57,11 @@ class Verdict:
     dropped: bool = False  # thrown away after all
     remembered: Remembered | None = None  # by its idempotency key, where the answer is still to be noted
 
+    def unheard(self) -> Verdict:
+        """The client left before it was told."""
+        taken = self.answer.result is ReceiptResult.ACCEPTED
+        return replace(self, deed=Deed.NOTHING, lost=taken)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Caller:
@@ -79,7 +86,7 @@ class Judge:
         return canary_of(recipient, canary_account=by_account, system_canaries=self._system_canaries)
 
     def caller(self, request: HttpRequest, attempt: str, submission: Submission | None = None) -> Caller:
-        account = self._api.identify(request, self._side.credentials())
+        account = self._api.identify(request, self._side.credentials)
         first = submission.messages[0] if submission else None
         recipient = first.recipient if first else None
         token = identify(recipient, first.carried).token if first else None
@@ -104,9 +111,13 @@ class Judge:
         left = self._side.use_of(caller.account.username).standing(now_s)
         return () if left is None else self._api.standing(self._allowance(left))
 
-    def at_head(self, caller: Caller) -> Verdict | None:
-        """Before the body is read."""
-        decision = self._context.faults.decide(Stage.HEAD, caller.subject)
+    def at_head(self, head: HttpRequest, attempt: str) -> Verdict | None:
+        """Before the body is read. This is the gateway's trouble: it hits a request to send and a probe
+        alike."""
+        faults = self._context.faults
+        if not faults.are_at(Stage.HEAD):
+            return None
+        decision = faults.decide(Stage.HEAD, self.caller(head, attempt).subject)
         return None if decision is None else _by_fault(decision)
 
     def asked(self, request: HttpRequest, route: HttpRoute, caller: Caller) -> Verdict:
@@ -180,7 +191,7 @@ class Judge:
         if open_to_all:
             return None
         valid = self._valid(after_rotation=decision is not None)
-        if self._api.identify(request, valid) is not None:
+        if caller.account is not None and self._api.identify(request, valid) is not None:
             return None
         fault = decision.fault.id if decision is not None else None
         return Verdict(answer=self._api.unauthorized(request, valid), fault=fault)
@@ -188,15 +199,16 @@ class Judge:
     def _limits(self, caller: Caller, messages: int) -> Verdict | None:
         account, clock = caller.account, self._context.clock
         now_s = clock.now_s()
-        decision = self._context.faults.decide(
-            Stage.LIMIT,
-            caller.subject,
-            lambda fault: self._side.throttles.exceeds(fault, account, messages, now_s),
-        )
+        exceeded: Exhausted | None = None
+
+        def exceeds(fault: ProviderFault) -> bool:
+            nonlocal exceeded
+            exceeded = self._side.throttles.refusal(fault, account, messages, now_s)
+            return exceeded is not None
+
+        decision = self._context.faults.decide(Stage.LIMIT, caller.subject, exceeds)
         if decision is not None:
-            wait_s = decision.fault.retry_after_s or 1.0
-            exhausted = Exhausted(name="fault", limit=decision.fault.burst or 0, remaining=0, wait_s=wait_s)
-            return Verdict(answer=self._throttled(exhausted), fault=decision.fault.id)
+            return Verdict(answer=self._throttled(_told(decision.fault, exceeded)), fault=decision.fault.id)
         if account is None or account.canary:
             return None
         spent = self._side.use_of(account.username).take(messages, now_s)
@@ -214,6 +226,16 @@ class Judge:
             reset_epoch_s=clock.epoch_s + clock.now_s() + limit.wait_s,
             wait_s=limit.wait_s,
         )
+
+
+def _told(fault: ProviderFault, exceeded: Exhausted | None) -> Exhausted:
+    """What a throttle tells of itself; a canary meets it without exceeding anything."""
+    limit = Exhausted(name="fault", limit=fault.burst or fault.quota or 0, remaining=0, wait_s=1.0)
+    if exceeded is not None and exceeded.wait_s < float("inf"):  # a quota never comes back
+        limit = exceeded
+    if fault.retry_after_s is None:
+        return limit
+    return msgspec.structs.replace(limit, wait_s=fault.retry_after_s)
 
 
 def _by_fault(

@@ -15,9 +15,11 @@ import msgspec
 
 from harness.history.events import ReceiptResult
 from harness.providers.http.answers import phrase
+from harness.providers.http.api import in_ns, retry_after
 from harness.providers.http.messages import Answer, Headers
 
 JSON: Headers = (("Content-Type", "application/json; charset=utf-8"), ("Cache-Control", "private"))  # [R]
+HTML: Headers = (("Content-Type", "text/html"), ("Server", "cloudflare"))
 ADDRESSES = "{addresses}"  # in a named answer: those of the request that gets it
 
 BAD_TOKEN = 10
@@ -48,14 +50,15 @@ class Complaint(msgspec.Struct, frozen=True):
     Message: str
 
 
-def answer(status: int, complaint: Complaint, headers: Headers = ()) -> Answer:
+def answer(status: int, complaint: Complaint, *, retry_after_s: float | None = None) -> Answer:
     """An error answer with Postmark's JSON body."""
     return Answer(
         status=status,
         result=_REFUSED if complaint.ErrorCode in _FOR_GOOD or status in _MALFORMED else _DEFERRED,
         text=complaint.Message,
         body=msgspec.json.encode(complaint),
-        headers=(*JSON, *headers),
+        headers=(*JSON, *retry_after(retry_after_s)),
+        retry_after_ns=in_ns(retry_after_s),
     )
 
 
@@ -94,9 +97,9 @@ def some_inactive(addresses: Sequence[str]) -> str:
     return f"Message OK, but will not deliver to these inactive addresses: {', '.join(addresses)}"  # [R][S]
 
 
-def too_many_requests(headers: Headers = ()) -> Answer:
+def too_many_requests(retry_after_s: float | None = None) -> Answer:
     """The code and the status [D], the words [M]."""
-    return answer(429, Complaint(RATE_LIMIT, "Rate limit exceeded."), headers)
+    return answer(429, Complaint(RATE_LIMIT, "Rate limit exceeded."), retry_after_s=retry_after_s)
 
 
 def without_error_code(status: int, message: str) -> Answer:
@@ -110,7 +113,7 @@ def without_error_code(status: int, message: str) -> Answer:
     )
 
 
-def edge_page(status: int) -> Answer:
+def edge_page(status: int, headers: Headers = (), *, retry_after_s: float | None = None) -> Answer:
     """What the layer in front answers: HTML, and no `ErrorCode` [R that it does; the page itself M]."""
     title = f"{status} {phrase(status)}"
     lines = (
@@ -128,7 +131,8 @@ def edge_page(status: int) -> Answer:
         result=_REFUSED if status in _MALFORMED else _DEFERRED,
         text=title,
         body="\r\n".join(lines).encode(),
-        headers=(("Content-Type", "text/html"), ("Server", "cloudflare")),
+        headers=(*HTML, *headers, *retry_after(retry_after_s)),
+        retry_after_ns=in_ns(retry_after_s),
     )
 
 

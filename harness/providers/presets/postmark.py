@@ -21,7 +21,7 @@ from harness.history.events import ReceiptResult
 from harness.providers.credentials import CredentialShape
 from harness.providers.http.accounts import Accounts
 from harness.providers.http.answers import phrase
-from harness.providers.http.api import HttpApi, media_type, retry_after
+from harness.providers.http.api import HttpApi, media_type
 from harness.providers.http.limits import RateLimit
 from harness.providers.http.messages import (
     Allowance,
@@ -162,11 +162,12 @@ class PostmarkApi(HttpApi):
         return errors.too_many_requests()
 
     def error(self, status: int, text: str | None, retry_after_s: float | None) -> Answer:
-        headers = retry_after(retry_after_s)
+        if text is None and status == 429:
+            return errors.too_many_requests(retry_after_s)
         if text is None and status not in _CODES:
-            page = errors.edge_page(status)
-            return msgspec.structs.replace(page, headers=(*page.headers, *headers))
-        return errors.answer(status, Complaint(_CODES.get(status, status), text or phrase(status)), headers)
+            return errors.edge_page(status, retry_after_s=retry_after_s)
+        complaint = Complaint(_CODES.get(status, status), text or phrase(status))
+        return errors.answer(status, complaint, retry_after_s=retry_after_s)
 
     def too_large(self) -> Answer:
         return errors.edge_page(413)
@@ -194,8 +195,7 @@ class PostmarkApi(HttpApi):
         return errors.edge_page(404)
 
     def method_not_allowed(self, request: HttpRequest, allowed: str) -> Answer:
-        page = errors.edge_page(405)
-        return msgspec.structs.replace(page, headers=(*page.headers, ("Allow", allowed)))
+        return errors.edge_page(405, (("Allow", allowed),))
 
 
 def _emails(request: HttpRequest) -> list[mail.Email]:
