@@ -51,7 +51,11 @@ class Error(msgspec.Struct, frozen=True):
 
 
 def refusal(error: Error, headers: Headers = (), *, retry_after_s: float | None = None) -> Answer:
-    """A refusal with Resend's JSON body. `validation_error` is the message's fault but for 401 and 403."""
+    """A refusal with Resend's JSON body. `validation_error` is the message's fault but for 401 and 403.
+
+    `retry-after` is in lower case, as the provider's other headers are: its library for Python keeps headers
+    in a plain dictionary, where case counts.
+    """
     invalid = error.name == "validation_error" and error.statusCode not in (401, 403)
     for_good = invalid or error.name in _FOR_GOOD
     return Answer(
@@ -59,7 +63,7 @@ def refusal(error: Error, headers: Headers = (), *, retry_after_s: float | None 
         result=ReceiptResult.REFUSED if for_good else ReceiptResult.DEFERRED,
         text=error.message,
         body=msgspec.json.encode(error),
-        headers=(*JSON, *headers, *retry_after(retry_after_s)),
+        headers=(*JSON, *headers, *((name.lower(), value) for name, value in retry_after(retry_after_s))),
         retry_after_ns=in_ns(retry_after_s),
     )
 
