@@ -7,27 +7,21 @@ is still there to hear it.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import Enum
 from functools import partial
-from typing import cast
+from urllib.parse import unquote
 
+import h11
 import msgspec
-from starlette.types import Receive, Scope, Send
 
 from harness.history.events import ReceiptResult
-from harness.providers.errors import JournalError
 from harness.providers.http.api import HttpApi
-from harness.providers.http.connection import SCOPE_KEY, ProviderConnection
+from harness.providers.http.attempt import Attempt
+from harness.providers.http.connection import ProviderConnection
 from harness.providers.http.idempotency import Memory
+from harness.providers.http.limits import AccountUse
 from harness.providers.http.messages import (
     Answer,
-    Headers,
     HttpRequest,
-    HttpRoute,
     LogicalMessage,
     Operation,
     Submission,
@@ -43,27 +37,26 @@ ENDPOINT = "api"
 NOTHING_READ = Submission(messages=[LogicalMessage()])
 
 
-class Arrival(Enum):
-    WHOLE = "whole"
-    CUT_SHORT = "cut short"
-    TOO_LARGE = "too large"
+class Sending(msgspec.Struct, frozen=True, kw_only=True):
+    """A request to send, read and understood."""
 
+    attempt: Attempt
+    request: HttpRequest
+    submission: Submission
+    caller: Caller
+    use: AccountUse | None = None  # where it counts as in progress
+    end_ns: int | None = None  # when the provider made up its mind; None: now
 
-@dataclass(frozen=True, kw_only=True)
-class Attempt:
-    """A request under way."""
-
-    id: str
-    begin_ns: int
-    connection: ProviderConnection
-    receive: Receive
-    send: Send
+    def over(self) -> None:
+        if self.use is not None:
+            self.use.end()
 
 
 class Exchange:
-    """The application behind one side."""
+    """The handler of one side's connections."""
 
     def __init__(self, context: Context, api: HttpApi, side: Side, memory: Memory) -> None:
+        self.max_body_bytes = api.max_body_bytes
         self._context = context
         self._api = api
         self._side = side
@@ -71,82 +64,120 @@ class Exchange:
         self._reply = Reply(context.clock)
         self._paths = Paths(route for route in api.routes if route.endpoint == side.endpoint)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        connection = cast(ProviderConnection, scope[SCOPE_KEY])
+    # --- what the connection tells ---
+
+    def begin(self, connection: ProviderConnection, head: h11.Request, began_ns: int) -> Attempt:
+        """The headers are there; what needs no body is answered here."""
+        clock = self._context.clock
+        path, _, query = head.target.decode("latin-1").partition("?")
+        found = self._paths.find(unquote(path))
+        request = HttpRequest(
+            method=head.method.decode("latin-1"),
+            path=path,
+            query=query,
+            headers={name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers},
+            path_params=found.params,
+            now_s=clock.epoch_s + clock.now_s(),
+        )
         attempt = Attempt(
             id=self._context.ids.next_hex("attempt", 16),
-            begin_ns=connection.begin_request(),
+            begin_ns=began_ns,
             connection=connection,
-            receive=receive,
-            send=send,
+            head=request,
+            route=found.routes.get(request.method),
         )
-        found = self._paths.find(scope["path"])
-        head = self._head(scope, found.params)
-        route = found.routes.get(head.method)
-        if route is None:
-            await self._show(attempt, Verdict(answer=self._misdirected(head, list(found.routes))))
-        elif (refused := self._judge.at_head(head, attempt.id)) is not None:
-            if route.operation is Operation.SEND:
-                self._record(attempt, self._judge.caller(head, attempt.id), head, NOTHING_READ, refused)
-            await self._show(attempt, refused)
+        if attempt.route is None:
+            self._show(attempt, Verdict(answer=self._misdirected(request, list(found.routes))))
+        elif (refused := self._judge.at_head(request, attempt.id)) is not None:
+            if attempt.route.operation is Operation.SEND:
+                caller = self._judge.caller(request, attempt.id)
+                sending = Sending(attempt=attempt, request=request, submission=NOTHING_READ, caller=caller)
+                self._record(sending, refused)
+            self._show(attempt, refused)
+        elif _declared_bytes(request) > self.max_body_bytes:
+            self.too_large(attempt)
+        return attempt
+
+    def whole(self, attempt: Attempt) -> None:
+        """The body is there."""
+        route = attempt.route
+        assert route is not None
+        request = msgspec.structs.replace(attempt.head, body=bytes(attempt.body))
+        if route.operation is Operation.SEND:
+            self._sent(attempt, request)
+            return
+        verdict = self._judge.asked(request, route, self._judge.caller(request, attempt.id))
+        if verdict.wait_s > 0:
+            attempt.connection.linger(
+                verdict.wait_s, lambda heard: self._show(attempt, verdict) if heard else None
+            )
         else:
-            body, arrival = await _read(head, receive, self._api.max_body_bytes)
-            request = msgspec.structs.replace(head, body=body, whole=arrival is Arrival.WHOLE)
-            if route.operation is Operation.SEND:
-                await self._sent(attempt, request, arrival)
-            else:
-                await self._asked(attempt, request, arrival, route)
+            self._show(attempt, verdict)
+
+    def too_large(self, attempt: Attempt) -> None:
+        """What exceeds the limit is not kept."""
+        verdict = Verdict(answer=self._api.too_large())
+        if _is_sending(attempt):
+            self._record(self._glimpsed(attempt), verdict)
+        self._show(attempt, verdict)
+
+    def cut_short(self, attempt: Attempt) -> None:
+        """The client left before the end of the body."""
+        if _is_sending(attempt):
+            left = "the client left before the end of the body"
+            answer = Answer(status=0, result=ReceiptResult.ABORTED, text=left)
+            self._record(self._glimpsed(attempt), Verdict(answer=answer, deed=Deed.NOTHING))
+
+    # --- from a request to a verdict ---
 
     def _misdirected(self, head: HttpRequest, allowed: list[str]) -> Answer:
         if allowed:
             return self._api.method_not_allowed(head, ", ".join(allowed))
         return self._api.not_found(head)
 
-    async def _asked(
-        self, attempt: Attempt, request: HttpRequest, arrival: Arrival, route: HttpRoute
-    ) -> None:
-        """A request that is no sending leaves no record."""
-        if arrival is Arrival.TOO_LARGE:
-            await self._show(attempt, Verdict(answer=self._api.too_large()))
-        elif arrival is Arrival.WHOLE:
-            caller = self._judge.caller(request, attempt.id)
-            verdict = self._judge.asked(request, route, caller)
-            if await self._waited(attempt, verdict):
-                await self._show(attempt, verdict, self._judge.standing(caller))
-
-    async def _sent(self, attempt: Attempt, request: HttpRequest, arrival: Arrival) -> None:
-        whole = arrival is Arrival.WHOLE
-        submission = self._api.read(request) if whole else self._api.glimpse(request)
+    def _glimpsed(self, attempt: Attempt) -> Sending:
+        seen = bytes(attempt.body[: self.max_body_bytes])
+        request = msgspec.structs.replace(attempt.head, body=seen, whole=False)
+        submission = self._api.glimpse(request)
         caller = self._judge.caller(request, attempt.id, submission)
-        with self._in_progress(caller):
-            if whole:
-                submission = self._without_suppressed(submission)
-                verdict = self._judge.sent(request, submission, caller)
-            elif arrival is Arrival.TOO_LARGE:
-                verdict = Verdict(answer=self._api.too_large())
-            else:
-                left = "the client left before the end of the body"
-                answer = Answer(status=0, result=ReceiptResult.ABORTED, text=left)
-                verdict = Verdict(answer=answer, deed=Deed.NOTHING)
-            end_ns = self._context.clock.now_ns()
-            if not await self._waited(attempt, verdict):
-                verdict = verdict.unheard()
-            if verdict.remembered is not None:
-                verdict.remembered.done(verdict.answer)
-            self._record(attempt, caller, request, submission, verdict, end_ns)
-            if arrival is not Arrival.CUT_SHORT:
-                await self._show(attempt, verdict, self._judge.standing(caller))
+        return Sending(attempt=attempt, request=request, submission=submission, caller=caller)
 
-    def _head(self, scope: Scope, params: dict[str, str]) -> HttpRequest:
-        clock = self._context.clock
-        return HttpRequest(
-            method=scope["method"],
-            path=scope["raw_path"].decode("latin-1"),
-            query=scope["query_string"].decode("latin-1"),
-            headers={name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
-            path_params=params,
-            now_s=clock.epoch_s + clock.now_s(),
+    def _sent(self, attempt: Attempt, request: HttpRequest) -> None:
+        submission = self._without_suppressed(self._api.read(request))
+        caller = self._judge.caller(request, attempt.id, submission)
+        sending = Sending(
+            attempt=attempt,
+            request=request,
+            submission=submission,
+            caller=caller,
+            use=self._use_of(caller),
+            end_ns=self._context.clock.now_ns(),
         )
+        if sending.use is not None:
+            sending.use.begin()
+        verdict = self._judge.sent(request, submission, caller)
+        if verdict.wait_s > 0:
+            attempt.connection.linger(
+                verdict.wait_s,
+                lambda heard: self._conclude(sending, verdict if heard else verdict.unheard(), heard=heard),
+            )
+        else:
+            self._conclude(sending, verdict, heard=True)
+
+    def _conclude(self, sending: Sending, verdict: Verdict, *, heard: bool) -> None:
+        """Record, and answer who is still there."""
+        hangs = heard and verdict.deed is Deed.NOTHING
+        if verdict.remembered is not None:
+            verdict.remembered.done(verdict.answer)
+        try:
+            self._record(sending, verdict)
+        finally:
+            if not hangs:
+                sending.over()
+        if hangs:
+            sending.attempt.connection.linger(None, lambda _: sending.over())
+        elif heard:
+            self._show(sending.attempt, verdict)
 
     def _without_suppressed(self, submission: Submission) -> Submission:
         """Those who bounced before are refused, where the provider does that."""
@@ -161,50 +192,22 @@ class Exchange:
         ]
         return msgspec.structs.replace(submission, messages=messages)
 
-    @contextlib.contextmanager
-    def _in_progress(self, caller: Caller) -> Iterator[None]:
+    def _use_of(self, caller: Caller) -> AccountUse | None:
         if caller.account is None or caller.account.canary:
-            yield
-            return
-        use = self._side.use_of(caller.account.username)
-        use.begin()
-        try:
-            yield
-        finally:
-            use.end()
+            return None
+        return self._side.use_of(caller.account.username)
 
-    # --- the record ---
+    # --- the record, and the answer ---
 
-    def _record(
-        self,
-        attempt: Attempt,
-        caller: Caller,
-        request: HttpRequest,
-        submission: Submission,
-        verdict: Verdict,
-        end_ns: int | None = None,
-    ) -> None:
-        """One receipt for each recipient, and before them the body, if the provider took it."""
-        try:
-            self._write(attempt, caller, request, submission, verdict, end_ns)
-        except JournalError:
-            attempt.connection.tear_down()  # no record, no answer
-            raise
-
-    def _write(
-        self,
-        attempt: Attempt,
-        caller: Caller,
-        request: HttpRequest,
-        submission: Submission,
-        verdict: Verdict,
-        end_ns: int | None,
-    ) -> None:
-        answer, account = verdict.answer, caller.account
+    def _record(self, sending: Sending, verdict: Verdict) -> None:
+        """One receipt for each recipient, and before them the body, if the provider took it. Raises
+        JournalError, and then there must be no answer."""
+        request, attempt, answer = sending.request, sending.attempt, verdict.answer
+        account = sending.caller.account
         taken = answer.result is ReceiptResult.ACCEPTED
         offset = self._context.pack.append(request.body) if taken else None
         idempotency_key, sdk_retry = self._api.idempotency_key(request), self._api.sdk_retry(request)
-        for index, message in enumerate(submission.messages):
+        for index, message in enumerate(sending.submission.messages):
             declined = message.declined if taken else None
             said = declined or answer
             identity = identify(message.recipient, message.carried)
@@ -215,7 +218,7 @@ class Exchange:
                 result=ReceiptResult.ACK_LOST if verdict.lost and declined is None else said.result,
                 attempt=attempt.id,
                 begin_ns=attempt.begin_ns,
-                end_ns=end_ns,
+                end_ns=sending.end_ns,
                 token=identity.token,
                 recipient=message.recipient,
                 code=said.status or None,
@@ -231,7 +234,7 @@ class Exchange:
                 body_bytes=len(request.body),
                 retry_after_ns=said.retry_after_ns,
                 # A dry run asks how the provider is; it is a probe whoever it names.
-                canary=Canary.SYSTEM if canary is None and submission.dry_run else canary,
+                canary=Canary.SYSTEM if canary is None and sending.submission.dry_run else canary,
                 fault=verdict.fault,
             )
             if verdict.dropped:
@@ -239,54 +242,24 @@ class Exchange:
             else:
                 self._context.aftermath.taken(receipt, message.echo, message.carried.class_)
 
-    # --- the answer ---
-
-    async def _waited(self, attempt: Attempt, verdict: Verdict) -> bool:
-        """Wait for as long as the verdict says; false if the client, or the provider, left meanwhile."""
-        if verdict.wait_s <= 0:
-            return True
-        try:
-            async with asyncio.timeout(verdict.wait_s):
-                await self._left(attempt)
-        except TimeoutError:
-            return True
-        return False
-
-    async def _show(self, attempt: Attempt, verdict: Verdict, standing: Headers = ()) -> None:
-        answer = verdict.shown or verdict.answer
+    def _show(self, attempt: Attempt, verdict: Verdict) -> None:
+        answer, connection = verdict.told(), attempt.connection
         match verdict.deed:
             case Deed.NOTHING:
-                await self._left(attempt)
+                connection.linger(None, lambda _: None)
             case Deed.RESET:
-                attempt.connection.tear_down()
+                connection.tear_down()
             case Deed.HALF:
-                attempt.connection.break_off(self._reply.half(answer, standing))
+                self._reply.give_half(answer, connection)
             case Deed.ANSWER:
-                await self._reply.give(answer, standing, attempt.send)
-
-    @staticmethod
-    async def _left(attempt: Attempt) -> None:
-        """Wait until the client is gone, or until the provider closes."""
-        with attempt.connection.lingering():
-            while (await attempt.receive())["type"] != "http.disconnect":
-                pass
+                self._reply.give(answer, connection)
 
 
-async def _read(head: HttpRequest, receive: Receive, limit: int) -> tuple[bytes, Arrival]:
-    """The body as far as it comes, and whether that is all of it. What exceeds the limit is not kept."""
+def _is_sending(attempt: Attempt) -> bool:
+    return attempt.route is not None and attempt.route.operation is Operation.SEND
+
+
+def _declared_bytes(head: HttpRequest) -> int:
+    """What the request says of its length; 0 where it comes in chunks."""
     declared = head.header("content-length")
-    if declared.isdecimal() and int(declared) > limit:
-        return b"", Arrival.TOO_LARGE
-    message = await receive()
-    if message["type"] == "http.request" and not message.get("more_body", False):
-        body = message.get("body", b"")  # nearly always: all of it in one piece
-        return (body, Arrival.WHOLE) if len(body) <= limit else (body[:limit], Arrival.TOO_LARGE)
-    pieces = bytearray()
-    while message["type"] != "http.disconnect":
-        pieces += message.get("body", b"")
-        if len(pieces) > limit:
-            return bytes(pieces[:limit]), Arrival.TOO_LARGE
-        if not message.get("more_body", False):
-            return bytes(pieces), Arrival.WHOLE
-        message = await receive()
-    return bytes(pieces), Arrival.CUT_SHORT
+    return int(declared) if declared.isdecimal() else 0

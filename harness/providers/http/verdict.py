@@ -6,7 +6,6 @@ of the moment. A fault that acts at one of these stages is asked in its place.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from enum import Enum
 
 import msgspec
@@ -44,8 +43,7 @@ class Deed(Enum):
     NOTHING = "nothing, until it goes"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """`answer` is what the receipts say; `shown` what the client gets, where that is something else."""
 
     answer: Answer
@@ -56,15 +54,24 @@ class Verdict:
     lost: bool = False  # taken, and the client is not told so
     dropped: bool = False  # thrown away after all
     remembered: Remembered | None = None  # by its idempotency key, where the answer is still to be noted
+    standing: Headers = ()  # what every answer to this caller tells of its limits
+
+    def told(self) -> Answer:
+        """What the client gets, with what it is told of its limits; what the answer says itself stands."""
+        answer = self.shown or self.answer
+        if not self.standing:
+            return answer
+        own = {name.lower() for name, _ in answer.headers}
+        more = tuple(each for each in self.standing if each[0].lower() not in own)
+        return msgspec.structs.replace(answer, headers=answer.headers + more)
 
     def unheard(self) -> Verdict:
         """The client left before it was told."""
         taken = self.answer.result is ReceiptResult.ACCEPTED
-        return replace(self, deed=Deed.NOTHING, lost=taken)
+        return msgspec.structs.replace(self, deed=Deed.NOTHING, lost=taken)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Caller:
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """Whose request it is: the account that its credentials name, right or no longer right."""
 
     account: Account | None
@@ -103,13 +110,12 @@ class Judge:
             ),
         )
 
-    def standing(self, caller: Caller) -> Headers:
-        """The headers that tell this caller what is left of its limits."""
+    def _with_standing(self, verdict: Verdict, caller: Caller) -> Verdict:
         if caller.account is None:
-            return ()
-        now_s = self._context.clock.now_s()
-        left = self._side.use_of(caller.account.username).standing(now_s)
-        return () if left is None else self._api.standing(self._allowance(left))
+            return verdict
+        left = self._side.use_of(caller.account.username).standing(self._context.clock.now_s())
+        headers = () if left is None else self._api.standing(self._allowance(left))
+        return msgspec.structs.replace(verdict, standing=headers) if headers else verdict
 
     def at_head(self, head: HttpRequest, attempt: str) -> Verdict | None:
         """Before the body is read. This is the gateway's trouble: it hits a request to send and a probe
@@ -123,6 +129,13 @@ class Judge:
     def asked(self, request: HttpRequest, route: HttpRoute, caller: Caller) -> Verdict:
         """A request that is no sending. Faults of the main endpoint are about mail, and leave it alone, but
         for those that are about the credential."""
+        return self._with_standing(self._asked(request, route, caller), caller)
+
+    def sent(self, request: HttpRequest, submission: Submission, caller: Caller) -> Verdict:
+        """A whole request to send."""
+        return self._with_standing(self._sent(request, submission, caller), caller)
+
+    def _asked(self, request: HttpRequest, route: HttpRoute, caller: Caller) -> Verdict:
         refused = self._credential(request, caller, open_to_all=route.operation == "open")
         if refused is not None:
             return refused
@@ -140,8 +153,7 @@ class Judge:
         late = self._context.faults.decide(Stage.REPLY, caller.subject) if route.endpoint else None
         return Verdict(answer=answer) if late is None else _by_fault(late, answer)
 
-    def sent(self, request: HttpRequest, submission: Submission, caller: Caller) -> Verdict:
-        """A whole request to send."""
+    def _sent(self, request: HttpRequest, submission: Submission, caller: Caller) -> Verdict:
         faults, count = self._context.faults, len(submission.messages)
         if (refused := self._credential(request, caller)) is not None:
             return refused
