@@ -129,7 +129,7 @@ def edge_page(status: int, headers: Headers = (), *, retry_after_s: float | None
     return Answer(
         status=status,
         result=_REFUSED if status in _MALFORMED else _DEFERRED,
-        text=title,
+        text=phrase(status),
         body="\r\n".join(lines).encode(),
         headers=(*HTML, *headers, *retry_after(retry_after_s)),
         retry_after_ns=in_ns(retry_after_s),
