@@ -2,8 +2,7 @@
 
 Known and kept: a wrong key is 401 and the plain word Forbidden; any path that does not exist is 200 and plain
 text; a domain over its limit of recipients is 420, which is no status of HTTP's. Mail to an address that
-bounced is queued like any other, and fails later. There is no idempotency key. The answer to a wrong path is
-no named one: it looks like success to the harness's canary as well, so a fault with it could not be proved.
+bounced is queued like any other, and fails later. There is no idempotency key.
 
 Not here: domains have no list; one that looks like a domain name is there, and belongs to every account. No
 limit is published, so there is none unless the scenario sets one. _mailgun_errors.py has the sources.
@@ -74,6 +73,7 @@ NAMED = {
     "forbidden": errors.forbidden(),
     "internal-error": errors.refusal(500, "Internal Server Error"),  # the words [M]
     "invalid-recipient": errors.refusal(400, errors.invalid_address("to")),
+    "magnificent-api": errors.magnificent(),  # refused, and it looks like success
     "missing-from": errors.refusal(400, errors.FROM_MISSING),
     "recipient-limit-exceeded": errors.not_allowed(
         420, f"recipient limit exceeded, try again after {errors.UNTIL}"
