@@ -14,7 +14,9 @@ import pytest
 
 from harness.history.events import ReceiptResult
 from harness.providers import presets
-from harness.providers.presets.resend import NAMED
+from harness.providers.http.idempotency import Memory
+from harness.providers.http.messages import HttpRequest
+from harness.providers.presets.resend import NAMED, ResendApi, ResendLimits
 from tests.providers.api_fake import ApiFake, api_fake
 from tests.providers.running import CANARY, RECIPIENT, ROUTE, TOKEN, recipient, token
 from tests.waiting import until
@@ -291,3 +293,15 @@ class TestPreset:
             )
             assert answer.status_code == 200
         assert [each.canary for each in client.fake.receipts] == ["harness"]
+
+
+def test_a_key_is_remembered_for_a_day() -> None:
+    api, memory = ResendApi(ResendLimits()), Memory()
+    asked = HttpRequest(method="POST", path="/emails", headers={"idempotency-key": "k"}, body=b"{}")
+
+    def is_known(now_s: float) -> bool:
+        found = memory.look_up(api, "primary", asked, now_s)
+        assert found is not None
+        return found.is_known
+
+    assert [is_known(now_s) for now_s in (0.0, 86_399.0, 86_401.0)] == [False, True, False]
