@@ -47,10 +47,19 @@ class HttpApi(ABC):
 
     @abstractmethod
     def accepted(self, request: HttpRequest, submission: Submission, ids: Sequence[str]) -> Answer:
-        """The answer that takes responsibility. `ids`: for each message 32 hexadecimal digits, unique."""
+        """The answer that takes responsibility. `ids`: for each message 32 hexadecimal digits, unique.
+
+        Some messages may be `declined`. Where no other is left and the provider refuses the whole request
+        then, this is that refusal.
+        """
 
     @abstractmethod
     def throttled(self, allowance: Allowance) -> Answer: ...
+
+    def standing(self, allowance: Allowance) -> Headers:
+        """What every answer to an account tells of its first limit on requests, where a provider does that. A
+        header that the answer has already is left as it is."""
+        return ()
 
     @abstractmethod
     def error(self, status: int, text: str | None, retry_after_s: float | None) -> Answer:
@@ -72,6 +81,10 @@ class HttpApi(ABC):
     def open(self, request: HttpRequest, accounts: Accounts) -> Answer:
         """The answer to a request that needs no credentials, or holds them in its body."""
         raise NotImplementedError(f"{type(self).__name__} has routes of operation `open` and no answer")
+
+    def addressed(self, answer: Answer, request: HttpRequest, submission: Submission) -> Answer:
+        """A fault's answer to this very request: whose address or domain it names, where it names one."""
+        return answer
 
     def suppressed(self, message: LogicalMessage) -> Answer | None:
         """The refusal of a recipient who bounced or complained; None: such mail is taken and dropped."""
@@ -118,3 +131,8 @@ def media_type(request: HttpRequest) -> str:
 def retry_after(seconds: float | None) -> Headers:
     """The header as nearly all give it: whole seconds, at least one."""
     return () if seconds is None else (("Retry-After", str(max(1, round(seconds)))),)
+
+
+def in_ns(seconds: float | None) -> int | None:
+    """The same for the receipt."""
+    return None if seconds is None else max(1, round(seconds)) * 1_000_000_000

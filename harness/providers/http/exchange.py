@@ -239,7 +239,7 @@ class Exchange:
                 self._context.aftermath.taken(receipt, message.echo, message.carried.class_)
 
     def _show(self, attempt: Attempt, verdict: Verdict) -> None:
-        answer, connection = verdict.shown or verdict.answer, attempt.connection
+        answer, connection = verdict.told(), attempt.connection
         match verdict.deed:
             case Deed.NOTHING:
                 connection.linger(None, lambda _: None)

@@ -19,7 +19,7 @@ from harness.providers.http.messages import Answer, HttpRequest
 class _First:
     """The request that came first by its key; without an answer as long as it is in progress."""
 
-    key: tuple[str, str]
+    key: tuple[str, str, str]
     sha256: bytes
     until_s: float
     answer: Answer | None = None
@@ -51,7 +51,7 @@ class Memory:
     """What one provider remembers."""
 
     def __init__(self) -> None:
-        self._first: dict[tuple[str, str], _First] = {}
+        self._first: dict[tuple[str, str, str], _First] = {}
 
     def look_up(self, api: HttpApi, route: str, request: HttpRequest, now_s: float) -> Remembered | None:
         """Note down the request under its key, unless one is there; None if it has no key."""
@@ -60,11 +60,12 @@ class Memory:
             return None
         digest = hashlib.sha256(request.body).digest()
         self._expire(now_s)
-        there = self._first.get((route, key))
+        place = (route, request.path, key)
+        there = self._first.get(place)
         if there is not None:
             return Remembered(there, is_known=True, same=there.sha256 == digest)
-        first = _First((route, key), digest, now_s + api.idempotent_for_s)
-        self._first[route, key] = first
+        first = _First(place, digest, now_s + api.idempotent_for_s)
+        self._first[place] = first
         return Remembered(first, is_known=False, same=True)
 
     def forget(self, remembered: Remembered) -> None:

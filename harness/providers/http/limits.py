@@ -44,6 +44,8 @@ Limit = RateLimit | Window | Concurrency
 
 
 class Exhausted(msgspec.Struct, frozen=True, kw_only=True):
+    """A limit at one moment; `wait_s` until there is room again, or until it counts anew."""
+
     name: str
     limit: int
     remaining: int
@@ -143,6 +145,20 @@ class AccountUse:
         counted = {each.name for each in self._limits if isinstance(each, Window) and each.counts_refused}
         self._windows |= {name: value for name, value in used.items() if name in counted}
         return refusal
+
+    def standing(self, now_s: float) -> Exhausted | None:
+        """What is left of the first limit that counts requests; None where there is none."""
+        for limit in self._limits:
+            if isinstance(limit, RateLimit) and not limit.counts_messages:
+                bucket = self._buckets[limit.name]
+                left, wait_s = bucket.remaining(now_s), bucket.wait_s(now_s, limit.burst)
+                return Exhausted(name=limit.name, limit=limit.burst, remaining=left, wait_s=wait_s)
+            if isinstance(limit, Window) and not limit.counts_messages:
+                span = math.floor(now_s / limit.per_s)
+                left = max(0, limit.count - self._spent(limit, span))
+                wait_s = (span + 1) * limit.per_s - now_s
+                return Exhausted(name=limit.name, limit=limit.count, remaining=left, wait_s=wait_s)
+        return None
 
     def _spent(self, window: Window, span: int) -> int:
         which, spent = self._windows.get(window.name, (span, 0))

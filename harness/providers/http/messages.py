@@ -89,7 +89,8 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Allowance(msgspec.Struct, frozen=True, kw_only=True):
-    """A limit at the moment of a refusal; `reset_epoch_s` is the wall time of the next free place."""
+    """A limit at the moment of an answer; `reset_epoch_s` is the wall time of the next free place, or, where
+    there is one, of when it counts anew."""
 
     name: str  # of the limit, as the API calls it
     limit: int

@@ -20,6 +20,7 @@ from harness.providers.http.limits import Exhausted
 from harness.providers.http.messages import (
     Allowance,
     Answer,
+    Headers,
     HttpRequest,
     HttpRoute,
     LogicalMessage,
@@ -54,6 +55,16 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     lost: bool = False  # taken, and the client is not told so
     dropped: bool = False  # thrown away after all
     remembered: Remembered | None = None  # by its idempotency key, where the answer is still to be noted
+    standing: Headers = ()  # what every answer to this caller tells of its limits
+
+    def told(self) -> Answer:
+        """What the client gets, with what it is told of its limits; what the answer says itself stands."""
+        answer = self.shown or self.answer
+        if not self.standing:
+            return answer
+        own = {name.lower() for name, _ in answer.headers}
+        more = tuple(each for each in self.standing if each[0].lower() not in own)
+        return msgspec.structs.replace(answer, headers=answer.headers + more)
 
     def unheard(self) -> Verdict:
         """The client left before it was told."""
@@ -118,6 +129,13 @@ class Judge:
             ),
         )
 
+    def _with_standing(self, verdict: Verdict, caller: Caller) -> Verdict:
+        if caller.account is None:
+            return verdict
+        left = self._side.use_of(caller.account.username).standing(self._context.clock.now_s())
+        headers = () if left is None else self._api.standing(self._allowance(left))
+        return msgspec.structs.replace(verdict, standing=headers) if headers else verdict
+
     def at_head(self, head: HttpRequest, attempt: str) -> Verdict | None:
         """Before the body is read. This is the gateway's trouble: it hits a request to send and a probe
         alike."""
@@ -130,6 +148,13 @@ class Judge:
     def asked(self, request: HttpRequest, route: HttpRoute, caller: Caller) -> Verdict:
         """A request that is no sending. Faults of the main endpoint are about mail, and leave it alone, but
         for those that are about the credential."""
+        return self._with_standing(self._asked(request, route, caller), caller)
+
+    def sent(self, request: HttpRequest, submission: Submission, caller: Caller) -> Verdict:
+        """A whole request to send."""
+        return self._with_standing(self._sent(request, submission, caller), caller)
+
+    def _asked(self, request: HttpRequest, route: HttpRoute, caller: Caller) -> Verdict:
         refused = self._credential(request, caller, open_to_all=route.operation == "open")
         if refused is not None:
             return refused
@@ -147,8 +172,7 @@ class Judge:
         late = self._context.faults.decide(Stage.REPLY, caller.subject) if route.endpoint else None
         return Verdict(answer=answer) if late is None else _by_fault(late, answer)
 
-    def sent(self, request: HttpRequest, submission: Submission, caller: Caller) -> Verdict:
-        """A whole request to send."""
+    def _sent(self, request: HttpRequest, submission: Submission, caller: Caller) -> Verdict:
         faults, count = self._context.faults, len(submission.messages)
         if (refused := self._credential(request, caller)) is not None:
             return refused
@@ -164,15 +188,27 @@ class Judge:
         if (decision := faults.decide(Stage.BODY, caller.subject)) is not None:
             if remembered is not None:
                 self._memory.forget(remembered)
-            return _by_fault(decision)
+            return _by_fault(self._addressed(decision, request, submission))
         ids = [self._context.ids.next_hex("message-id", 32) for _ in submission.messages]
         answer = self._api.accepted(request, submission, ids)
+        if answer.result is not ReceiptResult.ACCEPTED:  # every message of it was declined
+            if remembered is not None:
+                self._memory.forget(remembered)
+            return Verdict(answer=answer)
         if (decision := faults.decide(Stage.TAKEN, caller.subject)) is not None:
             return Verdict(answer=answer, fault=decision.fault.id, dropped=True, remembered=remembered)
         for stage in (Stage.REPLY, Stage.MID_REPLY):
             if (decision := faults.decide(stage, caller.subject)) is not None:
-                return _by_fault(decision, answer, remembered)
+                return _by_fault(self._addressed(decision, request, submission), answer, remembered)
         return Verdict(answer=answer, remembered=remembered)
+
+    def _addressed(
+        self, decision: Decision[Answer], request: HttpRequest, submission: Submission
+    ) -> Decision[Answer]:
+        if decision.answer is None:
+            return decision
+        answer = self._api.addressed(decision.answer, request, submission)
+        return Decision(fault=decision.fault, answer=answer)
 
     def _valid(self, *, after_rotation: bool) -> Accounts:
         return self._side.valid(after_rotation=after_rotation)
@@ -210,15 +246,16 @@ class Judge:
         return None if spent is None else Verdict(answer=self._throttled(spent))
 
     def _throttled(self, spent: Exhausted) -> Answer:
+        return self._api.throttled(self._allowance(spent))
+
+    def _allowance(self, limit: Exhausted) -> Allowance:
         clock = self._context.clock
-        return self._api.throttled(
-            Allowance(
-                name=spent.name,
-                limit=spent.limit,
-                remaining=spent.remaining,
-                reset_epoch_s=clock.epoch_s + clock.now_s() + spent.wait_s,
-                wait_s=spent.wait_s,
-            )
+        return Allowance(
+            name=limit.name,
+            limit=limit.limit,
+            remaining=limit.remaining,
+            reset_epoch_s=clock.epoch_s + clock.now_s() + limit.wait_s,
+            wait_s=limit.wait_s,
         )
 
 
