@@ -74,13 +74,14 @@ async def serve(
     pack: BodyPack = FilePack(Path(config.pack_path)) if config.pack_path else MemoryPack()
     ledger = Ledger(config.name, clock, sink)
     ids = SeededIds(config.seed, config.name)
+    routes = [listener.route for listener in config.listeners]
     events = _events(preset, config, clock, ledger, ids)
     context = Context(
         config=config,
         clock=clock,
         ledger=ledger,
         pack=pack,
-        faults=FaultTable(preset.place_fault, [listener.route for listener in config.listeners], config.seed),
+        faults=FaultTable(preset.place_fault, routes, config.seed, clock.wall_s),
         limits=limits,
         ids=ids,
         aftermath=Aftermath(ledger, events),

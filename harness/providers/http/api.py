@@ -27,6 +27,7 @@ class HttpApi(ABC):
     routes: Sequence[HttpRoute] = ()
     max_body_bytes: int = 30 * 1024 * 1024
     limits: Sequence[Limit] = ()  # each for one account
+    announces: Sequence[str] = ()  # the states of an incident that its status page or health feed can tell of
     idempotent_for_s: float | None = None  # how long an idempotency key is remembered; None: there is none
 
     @abstractmethod

@@ -125,21 +125,13 @@ class Exchange:
             query=scope["query_string"].decode("latin-1"),
             headers={name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
             path_params=scope.get("path_params", {}),
-            now_s=self._context.clock.epoch_s + self._context.clock.now_s(),
+            now_s=self._context.clock.wall_s(),
+            announced=self._context.faults.announced(self._side.route, self._side.endpoint),
         )
 
     @staticmethod
     def _with_body(head: HttpRequest, body: bytes, arrival: Arrival) -> HttpRequest:
-        return HttpRequest(
-            method=head.method,
-            path=head.path,
-            query=head.query,
-            headers=head.headers,
-            path_params=head.path_params,
-            now_s=head.now_s,
-            body=body,
-            whole=arrival is Arrival.WHOLE,
-        )
+        return msgspec.structs.replace(head, body=body, whole=arrival is Arrival.WHOLE)
 
     def _without_suppressed(self, submission: Submission) -> Submission:
         """Those who bounced before are refused, where the provider does that."""

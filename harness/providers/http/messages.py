@@ -12,6 +12,7 @@ from enum import StrEnum
 import msgspec
 
 from harness.history.events import ReceiptResult
+from harness.providers.faults import Announced
 from harness.providers.tokens import NOTHING_CARRIED, Carried
 
 Headers = tuple[tuple[str, str], ...]
@@ -43,6 +44,7 @@ class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes = b""
     whole: bool = True
     now_s: float = 0.0  # wall time (Unix seconds)
+    announced: tuple[Announced, ...] = ()  # the incidents that a status page tells of, resolved ones as well
 
     def header(self, name: str) -> str:
         return self.headers.get(name, "")

@@ -35,6 +35,7 @@ class HttpPreset:
     canary: ApiCanary
     credential: CredentialShape
     events: EventShape | None = None
+    carries_mail: bool = True  # a status page does not
     engine: str = "http"
 
     @property
@@ -49,7 +50,8 @@ class HttpPreset:
 
     def place_fault(self, fault: ProviderFault) -> Placed[Answer]:
         """Stage and answer of a fault; raises FaultRefused with the valid choices."""
-        return place(fault, self.name, self.named, self._described().error, self.endpoints)
+        api = self._described()
+        return place(fault, self.name, self.named, api.error, self.endpoints, api.announces)
 
     def build(self, context: Context) -> HttpEngine:
         return HttpEngine(context, self.api(context.limits, context.config.seed))
