@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel
@@ -51,7 +52,8 @@ class HttpPreset:
     def place_fault(self, fault: ProviderFault) -> Placed[Answer]:
         """Stage and answer of a fault; raises FaultRefused with the valid choices."""
         api = self._described()
-        return place(fault, self.name, self.named, api.error, self.endpoints, api.announces)
+        error = partial(api.error_beside, fault.endpoint) if fault.endpoint else api.error
+        return place(fault, self.name, self.named, error, self.endpoints, api.announces)
 
     def build(self, context: Context) -> HttpEngine:
         return HttpEngine(context, self.api(context.limits, context.config.seed))
