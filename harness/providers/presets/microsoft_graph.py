@@ -49,6 +49,9 @@ MAX_BODY_BYTES = 4 * 1024 * 1024
 MEGABYTE = 1024 * 1024
 
 
+NAMED = errors.NAMED | _entra_errors.NAMED
+
+
 class GraphLimits(BaseModel):
     """Outlook's limits for one app and one mailbox; throttled requests count as well."""
 
@@ -207,7 +210,7 @@ PRESET = HttpPreset(
     dated=date(2026, 11, 1),
     scheme="msgraph+https",
     limits=GraphLimits,
-    named=errors.NAMED | _entra_errors.NAMED,
+    named=NAMED,
     api=GraphApi,
     canary=GraphCanary(),
     credential=CredentialShape(
