@@ -89,8 +89,8 @@ class TestErrors:
                 700016,
                 "Application with identifier '00000000-0000-0000-0000-000000000000' was not found in the"
                 " directory 'contoso.example'. This can happen if the application has not been installed by"
-                " the administrator of the tenant or consented to by any user in the tenant. You may have sent"
-                " your authentication request to the wrong tenant.",
+                " the administrator of the tenant or consented to by any user in the tenant. You may have"
+                " sent your authentication request to the wrong tenant.",
                 id="unknown app",
             ),
             pytest.param(
