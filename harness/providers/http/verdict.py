@@ -65,6 +65,7 @@ class Judge:
         self._memory = memory
         self._api = api
         self._side = side
+        self._about_mail = api.carries_mail and not side.endpoint
         self._system_canaries = {recipient.lower() for recipient in context.config.system_canaries}
 
     def canary(self, recipient: str | None, account: Account | None) -> Canary | None:
@@ -95,12 +96,12 @@ class Judge:
         return None if decision is None else _by_fault(decision)
 
     def asked(self, request: HttpRequest, route: HttpRoute, caller: Caller) -> Verdict:
-        """A request that is no sending. Faults of the main endpoint are about mail, and leave it alone, but
-        for those that are about the credential."""
+        """A request that is no sending. Where mail goes through, faults are about that and leave this alone,
+        but for those that are about the credential."""
         refused = self._credential(request, caller, open_to_all=route.operation == "open")
         if refused is not None:
             return refused
-        if route.endpoint:
+        if not self._about_mail:
             if (refused := self._limits(caller, 1)) is not None:
                 return refused
             decision = self._context.faults.decide(Stage.BODY, caller.subject)
@@ -111,7 +112,7 @@ class Judge:
         else:
             assert caller.account is not None
             answer = self._api.query(request, caller.account)
-        late = self._context.faults.decide(Stage.REPLY, caller.subject) if route.endpoint else None
+        late = None if self._about_mail else self._context.faults.decide(Stage.REPLY, caller.subject)
         return Verdict(answer=answer) if late is None else _by_fault(late, answer)
 
     def sent(self, request: HttpRequest, submission: Submission, caller: Caller) -> Verdict:
