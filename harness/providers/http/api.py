@@ -33,6 +33,11 @@ class HttpApi(ABC):
     announces: Sequence[str] = ()  # the states of an incident that its status page or health feed can tell of
     idempotent_for_s: float | None = None  # how long an idempotency key is remembered; None: there is none
 
+    @property
+    def carries_mail(self) -> bool:
+        """False where nothing can be sent, as to a status page: faults there are about what is asked."""
+        return any(route.operation == "send" for route in self.routes)
+
     @abstractmethod
     def identify(self, request: HttpRequest, accounts: Accounts) -> Account | None:
         """Whose credentials a request presents, if they are right."""

@@ -213,6 +213,8 @@ PRESET = HttpPreset(
     named=NAMED,
     api=GraphApi,
     canary=GraphCanary(),
+    endpoint_canaries={entra.ENDPOINT: entra.canary_request},
+    real_hosts={"graph.microsoft.com": "", entra.REAL_HOST: entra.ENDPOINT},
     credential=CredentialShape(
         username="{hex:8}-{hex:4}-{hex:4}-{hex:4}-{hex:12}", secret="{text:3}8Q~{text:34}"
     ),
