@@ -49,6 +49,10 @@ class Proxied:
     def heal(self) -> None:
         self.provider.faults.delete("f")
 
+    def acted(self) -> int:
+        """How often the fault that was put last has acted."""
+        return self.provider.faults.list()[-1].acted
+
     def receipts(self) -> list[Receipt]:
         return [
             msgspec.json.decode(line, type=Receipt)

@@ -28,7 +28,7 @@ class HttpApi(ABC):
     limits: Sequence[Limit] = ()  # each for one account
     throttled_s: Mapping[
         str, float
-    ] = {}  # by endpoint: how long a throttle lasts that does not say it; else 1
+    ] = {}  # by endpoint: what each refusal there tells to wait, whatever is left
     secrets_at: str | None = ""  # the endpoint that accounts' secrets are presented to; None: to none
     announces: Sequence[str] = ()  # the states of an incident that its status page or health feed can tell of
     idempotent_for_s: float | None = None  # how long an idempotency key is remembered; None: there is none

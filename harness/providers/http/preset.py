@@ -63,8 +63,15 @@ class HttpPreset:
         """Stage and answer of a fault; raises FaultRefused with the valid choices."""
         api = self._described()
         _check_endpoint(fault, self.name, api)
-        error = partial(api.error_beside, fault.endpoint) if fault.endpoint else api.error
-        return place(fault, self.name, self.named, error, self.endpoints, api.announces)
+        return place(
+            fault,
+            self.name,
+            self.named,
+            partial(api.error_beside, fault.endpoint) if fault.endpoint else api.error,
+            self.endpoints,
+            announces=api.announces,
+            events=self.events is not None,
+        )
 
     def build(self, context: Context) -> HttpEngine:
         return HttpEngine(context, self.api(context.limits, context.config.seed))
