@@ -7,6 +7,7 @@ import base64
 from collections.abc import AsyncIterator
 
 import httpx
+import msgspec
 import pytest
 
 from harness.history.events import ReceiptResult
@@ -101,6 +102,6 @@ class TestTokens:
         login = canary.login(client.fake.canary)
         answer = await client.http.request(login.method, client.fake.url(login.path), headers=login.headers)
         assert answer.status_code == 200
-        wrong = canary.login(client.fake.account)  # only a canary's secret makes a token
+        wrong = canary.login(msgspec.structs.replace(client.fake.canary, secret="wrong"))
         refused = await client.http.request(wrong.method, client.fake.url(wrong.path), headers=wrong.headers)
         assert refused.status_code == 401

@@ -21,6 +21,7 @@ from harness.providers.wire import Account
 GRAPH = "https://graph.microsoft.com"
 OUTLOOK = "https://outlook.office365.com"  # SMTP, IMAP, POP
 ROLES = {GRAPH: ("Mail.Send", "ServiceHealth.Read.All"), OUTLOOK: ("SMTP.SendAsApp",)}
+_HARNESS = "harness"
 _NEVER_S = 253_402_300_799.0  # the last second of the year 9999
 
 
@@ -65,10 +66,11 @@ def issue(key: bytes, *, app: str, tenant: str, audience: str, now_s: float, lif
 
 
 def canary_token(account: Account, audience: str = GRAPH) -> str:
-    """What the harness's canary presents: it is signed with the account's own secret, so that the canary
-    needs no token endpoint to send, and never expires. Taken of canary accounts alone."""
+    """What the harness's canary presents, and `harness provider` shows to try it: signed with the account's
+    own secret, so that it needs no token endpoint, and good for ever. No client of Entra's makes such a one.
+    """
     claims = Claims(
-        aud=audience, iss="harness", iat=0, nbf=0, exp=_NEVER_S, appid=account.username, tid=account.tenant
+        aud=audience, iss=_HARNESS, iat=0, nbf=0, exp=_NEVER_S, appid=account.username, tid=account.tenant
     )
     return _sealed(account.secret.encode(), claims)
 
@@ -86,7 +88,7 @@ def holder(key: bytes, token: str, accounts: Accounts) -> tuple[Account, Claims]
     account = accounts.of_username(claims.appid)
     if account is None or account.tenant not in ("", claims.tid):
         return None
-    signed_by = account.secret.encode() if account.canary and claims.iss == "harness" else key
+    signed_by = account.secret.encode() if claims.iss == _HARNESS else key
     return (account, claims) if _signature(signed_by, token) == token.rpartition(".")[2] else None
 
 
