@@ -190,6 +190,7 @@ def incidents(scenario: Scenario) -> list[str]:
     Incidents are numbered by their first fault's time: i1, i2, …
     """
     faults = scenario.faults
+    aside = [scenario.is_aside(fault.on) for fault in faults]
     group = list(range(len(faults)))
 
     def root(index: int) -> int:
@@ -200,8 +201,8 @@ def incidents(scenario: Scenario) -> list[str]:
     for later in range(len(faults)):
         for earlier in range(later):
             a, b = faults[earlier], faults[later]
-            aside = scenario.is_aside(a.on) or scenario.is_aside(b.on)
-            overlap = not aside and a.at < max(b.end_ns, b.at + 1) and b.at < max(a.end_ns, a.at + 1)
+            tied = not aside[later] and not aside[earlier]
+            overlap = tied and a.at < max(b.end_ns, b.at + 1) and b.at < max(a.end_ns, a.at + 1)
             if overlap or (a.incident is not None and a.incident == b.incident):
                 group[root(later)] = root(earlier)
     by_time = sorted(range(len(faults)), key=lambda index: faults[index].at)

@@ -1,5 +1,5 @@
-"""Runs in which the token service breaks: its fault is its route's, unless a token that is still good hides it.
-A page that nobody mails by is out of all counts.
+"""Runs in which the token service breaks: its fault is its route's, unless a token that is still good hides
+it. A page that nobody mails by is out of all counts.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A tiny mailer whose usual route wants a token from an endpoint of its own; it keeps one until it runs out.
 
-Where no token is to be had, or the mail is refused, it says that the primary is down, takes the backup, and asks
-for a token again every so often.
+Where no token is to be had, or the mail is refused, it says that the primary is down, takes the backup, and
+asks for a token again every so often.
 """
 
 import json

@@ -1,5 +1,5 @@
-"""Endpoints beside the one that mail goes through, in containers: each has a Toxiproxy of its own, found by the
-real host names that are the endpoint's, and ports of its provider's container that are known beforehand.
+"""Endpoints beside the one that mail goes through, in containers: each has ports that are known beforehand,
+and a Toxiproxy of its own, which is found by the real hosts of that endpoint.
 """
 
 from __future__ import annotations
