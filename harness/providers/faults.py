@@ -24,6 +24,23 @@ from harness.providers.wire import FaultStatus, ProviderFault
 
 Answer = TypeVar("Answer")
 
+AFTERMATH = (
+    "aftermath"  # the stage after every answer, in each engine: what becomes of a message that was taken
+)
+LONGEST_DELAY_S = 3_600
+_ATTRIBUTES = (
+    "code",
+    "text",
+    "named",
+    "retry_after_s",
+    "stage",
+    "delay_s",
+    "rate",
+    "burst",
+    "quota",
+    "event",
+)
+
 
 class FaultType(StrEnum):
     """What a provider can do wrong. Which attributes each takes is for the engine to say."""
@@ -36,7 +53,7 @@ class FaultType(StrEnum):
     SILENT_DROP = "silent-drop"  # answered as taken, thrown away, and nobody is told
     THROTTLE = "throttle"  # `rate` and `burst`, or `quota`, in place of the account's own limit
     KEY_ROTATED = "key-rotated"  # the account's secret is refused; its `next_secret` is taken
-    BOUNCE = "bounce"  # taken, and returned later, as `event` says: bounced, complained, dropped, deferred
+    BOUNCE = "bounce"  # taken, and then what `event` says: bounced, complained, dropped, deferred
     EVENTS_LOST = "events-lost"  # what became of a message is never told
     EVENTS_LATE = "events-late"  # it is told `delay_s` late
 
@@ -168,6 +185,14 @@ def check_selection(fault: ProviderFault) -> None:
         raise FaultRefused("nth hits one attempt; leave out every and count")
     if fault.count is not None and fault.count < 1:
         raise FaultRefused(f"count {fault.count} is below 1; leave it out for no end")
+
+
+def check_attributes(fault: ProviderFault, takes: Collection[str]) -> None:
+    """Refuse what this type of fault has no use for, for any engine; selections are for all."""
+    given = [name for name in _ATTRIBUTES if getattr(fault, name) is not None]
+    if strange := [name for name in given if name not in takes]:
+        valid = ", ".join(sorted(takes)) or "nothing but a selection"
+        raise FaultRefused(f"{fault.type} has no use for {', '.join(strange)}; it takes {valid}")
 
 
 def unknown_answer(named: str, preset: str, valid: Collection[str]) -> FaultRefused:

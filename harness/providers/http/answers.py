@@ -1,8 +1,8 @@
 """Where in an exchange a fault acts, and what the answer is.
 
-    head - auth - limit - body - taken - reply
+    head - auth - limit - body - taken - reply - aftermath
     the headers are there; the credential is judged; the account's limits; the whole request is judged; it has
-    been taken (or, silently, not); the answer goes out
+    been taken (or, silently, not); the answer goes out; what becomes of each message (aftermath.py)
 
 A selection that goes by the token, the class or the recipient needs the body.
 """
@@ -13,13 +13,20 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from http import HTTPStatus
 
+from harness.providers import aftermath
 from harness.providers.errors import FaultRefused
-from harness.providers.faults import FaultType, Placed, unknown_answer, unknown_type
+from harness.providers.faults import (
+    LONGEST_DELAY_S,
+    FaultType,
+    Placed,
+    check_attributes,
+    unknown_answer,
+    unknown_type,
+)
 from harness.providers.http.messages import Answer
 from harness.providers.wire import ProviderFault
 
 CODES = range(400, 600)
-LONGEST_DELAY_S = 3_600
 
 
 class Stage(StrEnum):
@@ -36,8 +43,6 @@ REFUSING = (Stage.HEAD, Stage.AUTH, Stage.BODY)
 LOSING = (Stage.REPLY, Stage.MID_REPLY)
 Error = Callable[[int, str | None, float | None], Answer]
 
-_ANSWER = ("code", "text", "named", "retry_after_s")
-_ATTRIBUTES = (*_ANSWER, "stage", "delay_s", "rate", "burst", "quota", "event")
 _TAKES: Mapping[FaultType, frozenset[str]] = {
     FaultType.REFUSE: frozenset({"code", "text", "named", "retry_after_s", "stage"}),
     FaultType.ACK_LOSS: frozenset({"code", "text", "named", "stage"}),
@@ -56,12 +61,18 @@ def place(
     named: Mapping[str, Answer],
     error: Error,
     endpoints: tuple[str, ...] = (),
+    *,
+    events: bool = False,
 ) -> Placed[Answer]:
-    """Stage and answer of a fault; raises FaultRefused that says what is valid."""
+    """Stage and answer of a fault; raises FaultRefused that says what is valid. `events`: whether the preset
+    tells senders what became of their messages."""
+    after = aftermath.TAKES if events else {}
+    if fault.type in after:
+        return aftermath.place(fault)
     if fault.type not in _TAKES:
-        raise unknown_type(fault, preset, [each.value for each in _TAKES])
+        raise unknown_type(fault, preset, [each.value for each in (*_TAKES, *after)])
     kind = FaultType(fault.type)
-    _only(fault, _TAKES[kind])
+    check_attributes(fault, _TAKES[kind])
     if fault.endpoint and fault.endpoint not in endpoints:
         there = ", ".join(endpoints) or "none"
         raise FaultRefused(f"preset {preset} has no endpoint {fault.endpoint!r} beside the main one: {there}")
@@ -102,13 +113,6 @@ def check_throttle(fault: ProviderFault) -> None:
         raise FaultRefused("burst goes with rate, and is at least 1")
     if fault.quota is not None and fault.quota < 0:
         raise FaultRefused(f"quota {fault.quota} is below 0")
-
-
-def _only(fault: ProviderFault, takes: frozenset[str]) -> None:
-    given = [name for name in _ATTRIBUTES if getattr(fault, name) is not None]
-    if strange := [name for name in given if name not in takes]:
-        takes_ = ", ".join(sorted(takes)) or "nothing but a selection"
-        raise FaultRefused(f"{fault.type} has no use for {', '.join(strange)}; it takes {takes_}")
 
 
 def _answer(fault: ProviderFault, preset: str, named: Mapping[str, Answer], error: Error) -> Answer:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from email.utils import format_datetime
 from enum import Enum
+from functools import partial
 from typing import cast
 
 import msgspec
@@ -143,7 +144,7 @@ class Exchange:
 
     def _without_suppressed(self, submission: Submission) -> Submission:
         """Those who bounced before are refused, where the provider does that."""
-        is_suppressed = self._context.aftermath.is_suppressed
+        is_suppressed = partial(self._context.aftermath.is_suppressed, self._side.route)
         if not any(is_suppressed(message.recipient) for message in submission.messages):
             return submission
         messages = [
@@ -219,7 +220,7 @@ class Exchange:
         if verdict.dropped:
             self._context.aftermath.thrown_away(receipt)
         else:
-            self._context.aftermath.taken(receipt, message.echo)
+            self._context.aftermath.taken(receipt, message.echo, message.carried.class_)
 
     # --- the answer ---
 

@@ -49,7 +49,14 @@ class HttpPreset:
 
     def place_fault(self, fault: ProviderFault) -> Placed[Answer]:
         """Stage and answer of a fault; raises FaultRefused with the valid choices."""
-        return place(fault, self.name, self.named, self._described().error, self.endpoints)
+        return place(
+            fault,
+            self.name,
+            self.named,
+            self._described().error,
+            self.endpoints,
+            events=self.events is not None,
+        )
 
     def build(self, context: Context) -> HttpEngine:
         return HttpEngine(context, self.api(context.limits, context.config.seed))
