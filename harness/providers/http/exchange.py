@@ -129,6 +129,7 @@ class Exchange:
             path_params=scope.get("path_params", {}),
             now_s=self._context.clock.wall_s(),
             announced=self._context.faults.announced(self._side.route, self._side.endpoint),
+            whole=False,
         )
 
     @staticmethod

@@ -36,7 +36,8 @@ class HttpRoute(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A request as far as it came: `whole` is false when the client left before the end of its body."""
+    """A request as far as it came: `whole` is false before its body was read, and when the client left
+    before the end of it."""
 
     method: str
     path: str  # as it came: percent signs and all
