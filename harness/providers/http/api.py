@@ -48,7 +48,11 @@ class HttpApi(ABC):
 
     @abstractmethod
     def accepted(self, request: HttpRequest, submission: Submission, ids: Sequence[str]) -> Answer:
-        """The answer that takes responsibility. `ids`: for each message 32 hexadecimal digits, unique."""
+        """The answer that takes responsibility. `ids`: for each message 32 hexadecimal digits, unique.
+
+        Some messages may be `declined`. Where no other is left and the provider refuses the whole request
+        then, this is that refusal.
+        """
 
     @abstractmethod
     def throttled(self, allowance: Allowance) -> Answer: ...
@@ -83,6 +87,10 @@ class HttpApi(ABC):
     def dressed(self, answer: Answer, request: HttpRequest, attempt: str) -> Answer:
         """An answer with what the provider puts into each of its own: the time, an id of the request.
         `attempt` is this request's alone."""
+        return answer
+
+    def addressed(self, answer: Answer, request: HttpRequest, submission: Submission) -> Answer:
+        """A fault's answer to this very request: whose address or domain it names, where it names one."""
         return answer
 
     def suppressed(self, message: LogicalMessage) -> Answer | None:

@@ -154,15 +154,27 @@ class Judge:
         if (decision := faults.decide(Stage.BODY, caller.subject)) is not None:
             if remembered is not None:
                 self._memory.forget(remembered)
-            return _by_fault(decision)
+            return _by_fault(self._addressed(decision, request, submission))
         ids = [self._context.ids.next_hex("message-id", 32) for _ in submission.messages]
         answer = self._api.accepted(request, submission, ids)
+        if answer.result is not ReceiptResult.ACCEPTED:  # every message of it was declined
+            if remembered is not None:
+                self._memory.forget(remembered)
+            return Verdict(answer=answer)
         if (decision := faults.decide(Stage.TAKEN, caller.subject)) is not None:
             return Verdict(answer=answer, fault=decision.fault.id, dropped=True, remembered=remembered)
         for stage in (Stage.REPLY, Stage.MID_REPLY):
             if (decision := faults.decide(stage, caller.subject)) is not None:
-                return _by_fault(decision, answer, remembered)
+                return _by_fault(self._addressed(decision, request, submission), answer, remembered)
         return Verdict(answer=answer, remembered=remembered)
+
+    def _addressed(
+        self, decision: Decision[Answer], request: HttpRequest, submission: Submission
+    ) -> Decision[Answer]:
+        if decision.answer is None:
+            return decision
+        answer = self._api.addressed(decision.answer, request, submission)
+        return Decision(fault=decision.fault, answer=answer)
 
     def _valid(self, caller: Caller) -> Valid | Verdict:
         """The secrets that open something now; or what a fault makes of the credential, whatever it is."""
