@@ -212,7 +212,7 @@ class Exchange:
 
     def _afterwards(self, receipt: Receipt, message: LogicalMessage, verdict: Verdict) -> None:
         if verdict.dropped:
-            self._context.aftermath.thrown_away(receipt)
+            self._context.aftermath.thrown_away(receipt, message.echo)
         else:
             self._context.aftermath.taken(receipt, message.echo, message.carried.class_)
 

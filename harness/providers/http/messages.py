@@ -14,6 +14,7 @@ import msgspec
 from harness.history.events import ReceiptResult
 from harness.providers.faults import Announced
 from harness.providers.http.limits import Limit
+from harness.providers.recollection import Recalled
 from harness.providers.tokens import NOTHING_CARRIED, Carried
 
 Headers = tuple[tuple[str, str], ...]
@@ -47,6 +48,7 @@ class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes = b""
     whole: bool = True
     now_s: float = 0.0  # wall time (Unix seconds)
+    recalled: Recalled | None = None  # the message that a query is about, if it is known
     announced: tuple[Announced, ...] = ()  # the incidents that a status page tells of, resolved ones as well
 
     def header(self, name: str) -> str:
