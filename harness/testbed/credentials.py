@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.providers import presets
-from harness.providers.credentials import fill
+from harness.providers.credentials import OF_THE_ACCOUNT, fill
 from harness.providers.preset import Preset
 from harness.providers.wire import Account
 from harness.scenario.models import Scenario
@@ -23,4 +23,8 @@ def canary_account(preset: Preset, seed: int, provider: str) -> Account:
 
 def events_secret(preset: Preset, seed: int, route: str) -> str:
     """What the provider signs this route's events with; empty where it posts none."""
-    return "" if preset.events is None else fill(preset.events.secret, str(seed), "events", route)
+    if preset.events is None:
+        return ""
+    if preset.events.secret == OF_THE_ACCOUNT:
+        return preset.credential.account(seed, f"app-{route}", scope="route").secret
+    return fill(preset.events.secret, str(seed), "events", route)
