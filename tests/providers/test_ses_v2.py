@@ -88,11 +88,13 @@ class TestAnswers:
     async def test_every_named_answer_can_be_played(self, running: tuple[Provider, Client]) -> None:
         fake, client = running
         for name, expected in NAMED.items():
+            if name == "email-address-not-verified":  # names whom it refuses
+                continue
             put(fake, type="refuse", named=name)
             answer = await client.ask(content=email())
             assert (answer.status_code, answer.content) == (expected.status, expected.body)
             assert answer.headers["x-amzn-ErrorType"] == expected.text.partition(":")[0]
-        assert len(fake.receipts) == len(NAMED)
+        assert len(fake.receipts) == len(NAMED) - 1
         modelled = {
             "too-many-requests": (429, "TooManyRequestsException"),
             "limit-exceeded": (400, "LimitExceededException"),
@@ -105,6 +107,20 @@ class TestAnswers:
         }
         for name, (status, error) in modelled.items():
             assert (NAMED[name].status, NAMED[name].text.partition(":")[0]) == (status, error)
+
+    async def test_an_unverified_address_is_named_with_its_region(
+        self, running: tuple[Provider, Client]
+    ) -> None:
+        fake, client = running
+        put(fake, type="refuse", named="email-address-not-verified")
+        answer = await client.ask(content=email())
+        assert said(answer) == (
+            400,
+            "MessageRejected",
+            "Email address is not verified. The following identities failed the check in region EU-WEST-1:"
+            " Shop <shop@shop.example>",
+        )
+        assert fake.receipts[-1].result is ReceiptResult.DEFERRED
 
     @pytest.mark.parametrize(
         ("code", "error"),

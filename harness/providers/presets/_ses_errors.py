@@ -77,6 +77,15 @@ def unknown_operation() -> Answer:
     return refusal(404, "UnknownOperationException", "")  # [M]
 
 
+def not_verified(region: str, identity: str) -> Answer:
+    message = (
+        "Email address is not verified. The following identities failed the check in region"
+        f" {region.upper()}: {identity}"
+    )  # [R]
+    # Another account may have verified it.
+    return refusal(400, "MessageRejected", message, result=ReceiptResult.DEFERRED)
+
+
 _USUAL: dict[int, tuple[str, str]] = {
     400: ("BadRequestException", "Bad Request"),
     403: ("AccessDeniedException", "You do not have sufficient access to perform this action."),  # [D]
@@ -109,13 +118,7 @@ NAMED = {
         500, "ConcurrentModificationException", "The resource is being modified by another operation."
     ),
     "daily-quota-exceeded": refusal(400, "ThrottlingException", DAY_EXCEEDED.rstrip(".")),  # [D]
-    "email-address-not-verified": refusal(
-        400,
-        "MessageRejected",
-        "Email address is not verified. The following identities failed the check in region US-EAST-1:"
-        " shop@shop.example",
-        result=ReceiptResult.DEFERRED,  # another account may have verified it
-    ),  # [R]
+    "email-address-not-verified": not_verified("us-east-1", "shop@shop.example"),
     "internal-failure": of_status(500, None, None),
     "invalid-client-token-id": refusal(403, *UNKNOWN_KEY),  # [R] of v1
     "limit-exceeded": refusal(400, "LimitExceededException", "Limit exceeded"),

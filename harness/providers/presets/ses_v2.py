@@ -150,6 +150,12 @@ class SesApi(HttpApi):
     def method_not_allowed(self, request: HttpRequest, allowed: str) -> Answer:
         return errors.unknown_operation()
 
+    def addressed(self, answer: Answer, request: HttpRequest, submission: Submission) -> Answer:
+        source = submission.messages[0].echo.get(mail.SOURCE)
+        if answer != errors.NAMED["email-address-not-verified"] or source is None:
+            return answer
+        return errors.not_verified(region_of(request), source)
+
     def dressed(self, answer: Answer, request: HttpRequest, attempt: str) -> Answer:
         drawn = hashlib.sha256(attempt.encode()).hexdigest()[:32]
         headers: Headers = (*answer.headers, ("x-amzn-RequestId", str(UUID(drawn))))
