@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import re
 from collections.abc import AsyncIterator, Mapping
@@ -190,9 +191,7 @@ class TestNumbers:
 
 
 class TestResource:
-    async def test_a_message_is_found_and_delivered_by_and_by(
-        self, running: tuple[Provider, Client], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    async def test_a_message_is_found_and_delivered_by_and_by(self, running: tuple[Provider, Client]) -> None:
         _, client = running
         sent = (await client.send()).json()
         path = f"/{SID}/Messages/{sent['sid']}.json"
@@ -201,14 +200,9 @@ class TestResource:
         same = ("sid", "to", "from", "body", "date_created", "account_sid", "uri")
         assert {key: found[key] for key in same} == {key: sent[key] for key in same}
 
-        async def status() -> str:
-            answer: str = (await client.get(path)).json()["status"]
-            return answer
-
-        for _ in range(200):
-            if await status() == "delivered":
-                break
-        assert await status() == "delivered"
+        async with asyncio.timeout(10):
+            while (await client.get(path)).json()["status"] != "delivered":
+                await asyncio.sleep(0.01)
 
     @pytest.mark.parametrize(
         ("fault", "status", "code"),
