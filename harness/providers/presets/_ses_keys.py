@@ -2,7 +2,7 @@
 
 A run must be repeatable, and no library derives an RSA key from a seed, so its two primes are the first
 probable ones from two numbers that the secret determines. The same holds for the certificate around it:
-issuer, serial number and dates are fixed. 1024 bits are found in some 10 ms; the 2048 of the real ones would
+issuer, serial number and dates are fixed. 1024 bits are found in some 20 ms; the 2048 of the real ones would
 stop a provider for up to half a second. Worthless anywhere else, as every credential of a run.
 """
 

@@ -20,7 +20,7 @@ JSON: Headers = (
     ("Twilio-Concurrent-Requests", "1"),
     ("X-Home-Region", "us1"),
     ("X-API-Domain", "api.twilio.com"),
-)
+)  # [M]
 
 
 class _Body(msgspec.Struct, frozen=True):
