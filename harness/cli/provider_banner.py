@@ -59,12 +59,14 @@ def _account(
         yield _row("try", _swaks(preset, account, main.port))
         return
     for each in beside:
-        yield _row("try", _curl(preset, preset.endpoint_canaries[each.endpoint](account), each.port, place))
+        yield _row(
+            "try", _curl(preset, account, preset.endpoint_canaries[each.endpoint](account), each.port, place)
+        )
     # What another endpoint gives out, such as a token, others have to ask for; the canary needs none.
     sender = config.canary_account if beside else account
     canary = preset.canary
     request = canary.message(sender, _hello()) if preset.carries_mail else canary.login(sender)
-    yield _row("try", _curl(preset, request, main.port, place))
+    yield _row("try", _curl(preset, account, request, main.port, place))
 
 
 def has_tls(preset: Preset) -> bool:
@@ -89,11 +91,16 @@ def _swaks(preset: Preset, account: Account, port: int) -> str:
     return shlex.join([*words, "--tls"] if "starttls" in preset.scheme else words)
 
 
-def _curl(preset: Preset, request: ApiRequest, port: int, place: Path) -> str:
+def _curl(preset: Preset, account: Account, request: ApiRequest, port: int, place: Path) -> str:
     at = f"127.0.0.1:{port}{request.path}"
     https = has_tls(preset)
     words = ["curl", "-i", "-X", request.method, f"https://{at}" if https else at]
     words += ["--cacert", str(place / "ca.pem")] if https else []
-    for name, value in request.headers.items():
+    headers = dict(request.headers)
+    if headers.get("Authorization", "").startswith("AWS4-"):
+        # A signature has a moment and a host: curl makes one of its own.
+        words += ["--aws-sigv4", "aws:amz:us-east-1:ses", "--user", f"{account.username}:{account.secret}"]
+        headers = {name: value for name, value in headers.items() if name == "Content-Type"}
+    for name, value in headers.items():
         words += ["-H", f"{name}: {value}"]
     return shlex.join([*words, "--data-binary", request.body.decode()] if request.body else words)

@@ -32,6 +32,7 @@ from harness.providers.faults import (
 )
 from harness.providers.ids import SeededIds
 from harness.providers.ledger import HAND_OFFS, Ledger
+from harness.providers.recollection import Recalled, Recollection
 from harness.providers.tokens import Canary
 from harness.providers.webhooks import Coming, EventShape, Fate, Happening, Webhook, Webhooks, life
 from harness.providers.wire import ProviderFault
@@ -48,6 +49,7 @@ TAKES: Mapping[FaultType, frozenset[str]] = {
     FaultType.EVENTS_LOST: frozenset(),
     FaultType.EVENTS_LATE: frozenset({"delay_s"}),
 }
+NO_ECHO: Mapping[str, str] = {}
 FATES = (Fate.BOUNCED, Fate.COMPLAINED, Fate.DROPPED, Fate.DEFERRED)
 
 
@@ -106,6 +108,7 @@ class Aftermath:
         self._ledger = ledger
         self._ids = ids
         self._faults = faults
+        self.recollection = Recollection()
         self._suppressed: dict[tuple[str, str], tuple[float, Fate]] = {}  # since when, and by what
 
     def is_suppressed(self, route: str, recipient: str | None) -> bool:
@@ -117,6 +120,7 @@ class Aftermath:
         if receipt.result not in HAND_OFFS:
             return
         course = self._course(receipt, class_)
+        self._keep(receipt, echo, course)
         by_harness = receipt.canary == Canary.HARNESS
         listens = self._webhooks.listens(receipt.route)
         telling = course.telling
@@ -140,8 +144,9 @@ class Aftermath:
             ],
         )
 
-    def thrown_away(self, receipt: Receipt) -> None:
-        """It seemed to be taken, and was not; nobody is told."""
+    def thrown_away(self, receipt: Receipt, echo: Mapping[str, str] = NO_ECHO) -> None:
+        """It seemed to be taken, and was not; nobody is told, and who asks hears that it is on its way."""
+        self._keep(receipt, echo, None)
         self._ledger.event(
             Fate.DROPPED,
             route=receipt.route,
@@ -149,6 +154,22 @@ class Aftermath:
             recipient=receipt.recipient,
             canary=receipt.canary,
             webhook=Webhook.NONE,
+        )
+
+    def _keep(self, receipt: Receipt, echo: Mapping[str, str], course: Course | None) -> None:
+        """`course` is None where nothing will become of it."""
+        now_s = self._clock.wall_s()
+        begins = None if self._shape is None else self._shape.begins
+        on_its_way = [] if begins is None else [(begins, 0.0)]
+        told = on_its_way if course is None else life(course.fate, begins)
+        self.recollection.keep(
+            Recalled(
+                receipt=receipt,
+                taken_s=now_s,
+                told=[(event, now_s + after_s) for event, after_s in told],
+                permanent=course is None or course.permanent,
+                echo=echo,
+            )
         )
 
     def _course(self, receipt: Receipt, class_: str | None) -> Course:

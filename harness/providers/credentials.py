@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 from harness.providers.wire import Account
 
+OF_THE_ACCOUNT = "{account}"  # a provider that signs its events with the account's own secret
+
 _FIELD = re.compile(r"\{(owner|hex|upper|text|bytes)(?::(\d+))?\}")
 
 

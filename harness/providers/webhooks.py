@@ -78,6 +78,7 @@ class Signing(msgspec.Struct, frozen=True, kw_only=True):
 
     secret: str  # shared with the receiver, or what a private key is derived from
     epoch_s: float  # when this is signed, as wall time
+    url: str = ""  # where it is posted to
 
 
 class Post(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,7 +122,8 @@ class EventShape(Protocol):
 
     @property
     def secret(self) -> str:
-        """The pattern (credentials.py) of what its posts are signed with; empty: they are not signed."""
+        """The pattern (credentials.py) of what its posts are signed with, or OF_THE_ACCOUNT; empty: they are
+        not signed."""
         ...
 
     def verifies_with(self, secret: str) -> str:
@@ -256,7 +258,11 @@ class Webhooks:
     def _start_posts(self, route: str, happenings: Sequence[Happening], now_s: float) -> None:
         """Post these; what the shape has no event for is journalled as told to nobody."""
         assert self._shape is not None
-        signing = Signing(secret=self._secrets.get(route, ""), epoch_s=self._clock.epoch_s + now_s)
+        signing = Signing(
+            secret=self._secrets.get(route, ""),
+            epoch_s=self._clock.epoch_s + now_s,
+            url=self._urls[route],
+        )
         posts = self._shape.posts(happenings, signing)
         posted = {each.id for post in posts for each in post.happenings}
         for each in happenings:

@@ -43,7 +43,8 @@ def capacity_of(provider: Provider) -> Capacity | None:
     if preset is None:
         return None
     limits = preset.limits.model_validate(provider.limits)
-    each_minute, rate = getattr(limits, "messages_per_minute", None), getattr(limits, "rate", None)
+    each_minute = getattr(limits, "messages_per_minute", None)
+    rate = getattr(limits, "rate", None) or getattr(limits, "max_send_rate", None)
     if each_minute is not None:
         return Capacity(each_minute=each_minute)
     if rate is not None:

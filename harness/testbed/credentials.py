@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.providers.credentials import fill
+from harness.providers.credentials import OF_THE_ACCOUNT, fill
 from harness.providers.preset import Preset
 from harness.providers.wire import Account
 
@@ -25,7 +25,11 @@ def canary_account(preset: Preset, seed: int, provider: str) -> Account:
 
 def events_secret(preset: Preset, seed: int, route: str) -> str:
     """What the provider signs this route's events with; empty where it posts none."""
-    return "" if preset.events is None else fill(preset.events.secret, str(seed), "events", route)
+    if preset.events is None:
+        return ""
+    if preset.events.secret == OF_THE_ACCOUNT:
+        return preset.credential.account(seed, f"app-{route}", scope="route").secret
+    return fill(preset.events.secret, str(seed), "events", route)
 
 
 def events_key(preset: Preset, seed: int, route: str) -> str:

@@ -34,6 +34,13 @@ def test_accepted_and_never_taken_by_a_provider_is_lost() -> None:
     assert (finding.offenders[0].token, finding.offenders[0].cause) == (gone.token, "never attempted")
 
 
+def test_what_went_out_by_sms_alone_did_not_arrive_as_mail() -> None:
+    run = Run()
+    run.traffic(0, 10, 0.5)
+    run.copy(run.message(5), 5.1, recipient="+12025550123", carriers=["nonce"])
+    assert judged(run).numbers["lost"] == 1
+
+
 def test_refused_to_the_end_is_undelivered_not_lost() -> None:
     run = Run()
     message = run.message(5, result="refused")

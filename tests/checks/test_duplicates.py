@@ -44,6 +44,14 @@ def test_a_notice_to_the_customer_is_a_copy_like_any_other() -> None:
     assert check(run, "duplicates", "none").verdict is Verdict.FAIL
 
 
+def test_a_fallback_by_sms_is_no_second_copy_of_the_mail() -> None:
+    run, messages = healthy()
+    run.copy(messages[3], 30, "backup", recipient="+12025550123", carriers=["nonce"])
+    finding = check(run, "duplicates", "none")
+    assert finding.verdict is Verdict.PASS
+    assert finding.counted == len(messages)
+
+
 @pytest.mark.parametrize(
     ("story", "cause"),
     [

@@ -36,6 +36,16 @@ def test_a_known_token_to_another_recipient_is_a_fail() -> None:
     assert judged(run).verdict is Verdict.FAIL
 
 
+def test_a_message_that_also_went_out_by_sms_is_expected_and_an_sms_that_nobody_sent_is_not() -> None:
+    run = Run()
+    run.copy(run.message(5), 5.1, recipient="+12025550123", carriers=["nonce"])
+    assert judged(run).verdict is Verdict.PASS
+    run.receipt(None, 6, token="z" * 16, recipient="+12025550123", carriers=["nonce"])
+    assert judged(run).numbers["unexpected"] == 1
+    run.receipt(None, 7, recipient="+12025550123", carriers=[])
+    assert judged(run).numbers["unexpected"] == 2
+
+
 def test_a_notice_to_the_sender_is_no_copy_that_nobody_sent() -> None:
     run = Run()
     run.traffic(0, 5, 0.5)

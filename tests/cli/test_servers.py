@@ -46,14 +46,24 @@ def test_microsoft_365_wants_tls_and_names_the_ca_to_trust(tmp_path: Path) -> No
         assert provider.interrupt() == 0
 
 
-def test_the_command_that_an_http_provider_suggests_works(tmp_path: Path) -> None:
-    with foreground("provider", "sendgrid", "--dir", str(tmp_path), "--secret", "SG.mine") as provider:
+@pytest.mark.parametrize(
+    ("name", "status", "recipient"),
+    [
+        ("sendgrid", 202, "c.me@customer.example"),
+        ("ses-v2", 200, "c.me@customer.example"),
+        ("twilio-sms", 201, "+12025550100"),
+    ],
+)
+def test_the_command_that_an_http_provider_suggests_works(
+    tmp_path: Path, name: str, status: int, recipient: str
+) -> None:
+    with foreground("provider", name, "--dir", str(tmp_path), "--secret", "SG.mine") as provider:
         banner = provider.until("Every attempt")
         suggested = next(line for line in banner.splitlines() if line.strip().startswith("try"))
         command = suggested.strip().removeprefix("try").strip()
         done = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
-        assert " 202 " in done.stdout.splitlines()[0]
-        assert "accepted" in provider.until("c.me@customer.example")
+        assert f" {status} " in done.stdout.splitlines()[0]
+        assert "accepted" in provider.until(recipient)
         assert provider.interrupt() == 0
 
 

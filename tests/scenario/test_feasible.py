@@ -55,6 +55,14 @@ def test_the_presets_own_limits_count() -> None:
     assert found.path == "providers.m365" and "30 × 2 minutes = 60" in found.message
 
 
+def test_a_rate_of_recipients_is_one_of_messages_at_most() -> None:
+    """SES takes 14 recipients a second unless the scenario says otherwise."""
+    ses = ("microsoft365-smtp, limits: {messages_per_minute: 1200}", "ses-v2")
+    fast = changed(ses, ("rate: 5/s", "rate: 50/s"), ("rate: 20/s", "rate: 99/s"))
+    assert not problems(changed(ses))
+    assert "14/s" in problem(fast).message and problem(fast).path == "providers.m365"
+
+
 def test_faults_on_the_system_alone_have_nothing_to_detect() -> None:
     kill = "faults=[{at: 5s, on: system, fault: kill, restart_after: 1s}]"
     assert problem(VALID, kill).path == "expect.mttd"

@@ -2,7 +2,8 @@
 
 -- One row per attempt and recipient, with the message it belongs to; `known` is false where nobody submitted such a
 -- message. The harness's own canaries and the SUT's declared ones are marked, and never counted with the mail. A notice
--- is for the sender: one that went to the message's own recipient is a copy.
+-- is for the sender: one that went to the message's own recipient is a copy. Who is no mail address, as the phone number
+-- of a fallback channel, is known by the token alone, and is a recipient of his own: no second copy of the mail.
 create table _receipts as
 select e.run, e.seq, e.source, e.n, e.provider, e.route, e.endpoint, e.result, e.attempt, e.token,
        coalesce(m.recipient, e.recipient) as recipient, coalesce(m.rkey, lower(e.recipient)) as rkey,
@@ -14,7 +15,8 @@ select e.run, e.seq, e.source, e.n, e.provider, e.route, e.endpoint, e.result, e
             when starts_with(e.token, 'canary') then 'harness'
             when list_contains(r.system_canaries, lower(e.recipient)) then 'system' end as canary,
        coalesce(c.error_ns, 0) as error_ns,
-       m.token is not null as known, m.class, m.stream, m.scheduled_ns, m.expires_ns,
+       m.token is not null or coalesce(not contains(e.recipient, '@')
+           and (e.run, e.token) in (select (run, token) from messages), false) as known, m.class, m.stream, m.scheduled_ns, m.expires_ns,
        coalesce(m.baseline, false) as baseline
 from (select run, seq, t_ns, source, n, provider, route, endpoint, result, attempt, token, recipient, code, text, begin_ns,
              end_ns, connection, retry_after_ns, fault, notice, coalesce(observed, 'before') as observed, carriers, canary

@@ -93,6 +93,11 @@ class HttpApi(ABC):
         """The answer to an authorised request that is no sending."""
         raise NotImplementedError(f"{type(self).__name__} has routes of operation `query` and no answer")
 
+    def about(self, request: HttpRequest) -> str | None:
+        """The id of the message that a query asks for, as the text of its receipt has it. The request that is
+        answered then has it as `recalled`."""
+        return None
+
     def open(self, request: HttpRequest, accounts: Accounts) -> Answer:
         """The answer to a request that needs no credentials, or holds them in its body."""
         raise NotImplementedError(f"{type(self).__name__} has routes of operation `open` and no answer")

@@ -80,6 +80,7 @@ class Exchange:
             path_params=found.params,
             now_s=self._context.clock.wall_s(),
             announced=self._context.faults.announced(self._side.route, self._side.endpoint),
+            whole=False,
         )
         attempt = Attempt(
             id=self._context.ids.next_hex("attempt", 16),
@@ -244,7 +245,7 @@ class Exchange:
                 fault=verdict.fault,
             )
             if verdict.dropped:
-                self._context.aftermath.thrown_away(receipt)
+                self._context.aftermath.thrown_away(receipt, message.echo)
             else:
                 self._context.aftermath.taken(receipt, message.echo, message.carried.class_)
 

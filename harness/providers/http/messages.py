@@ -14,6 +14,7 @@ import msgspec
 from harness.history.events import ReceiptResult
 from harness.providers.faults import Announced
 from harness.providers.http.limits import Limit
+from harness.providers.recollection import Recalled
 from harness.providers.tokens import NOTHING_CARRIED, Carried
 
 Headers = tuple[tuple[str, str], ...]
@@ -36,7 +37,8 @@ class HttpRoute(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A request as far as it came: `whole` is false when the client left before the end of its body."""
+    """A request as far as it came: `whole` is false before its body was read, and when the client left
+    before the end of it."""
 
     method: str
     path: str  # as it came: percent signs and all
@@ -46,6 +48,7 @@ class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes = b""
     whole: bool = True
     now_s: float = 0.0  # wall time (Unix seconds)
+    recalled: Recalled | None = None  # the message that a query is about, if it is known
     announced: tuple[Announced, ...] = ()  # the incidents that a status page tells of, resolved ones as well
 
     def header(self, name: str) -> str:

@@ -181,9 +181,16 @@ class Judge:
             answer = self._api.open(request, valid.accounts)
         else:
             assert caller.account is not None
-            answer = self._api.query(request, caller.account)
+            answer = self._api.query(self._recalling(request), caller.account)
         late = None if self._about_mail else decide(Stage.REPLY, caller.subject)
         return Verdict(answer=answer) if late is None else _by_fault(late, answer)
+
+    def _recalling(self, request: HttpRequest) -> HttpRequest:
+        id_ = self._api.about(request)
+        if id_ is None:
+            return request
+        recalled = self._context.aftermath.recollection.find(self._side.route, id_)
+        return msgspec.structs.replace(request, recalled=recalled)
 
     def _sent(self, request: HttpRequest, submission: Submission, caller: Caller) -> Verdict:
         faults, count = self._context.faults, len(submission.messages)
