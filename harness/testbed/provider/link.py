@@ -147,6 +147,9 @@ class ProviderLink:
         else:
             record = msgspec.structs.replace(record, t_ns=record.t_ns + shift)
         self._journal.append(record)
+        if isinstance(record, ProviderEvent) and record.event == "dropped" and record.canary is None:
+            # It only seemed to be taken: no copy of it went anywhere, to the inbox neither.
+            self.handed_off[record.token, (record.recipient or "").lower()] -= 1
 
     async def settle(self, within_s: float, *, last: bool = False) -> None:
         """Wait until what the provider took is passed on: copies to the inbox, events to the SUT.
