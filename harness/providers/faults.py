@@ -127,6 +127,10 @@ class FaultTable(Generic[Answer]):
         """Whether it is still in place: who hangs on its account looks now and then."""
         return fault_id in self._active
 
+    def are_at(self, stage: str) -> bool:
+        """Whether any fault acts at this stage."""
+        return any(each.placed.stage == stage for each in self._active.values())
+
     def decide(self, stage: str, subject: Subject, acts: Acts | None = None) -> Decision[Answer] | None:
         """The fault that hits this attempt here, if any. `acts` has the last word on one that is selected: a
         throttle hits only what is over its limit. It is not asked for the harness's canary."""

@@ -36,7 +36,7 @@ class Stage(StrEnum):
     BODY = "body"  # in place of taking what came
     TAKEN = "taken"  # taken, or so it seems
     REPLY = "reply"  # in place of the answer, or late
-    MID_REPLY = "mid-reply"  # half of the answer, and then a reset
+    MID_REPLY = "mid-reply"  # half of the answer, and then the end of the connection
 
 
 REFUSING = (Stage.HEAD, Stage.AUTH, Stage.BODY)
