@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from http import HTTPStatus
 
-from harness.providers import aftermath
+from harness.providers import aftermath, certificates
 from harness.providers.errors import FaultRefused
 from harness.providers.faults import (
     LONGEST_DELAY_S,
@@ -51,6 +51,7 @@ _TAKES: Mapping[FaultType, frozenset[str]] = {
     FaultType.DISCONNECT: frozenset({"stage"}),
     FaultType.SILENT_DROP: frozenset(),
     FaultType.THROTTLE: frozenset({"rate", "burst", "quota", "retry_after_s"}),
+    FaultType.CERTIFICATE: frozenset({"named"}),
     FaultType.KEY_ROTATED: frozenset(),
 }
 
@@ -99,6 +100,8 @@ def place(
         case FaultType.THROTTLE:
             check_throttle(fault)
             return Placed(stage=Stage.LIMIT)
+        case FaultType.CERTIFICATE:
+            return certificates.place(fault)
         case _:
             return Placed(stage=Stage.AUTH)
 
