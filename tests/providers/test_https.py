@@ -88,3 +88,32 @@ async def test_without_a_certificate_it_does_not_start() -> None:
     with pytest.raises(ConfigError, match="route backup is HTTPS: it needs tls_cert_path"):
         async with sendgrid(tls={}):
             pass
+
+
+@pytest.mark.parametrize(
+    ("flaw", "complaint"),
+    [
+        ("expired", "certificate has expired"),
+        ("wrong-name", "certificate is not valid for 'api.sendgrid.com'"),
+        ("untrusted", "unable to get local issuer certificate"),
+    ],
+)
+async def test_a_flawed_certificate_is_shown_to_new_connections_while_the_fault_lasts(
+    certificates: Certificates, flaw: str, complaint: str
+) -> None:
+    async def connect(fake: Fake) -> asyncio.StreamWriter:
+        _, writer = await asyncio.open_connection(
+            "127.0.0.1", fake.port, ssl=certificates.client_context(), server_hostname=HOST
+        )
+        return writer
+
+    async with sendgrid(tls=certificates.config) as fake:
+        before = await connect(fake)
+        fake.put(type="certificate", named=flaw)
+        with pytest.raises(ssl.SSLCertVerificationError, match=complaint):
+            await connect(fake)
+        before.write(request_bytes(mail()))
+        await until(lambda: bool(fake.receipts()))
+        fake.provider.faults.delete("f")
+        (await connect(fake)).close()
+        before.close()

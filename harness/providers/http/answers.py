@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from http import HTTPStatus
 
-from harness.providers import aftermath
+from harness.providers import aftermath, certificates
 from harness.providers.errors import FaultRefused
 from harness.providers.faults import (
     LONGEST_DELAY_S,
@@ -52,6 +52,7 @@ _TAKES: Mapping[FaultType, frozenset[str]] = {
     FaultType.DISCONNECT: frozenset({"stage"}),
     FaultType.SILENT_DROP: frozenset(),
     FaultType.THROTTLE: frozenset({"rate", "burst", "quota", "retry_after_s"}),
+    FaultType.CERTIFICATE: frozenset({"named"}),
     FaultType.KEY_ROTATED: frozenset(),
     FaultType.STATUS: frozenset({"named", "text"}),
 }
@@ -107,6 +108,8 @@ def place(
             if fault.named not in announces:
                 raise FaultRefused(f"status needs `named`, which is one of: {', '.join(announces)}")
             return Placed(stage=Stage.TOLD)
+        case FaultType.CERTIFICATE:
+            return certificates.place(fault)
         case _:
             return Placed(stage=Stage.AUTH)
 

@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from harness.providers.certificates import STAGE, Certificates
 from harness.providers.errors import ConfigError
+from harness.providers.faults import Decision, Subject
 from harness.providers.http.accounts import Accounts
 from harness.providers.http.api import HttpApi
 from harness.providers.http.exchange import ENDPOINT, Exchange
@@ -17,7 +19,6 @@ from harness.providers.http.limits import AccountUse, Limit
 from harness.providers.http.listener import HttpListener
 from harness.providers.http.side import Side
 from harness.providers.preset import Context
-from harness.providers.tls import server_context
 from harness.providers.wire import BoundListener, RouteListener
 
 
@@ -82,16 +83,21 @@ class HttpEngine:
         exchange = Exchange(
             self._context, self._api, self._side(listener, endpoint, rejecting=rejecting), self._memory
         )
-        return HttpListener(exchange, clock=clock, name=name, on_loss=lost, tls=self._tls(listener))
+        return HttpListener(exchange, clock=clock, name=name, on_loss=lost, tls=self._tls(listener, endpoint))
 
-    def _tls(self, listener: RouteListener) -> ssl.SSLContext | None:
+    def _tls(self, listener: RouteListener, endpoint: str) -> ssl.SSLContext | None:
         if not listener.https:
             return None
-        config = self._context.config
-        tls = server_context(config.tls_cert_path, config.tls_key_path)
-        if tls is None:
+        context = self._context
+        certificates = Certificates.load(context.config.tls_cert_path, context.config.tls_key_path)
+        if certificates is None:
             raise ConfigError(f"route {listener.route} is HTTPS: it needs tls_cert_path and tls_key_path")
-        return tls
+
+        def decide() -> Decision[Any] | None:
+            key = context.ids.next_hex("handshake", 16)
+            return context.faults.decide(STAGE, Subject(route=listener.route, endpoint=endpoint, key=key))
+
+        return certificates.choosing(decide)
 
     def _side(self, listener: RouteListener, endpoint: str, *, rejecting: bool) -> Side:
         return Side(

@@ -22,7 +22,7 @@ from enum import StrEnum
 
 import msgspec
 
-from harness.providers import aftermath
+from harness.providers import aftermath, certificates
 from harness.providers.errors import FaultRefused
 from harness.providers.faults import (
     LONGEST_DELAY_S,
@@ -33,7 +33,6 @@ from harness.providers.faults import (
     unknown_type,
 )
 from harness.providers.http.answers import check_throttle
-from harness.providers.tls import Flaw
 from harness.providers.wire import ProviderFault
 
 CODES = range(400, 600)
@@ -41,7 +40,7 @@ CODES = range(400, 600)
 
 class Stage(StrEnum):
     CONNECT = "connect"  # in place of the greeting
-    TLS = "tls"  # the certificate of a handshake
+    TLS = certificates.STAGE  # which certificate a handshake shows
     AUTH = "auth"  # in place of judging the credentials
     MAIL = "mail"
     RCPT = "rcpt"
@@ -129,7 +128,9 @@ def place(fault: ProviderFault, offers: Offers) -> Placed[SmtpAnswer]:
             check_throttle(fault)
             return Placed(stage=Stage.LIMIT)
         case FaultType.CERTIFICATE:
-            return _certificate(fault, offers)
+            if not offers.tls:
+                raise FaultRefused(f"preset {offers.preset} shows no certificate; one with STARTTLS does")
+            return certificates.place(fault)
         case _:
             if not offers.login:
                 raise FaultRefused(f"preset {offers.preset} takes no logins, so it has no key to rotate")
@@ -146,16 +147,6 @@ def _lost(fault: ProviderFault, offers: Offers) -> Placed[SmtpAnswer]:
     if stage != Stage.ACK:
         raise FaultRefused(f"at stage {stage} the reply is the provider's own: no code, no named")
     return Placed(stage=stage, answer=_answer(fault, offers))
-
-
-def _certificate(fault: ProviderFault, offers: Offers) -> Placed[SmtpAnswer]:
-    valid = ", ".join(Flaw)
-    if not offers.tls:
-        raise FaultRefused(f"preset {offers.preset} shows no certificate; one with STARTTLS does")
-    if fault.named not in list(Flaw):
-        raise FaultRefused(f"certificate needs `named`, one of: {valid}")
-    _check_known(fault, Stage.TLS)
-    return Placed(stage=Stage.TLS)
 
 
 def _answer(fault: ProviderFault, offers: Offers) -> SmtpAnswer:
@@ -199,7 +190,7 @@ def _stage(fault: ProviderFault, default: Stage) -> Stage:
 
 def _check_known(fault: ProviderFault, stage: Stage) -> None:
     """Refuse a selection by what is not known at a stage that cannot be moved on."""
-    if stage in (Stage.CONNECT, Stage.TLS) and fault.tenant is not None:
+    if stage is Stage.CONNECT and fault.tenant is not None:
         raise FaultRefused(f"at stage {stage} nobody has logged in, so no tenant is known; use stage auth")
-    if stage in (Stage.TLS, Stage.AUTH) and (fault.class_ is not None or fault.recipient is not None):
+    if stage is Stage.AUTH and (fault.class_ is not None or fault.recipient is not None):
         raise FaultRefused(f"{fault.type} acts before there is a message: no class, no recipient")

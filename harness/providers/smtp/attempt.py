@@ -112,6 +112,7 @@ class Recorder:
         carried: Carried = NOTHING_CARRIED,
         stored: Stored | None = None,
         fault: str | None = None,
+        end_ns: int | None = None,
     ) -> list[Receipt]:
         """What became of these recipients; `result` follows from the reply unless that is never sent."""
         return [
@@ -124,6 +125,7 @@ class Recorder:
                 text=reply.text,
                 fault=fault,
                 stored=stored,
+                end_ns=end_ns,
             )
             for recipient in recipients
         ]
@@ -151,6 +153,7 @@ class Recorder:
         text: str = "",
         fault: str | None = None,
         stored: Stored | None = None,
+        end_ns: int | None = None,
     ) -> Receipt:
         identity = identify(recipient, carried)
         return self._ledger.receipt(
@@ -159,6 +162,7 @@ class Recorder:
             result=result,
             attempt=attempt.id,
             begin_ns=attempt.begin_ns,
+            end_ns=end_ns,
             token=identity.token,
             carriers=identity.carriers,
             recipient=recipient,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from harness.providers.certificates import flaw_of
 from harness.providers.errors import JournalError
 from harness.providers.smtp.answers import Stage
 from harness.providers.smtp.attempt import Reply
@@ -18,7 +19,6 @@ from harness.providers.smtp.service import Service
 from harness.providers.smtp.session import Session
 from harness.providers.smtp.transaction import Transaction
 from harness.providers.smtp.wire import Wire
-from harness.providers.tls import Flaw
 
 log = logging.getLogger(__name__)
 
@@ -92,8 +92,8 @@ class Conversation:
 
     async def _starttls(self, argument: str) -> None:
         session = self._session
-        right = self._service.certificates.right
-        if right is None or self._wire.encrypted or argument:
+        certificates = self._service.certificates
+        if certificates is None or self._wire.encrypted or argument:
             await session.say(self._texts.bad_syntax if argument else self._texts.unknown_command)
             return
         self._transaction.abandon("STARTTLS")
@@ -101,15 +101,13 @@ class Conversation:
         session.count_out()
         begin_ns = session.clock.now_ns()
         decision = session.decide(Stage.TLS, key=session.id)
-        if decision is None:
-            await self._wire.upgrade(right)
-            return
-        flaw = Flaw(decision.fault.named or "")
         try:
-            await self._wire.upgrade(self._service.certificates.flawed.get(flaw, right))
+            await self._wire.upgrade(certificates.shown(decision))
         except ConnectionError:
-            left = Reply(None, f"the client left at the handshake: the certificate was {flaw}")
-            session.recorder.refusal(left, begin_ns, fault=decision.fault.id)
+            if decision is not None:
+                shown = flaw_of(decision.fault)
+                left = Reply(None, f"the client left at the handshake: the certificate was {shown}")
+                session.recorder.refusal(left, begin_ns, fault=decision.fault.id)
             raise
 
     async def _auth(self, argument: str) -> None:

@@ -10,11 +10,12 @@ from typing import Any
 import msgspec
 
 from harness.providers.asgi import open_server
+from harness.providers.certificates import Certificates
 from harness.providers.preset import Context
 from harness.providers.smtp.conversation import Conversation
 from harness.providers.smtp.limits import AccountUse, Greylist, SmtpLimits, Throttle
 from harness.providers.smtp.relay import Relay
-from harness.providers.smtp.service import ENDPOINT, Certificates, Manners, Service
+from harness.providers.smtp.service import ENDPOINT, Manners, Service
 from harness.providers.smtp.voice import seeded_hosts
 from harness.providers.smtp.wire import Wire
 from harness.providers.wire import BoundListener, ProviderFault, RouteListener
@@ -28,7 +29,7 @@ class SmtpEngine:
         context: Context,
         manners: Manners,
         limits: SmtpLimits,
-        certificates: Certificates,
+        certificates: Certificates | None,
         minute_s: float,
     ) -> None:
         self._context = context

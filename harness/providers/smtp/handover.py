@@ -120,13 +120,19 @@ class Handover:
     async def _take(
         self, attempt: Attempt, message: bytes, carried: Carried, held: Decision[SmtpAnswer] | None
     ) -> None:
-        """Take responsibility, or seem to: the record, what becomes of the message, the answer."""
+        """Take responsibility, or seem to: the record, what becomes of the message, the answer.
+
+        An answer that is late on purpose is recorded once it is known whether its client is still there.
+        """
         session = self._session
         reply = session.reply(self._texts.accepted, sender=attempt.sender)
         dropped = self._decide_for(attempt, Stage.TAKEN, carried)
         late = None if dropped is not None else self._acknowledged_by_fault(attempt, carried)
         decision = dropped or late or held
         lost = late is not None and late.fault.type == FaultType.ACK_LOSS
+        end_ns = session.clock.now_ns()
+        if late is not None and not lost:
+            await self._wire.hold(late.fault.delay_s or 0.0)
         client_left = self._wire.gone.is_set()
         stored = Stored(self._service.context.pack.append(message), len(message))
         receipts = self._recorder.outcome(
@@ -137,11 +143,12 @@ class Handover:
             carried=carried,
             stored=stored,
             fault=decision.fault.id if decision is not None else None,
+            end_ns=end_ns,
         )
         attempt.settled = True
         self._afterwards(attempt, message, receipts, carried, dropped=dropped is not None)
-        if late is not None:
-            await self._answer_by_fault(late, reply)
+        if late is not None and lost:
+            await self._lose(late, reply)
         elif client_left:
             session.leaving = True
             self._wire.cut()
@@ -166,17 +173,14 @@ class Handover:
         if self._service.relay is not None and not dropped:
             self._service.relay.offer(attempt.sender, self._recorder.customers(attempt), message)
 
-    async def _answer_by_fault(self, decision: Decision[SmtpAnswer], reply: Reply) -> None:
-        """The message is taken; what the client hears of it is the fault's."""
-        session, fault = self._session, decision.fault
-        if fault.type == FaultType.SLOW_ACK:
-            await self._wire.hold(fault.delay_s or 0.0)
-            await self._wire.push(str(reply))
-        elif decision.answer is not None:
+    async def _lose(self, decision: Decision[SmtpAnswer], reply: Reply) -> None:
+        """The message is taken; the client hears an error, half of the answer, or a reset."""
+        session = self._session
+        if decision.answer is not None:
             await session.answer(session.reply_of(decision))
+            return
+        session.end_by(decision)
+        if decision.fault.stage == Stage.MID_REPLY:
+            self._wire.break_off(str(reply))
         else:
-            session.end_by(decision)
-            if fault.stage == Stage.MID_REPLY:
-                self._wire.break_off(str(reply))
-            else:
-                self._wire.cut()
+            self._wire.cut()

@@ -8,6 +8,7 @@ from datetime import date
 
 from pydantic import BaseModel
 
+from harness.providers.certificates import Certificates
 from harness.providers.credentials import MAILBOX, CredentialShape
 from harness.providers.errors import ConfigError
 from harness.providers.faults import Placed
@@ -15,9 +16,8 @@ from harness.providers.preset import Ask, Context
 from harness.providers.smtp.answers import Offers, SmtpAnswer, place
 from harness.providers.smtp.engine import SmtpEngine
 from harness.providers.smtp.limits import MINUTE_S, SmtpLimits
-from harness.providers.smtp.service import Certificates, Manners
+from harness.providers.smtp.service import Manners
 from harness.providers.smtp.voice import Texts
-from harness.providers.tls import flawed_contexts, server_context
 from harness.providers.wire import ProviderFault
 
 
@@ -70,17 +70,15 @@ class SmtpPreset:
         limits: BaseModel = context.limits
         if not isinstance(limits, SmtpLimits):
             raise ConfigError(f"preset {self.name} cannot use limits of type {type(limits).__name__}")
-        tls = server_context(context.config.tls_cert_path, context.config.tls_key_path)
-        if tls is None and self.tls_required:
+        certificates = Certificates.load(context.config.tls_cert_path, context.config.tls_key_path)
+        if certificates is None and self.tls_required:
             raise ConfigError(f"preset {self.name} speaks STARTTLS: it needs tls_cert_path and tls_key_path")
         manners = Manners(
             texts=self.texts,
             hosts=self.hosts,
-            ehlo=tuple(line for line in self.ehlo if tls is not None or line != "STARTTLS"),
+            ehlo=tuple(line for line in self.ehlo if certificates is not None or line != "STARTTLS"),
             ehlo_tls=self.ehlo_tls,
             auth_required=self.auth_required,
             named=self.named,
         )
-        flawed = {} if tls is None else flawed_contexts(context.config.tls_cert_path)
-        certificates = Certificates(right=tls, flawed=flawed)
         return SmtpEngine(context, manners, limits, certificates, self.minute_s)

@@ -3,18 +3,17 @@ ledger."""
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from harness.providers.certificates import Certificates
 from harness.providers.http.accounts import Accounts, rotated
 from harness.providers.preset import Context
 from harness.providers.smtp.answers import SmtpAnswer
 from harness.providers.smtp.limits import AccountUse, SmtpLimits, Throttle
 from harness.providers.smtp.relay import Relay
 from harness.providers.smtp.voice import Texts
-from harness.providers.tls import Flaw
 from harness.providers.wire import Account, ProviderFault, RouteListener
 
 ENDPOINT = "smtp"
@@ -57,14 +56,6 @@ class Registry(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Certificates:
-    """The one for STARTTLS, if there is any, and its flawed twins."""
-
-    right: ssl.SSLContext | None
-    flawed: Mapping[Flaw, ssl.SSLContext]
-
-
-@dataclass(frozen=True, kw_only=True)
 class Service:
     context: Context
     manners: Manners
@@ -72,7 +63,7 @@ class Service:
     limits: SmtpLimits
     listener: RouteListener
     rejecting: bool  # the twin that refuses every login
-    certificates: Certificates
+    certificates: Certificates | None
     registry: Registry
     relay: Relay | None
 

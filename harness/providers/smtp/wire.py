@@ -50,7 +50,7 @@ class Wire(SMTP):
             None,
             hostname=service.hosts["frontend"],
             enable_SMTPUTF8=True,
-            tls_context=service.certificates.right,
+            tls_context=service.certificates.right if service.certificates else None,
             timeout=IDLE_S,
             loop=loop,
         )

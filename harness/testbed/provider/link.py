@@ -149,6 +149,9 @@ class ProviderLink:
             if record.canary == "harness" and record.token is not None:
                 self._canaries[record.token] = record
         self._journal.append(record)
+        if isinstance(record, ProviderEvent) and record.event == "dropped" and record.canary is None:
+            # It only seemed to be taken: no copy of it went anywhere, to the inbox neither.
+            self.handed_off[record.token, (record.recipient or "").lower()] -= 1
 
     async def settle(self, within_s: float, *, last: bool = False) -> None:
         """Wait until what the provider took is passed on: copies to the inbox, events to the SUT.

@@ -8,6 +8,7 @@ from pathlib import Path
 import aiosmtplib
 import pytest
 
+from harness.providers import presets
 from harness.providers.errors import FaultRefused
 from harness.providers.tls import Flaw
 from harness.providers.wire import ProviderFault
@@ -104,6 +105,12 @@ async def test_a_flaw_has_a_name(certificates: Certificates, named: str | None) 
     async with provider("smtp-starttls", **certificates.config) as fake:
         with pytest.raises(FaultRefused, match="expired, wrong-name, untrusted"):
             fake.running.faults.put(ProviderFault(id="f1", type="certificate", named=named))
+
+
+@pytest.mark.parametrize("about", [{"tenant": "x"}, {"class_": "x"}, {"recipient": "x"}])
+async def test_at_the_handshake_nobody_is_known(about: dict[str, str]) -> None:
+    with pytest.raises(FaultRefused, match="nobody's name"):
+        presets.load("smtp-starttls").place_fault(fault(Flaw.EXPIRED, **about))
 
 
 async def test_commands_injected_behind_starttls_are_forgotten(certificates: Certificates) -> None:
