@@ -251,19 +251,14 @@ class Webhooks:
                 elif each.telling is Webhook.LATE:
                     self._held_back.add(each.happening.id)
             if told := [each.happening for each in due if each.posted]:
-                self._start_posts(route, told, now_s)
+                self._start_posts(route, told)
         del self._collectors[route]
         self._check_quiet()
 
-    def _start_posts(self, route: str, happenings: Sequence[Happening], now_s: float) -> None:
+    def _start_posts(self, route: str, happenings: Sequence[Happening]) -> None:
         """Post these; what the shape has no event for is journalled as told to nobody."""
         assert self._shape is not None
-        signing = Signing(
-            secret=self._secrets.get(route, ""),
-            epoch_s=self._clock.epoch_s + now_s,
-            url=self._urls[route],
-        )
-        posts = self._shape.posts(happenings, signing)
+        posts = self._shape.posts(happenings, self._signing(route))
         posted = {each.id for post in posts for each in post.happenings}
         for each in happenings:
             if each.id not in posted:
@@ -287,10 +282,21 @@ class Webhooks:
                 return
             await asyncio.sleep(wait_s)
             attempts += 1
+            post = self._signed_again(route, post)
         for each in post.happenings:
             long = self._clock.now_s() - each.at_s > LATE_S
             late = attempts > 1 or long or each.id in self._held_back
             self._end(route, each, Webhook.LATE if late else Webhook.DELIVERED)
+
+    def _signing(self, route: str) -> Signing:
+        now_s = self._clock.epoch_s + self._clock.now_s()
+        return Signing(secret=self._secrets.get(route, ""), epoch_s=now_s, url=self._urls[route])
+
+    def _signed_again(self, route: str, post: Post) -> Post:
+        """The same with a signature of now: receivers take none that is some minutes old."""
+        assert self._shape is not None
+        signing = self._signing(route)
+        return next(iter(self._shape.posts(post.happenings, signing)), post) if signing.secret else post
 
     async def _post(self, url: str, post: Post) -> int | None:
         """The status that the sender answered; None if it did not."""
