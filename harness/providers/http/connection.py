@@ -13,6 +13,7 @@ import logging
 import socket
 import struct
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Protocol, cast
 
 import h11
@@ -30,6 +31,7 @@ MOST_HEADER_BYTES = 64 * 1024
 MOST_HELD_BYTES = 64 * 1024  # of requests behind one that waits
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger: on, 0 seconds
 _WITHOUT_LENGTH = frozenset({204, 304})
+_END = h11.EndOfMessage()
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +75,12 @@ class Watcher(Protocol):
     def closed(self, connection: ProviderConnection, without_goodbye: str | None) -> None:
         """`without_goodbye` says how, if it was not an orderly end between two requests."""
         ...
+
+
+@lru_cache(maxsize=256)
+def _response(status: int, reason: str, framing: Headers) -> h11.Response:
+    """h11's events never change, and the same few go out again and again."""
+    return h11.Response(status_code=status, headers=list(framing), reason=reason)
 
 
 def header_lines(headers: Headers) -> bytes:
@@ -173,14 +181,13 @@ class ProviderConnection(asyncio.Protocol):
         self._attempt = None
         if self._transport.is_closing():
             return
-        framing = [] if status in _WITHOUT_LENGTH else [("Content-Length", str(len(body)))]
-        framing += [each for each in headers if each[0].lower() == "connection"]
-        response = h11.Response(status_code=status, headers=framing, reason=reason)
-        first, end, rest = self._http.send(response).partition(b"\r\n")
+        framing: Headers = () if status in _WITHOUT_LENGTH else (("Content-Length", str(len(body))),)
+        framing += tuple(each for each in headers if each[0].lower() == "connection")
+        first, end, rest = self._http.send(_response(status, reason, framing)).partition(b"\r\n")
         said = first + end + header_lines(headers) + rest
         if body and self._method != b"HEAD":
             said += self._http.send(h11.Data(data=body))
-        self._transport.write(said + self._http.send(h11.EndOfMessage()))
+        self._transport.write(said + self._http.send(_END))
         self._last_answer_s = self._loop.time()
         if self._is_last or self._http.our_state is h11.MUST_CLOSE:
             self._transport.close()

@@ -29,9 +29,9 @@ from harness.providers.http.messages import (
 from harness.providers.http.paths import Paths
 from harness.providers.http.reply import Reply
 from harness.providers.http.side import Side
-from harness.providers.http.verdict import Caller, Deed, Judge, Verdict
+from harness.providers.http.verdict import Caller, Deed, Judge, Named, Verdict
 from harness.providers.preset import Context
-from harness.providers.tokens import Canary, identify
+from harness.providers.tokens import Canary
 
 ENDPOINT = "api"
 NOTHING_READ = Submission(messages=[LogicalMessage()])
@@ -43,9 +43,10 @@ class Sending(msgspec.Struct, frozen=True, kw_only=True):
     attempt: Attempt
     request: HttpRequest
     submission: Submission
+    messages: list[Named]
     caller: Caller
-    use: AccountUse | None = None  # where it counts as in progress
-    end_ns: int | None = None  # when the provider made up its mind; None: now
+    use: AccountUse | None  # where it counts as in progress
+    end_ns: int  # when the provider made up its mind
 
     def over(self) -> None:
         if self.use is not None:
@@ -89,10 +90,9 @@ class Exchange:
         if attempt.route is None:
             self._show(attempt, request, Verdict(answer=self._misdirected(request, list(found.routes))))
         elif (refused := self._judge.at_head(request, attempt.id)) is not None:
-            caller = self._judge.caller(request, attempt.id)
+            caller = self._judge.caller(self._judge.account(request), attempt.id)
             if attempt.route.operation is Operation.SEND:
-                sending = Sending(attempt=attempt, request=request, submission=NOTHING_READ, caller=caller)
-                self._record(sending, refused)
+                self._record(self._understood(attempt, request, NOTHING_READ), refused)
             else:
                 self._note(attempt, request, caller, refused)
             self._show(attempt, request, refused)
@@ -108,7 +108,7 @@ class Exchange:
         if route.operation is Operation.SEND:
             self._sent(attempt, request)
             return
-        caller = self._judge.caller(request, attempt.id)
+        caller = self._judge.caller(self._judge.account(request), attempt.id)
         verdict = self._judge.asked(request, route, caller)
         self._note(attempt, request, caller, verdict)
         if verdict.wait_s > 0:
@@ -142,24 +142,28 @@ class Exchange:
     def _glimpsed(self, attempt: Attempt) -> Sending:
         seen = bytes(attempt.body[: self.max_body_bytes])
         request = msgspec.structs.replace(attempt.head, body=seen, whole=False)
-        submission = self._api.glimpse(request)
-        caller = self._judge.caller(request, attempt.id, submission)
-        return Sending(attempt=attempt, request=request, submission=submission, caller=caller)
+        return self._understood(attempt, request, self._api.glimpse(request))
 
-    def _sent(self, attempt: Attempt, request: HttpRequest) -> None:
-        submission = self._without_suppressed(self._api.read(request))
-        caller = self._judge.caller(request, attempt.id, submission)
-        sending = Sending(
+    def _understood(self, attempt: Attempt, request: HttpRequest, submission: Submission) -> Sending:
+        account = self._judge.account(request)
+        messages = [self._judge.named(each, account) for each in submission.messages]
+        return Sending(
             attempt=attempt,
             request=request,
             submission=submission,
-            caller=caller,
-            use=self._use_of(caller),
+            messages=messages,
+            caller=self._judge.caller(account, attempt.id, messages[0]),
+            use=None
+            if account is None or account.canary
+            else self._side.use_of(account.username, self._api.limits),
             end_ns=self._context.clock.now_ns(),
         )
+
+    def _sent(self, attempt: Attempt, request: HttpRequest) -> None:
+        sending = self._understood(attempt, request, self._without_suppressed(self._api.read(request)))
         if sending.use is not None:
             sending.use.begin()
-        verdict = self._judge.sent(request, submission, caller)
+        verdict = self._judge.sent(request, sending.submission, sending.caller)
         if verdict.wait_s > 0:
             attempt.connection.linger(
                 verdict.wait_s,
@@ -196,11 +200,6 @@ class Exchange:
         ]
         return msgspec.structs.replace(submission, messages=messages)
 
-    def _use_of(self, caller: Caller) -> AccountUse | None:
-        if caller.account is None or caller.account.canary:
-            return None
-        return self._side.use_of(caller.account.username, self._api.limits)
-
     # --- the record, and the answer ---
 
     def _record(self, sending: Sending, verdict: Verdict) -> None:
@@ -211,11 +210,10 @@ class Exchange:
         taken = answer.result is ReceiptResult.ACCEPTED
         offset = self._context.pack.append(request.body) if taken else None
         idempotency_key, sdk_retry = self._api.idempotency_key(request), self._api.sdk_retry(request)
-        for index, message in enumerate(sending.submission.messages):
+        for index, named in enumerate(sending.messages):
+            message, identity, canary = named.message, named.identity, named.canary
             declined = message.declined if taken else None
             said = declined or answer
-            identity = identify(message.recipient, message.carried)
-            canary = self._judge.canary(message.recipient, account)
             receipt = self._context.ledger.receipt(
                 route=self._side.route,
                 endpoint=self._side.endpoint or ENDPOINT,

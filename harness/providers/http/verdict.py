@@ -22,12 +22,13 @@ from harness.providers.http.messages import (
     Answer,
     HttpRequest,
     HttpRoute,
+    LogicalMessage,
     Operation,
     Submission,
 )
 from harness.providers.http.side import Side
 from harness.providers.preset import Context
-from harness.providers.tokens import Canary, canary_of, identify
+from harness.providers.tokens import Canary, Identity, canary_of, identify
 from harness.providers.wire import Account, ProviderFault
 
 NO_ANSWER = Answer(status=0, result=ReceiptResult.ABORTED, text="no answer was given")
@@ -61,6 +62,14 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, deed=Deed.NOTHING, lost=taken)
 
 
+class Named(msgspec.Struct, frozen=True, kw_only=True):
+    """One message of a request, and whose it is."""
+
+    message: LogicalMessage
+    identity: Identity
+    canary: Canary | None
+
+
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """Whose request it is: the account that its credentials name, right or no longer right."""
 
@@ -86,25 +95,35 @@ class Judge:
         self._about_mail = api.carries_mail and not side.endpoint
         self._system_canaries = {recipient.lower() for recipient in context.config.system_canaries}
 
-    def canary(self, recipient: str | None, account: Account | None) -> Canary | None:
-        by_account = account is not None and account.canary
-        return canary_of(recipient, canary_account=by_account, system_canaries=self._system_canaries)
+    def account(self, request: HttpRequest) -> Account | None:
+        """Whose credentials a request presents, right or no longer right."""
+        return self._api.identify(request, self._side.credentials)
 
-    def caller(self, request: HttpRequest, attempt: str, submission: Submission | None = None) -> Caller:
-        account = self._api.identify(request, self._side.credentials)
-        first = submission.messages[0] if submission else None
-        recipient = first.recipient if first else None
-        token = identify(recipient, first.carried).token if first else None
+    def named(self, message: LogicalMessage, account: Account | None) -> Named:
+        return Named(
+            message=message,
+            identity=identify(message.recipient, message.carried),
+            canary=canary_of(
+                message.recipient,
+                canary_account=account is not None and account.canary,
+                system_canaries=self._system_canaries,
+            ),
+        )
+
+    def caller(self, account: Account | None, attempt: str, first: Named | None = None) -> Caller:
+        """`first` of the messages that a request carries, if that can be told yet."""
+        message = LogicalMessage() if first is None else first.message
+        by_harness = first.canary is Canary.HARNESS if first else account is not None and account.canary
         return Caller(
             account=account,
             subject=Subject(
                 route=self._side.route,
                 endpoint=self._side.endpoint,
-                key=token or attempt,
-                class_=first.carried.class_ if first else None,
+                key=(first.identity.token if first else None) or attempt,
+                class_=message.carried.class_,
                 tenant=account.tenant if account else "",
-                recipient=recipient,
-                canary=self.canary(recipient, account) is Canary.HARNESS,
+                recipient=message.recipient,
+                canary=by_harness,
             ),
         )
 
@@ -114,7 +133,7 @@ class Judge:
         faults = self._context.faults
         if not faults.are_at(Stage.HEAD):
             return None
-        decision = faults.decide(Stage.HEAD, self.caller(head, attempt).subject)
+        decision = faults.decide(Stage.HEAD, self.caller(self.account(head), attempt).subject)
         return None if decision is None else _by_fault(decision)
 
     def asked(self, request: HttpRequest, route: HttpRoute, caller: Caller) -> Verdict:
