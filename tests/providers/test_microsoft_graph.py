@@ -251,3 +251,28 @@ class TestGarbage:
             await until(lambda before=before: len(client.fake.receipts()) > before)  # type: ignore[misc]
             receipt = client.fake.receipts()[-1]
             assert (receipt.result, receipt.recipient) == (ReceiptResult.ABORTED, to())
+
+    async def test_every_202_has_its_receipts_and_everything_else_a_refusal(self, client: Client) -> None:
+        token = await client.token()
+        odd: list[Any] = [
+            mail(),
+            mime(),
+            b"",
+            b"\xff" * 200,
+            base64.b64encode(b"\0\r\n\r\n" * 50),
+            base64.b64encode(b"To: =?utf-8?q?x?= <" + to().encode() + b">, ,;:\r\nCc: <@>\r\n\r\n"),
+            [],
+            {"message": None},
+            mail(toRecipients=[None, 1, {"emailAddress": []}, *recipients(to(), None)]),
+            mail(internetMessageHeaders=[{"name": "x-\n", "value": "\n"}]),
+            mail(body=["x"]),
+        ]
+        taken = 0
+        for content in odd:
+            before = len(client.fake.receipts())
+            answer = await client.send(content, token)
+            new = client.fake.receipts()[before:]
+            assert new and {each.code for each in new} == {answer.status_code}
+            assert answer.status_code in (202, 400)
+            taken += answer.status_code == 202
+        assert 2 <= taken < len(odd)

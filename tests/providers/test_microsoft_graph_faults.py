@@ -33,6 +33,13 @@ async def client(certificates: Certificates) -> AsyncIterator[Client]:
         yield client
 
 
+async def within_one_window(span_s: float) -> None:
+    """Windows end at whole multiples of their length: where one is about to, wait for the next."""
+    left_s = span_s - asyncio.get_running_loop().time() % span_s
+    if left_s < 30:
+        await asyncio.sleep(left_s)
+
+
 class TestLimits:
     async def test_the_fifth_request_at_a_time_is_refused_and_the_four_go_through(
         self, client: Client
@@ -54,6 +61,7 @@ class TestLimits:
     async def test_throttled_requests_use_up_the_ten_minutes_as_well(
         self, certificates: Certificates
     ) -> None:
+        await within_one_window(600)
         async with graph(certificates, requests_per_10_minutes=3, concurrent_requests=1) as client:
             token = await client.token()
             client.fake.put(type="slow-ack", delay_s=2, count=1)
@@ -67,6 +75,7 @@ class TestLimits:
         assert 1 <= int(last.headers["Retry-After"]) <= 600
 
     async def test_megabytes_count_over_five_minutes(self, certificates: Certificates) -> None:
+        await within_one_window(300)
         async with graph(certificates, upload_mb_per_5_minutes=1) as client:
             token = await client.token()
             big = mail(body={"content": "x" * 700_000})
@@ -77,13 +86,12 @@ class TestLimits:
     async def test_the_health_feed_has_a_limit_of_its_own(self, certificates: Certificates) -> None:
         async with graph(certificates, requests_per_10_minutes=2) as client:
             headers = bearer(await client.token())
-            codes = [
-                (await client.http.get(client.fake.url(ISSUES), headers=headers)).status_code
-                for _ in range(300)
-            ]
+            codes: list[int] = []
+            while not codes or codes[-1] == 200:  # for more than a minute's worth, should one end in between
+                codes.append((await client.http.get(client.fake.url(ISSUES), headers=headers)).status_code)
+                assert len(codes) < 2_000
             sent = await client.send(mail(), headers["Authorization"].split()[1])
-        first = codes.index(429)
-        assert 240 <= first <= 240 * 2  # a minute may have ended in between
+        assert codes[-1] == 429 and len(codes) > 240
         assert sent.status_code == 202
 
     def test_limits_that_mean_nothing_are_refused(self) -> None:
