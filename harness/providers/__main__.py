@@ -7,6 +7,7 @@ until SIGTERM, SIGINT or POST /shutdown. Exits 2 with a message on standard erro
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -29,6 +30,7 @@ async def run(config: ProviderConfig) -> None:
         loop.add_signal_handler(number, stop.set)
     sink = FileSink(Path(config.journal_path)) if config.journal_path else MemorySink()
     provider = await serve(config, Clock(time.time() - loop.time(), loop), sink, stop)
+    gc.freeze()  # what was loaded stays; looking through it again and again costs a few per cent
     print(msgspec.json.encode(provider.ready).decode(), flush=True)
     await stop.wait()
     await provider.close()

@@ -42,6 +42,9 @@ class Carrier(StrEnum):
     NONCE = "nonce"
 
 
+_CARRIERS = (Carrier.RECIPIENT.value, Carrier.HEADER.value, Carrier.NONCE.value)
+
+
 class Canary(StrEnum):
     HARNESS = "harness"
     SYSTEM = "system"
@@ -95,16 +98,10 @@ def recipient_token(recipient: str | None) -> str | None:
 
 def identify(recipient: str | None, carried: Carried = NOTHING_CARRIED) -> Identity:
     """The token of one (attempt, recipient), and the carriers that agree on it."""
-    named = {
-        Carrier.RECIPIENT: recipient_token(recipient),
-        Carrier.HEADER: carried.header,
-        Carrier.NONCE: carried.nonce,
-    }
-    token = next((value for value in [*named.values(), carried.reported] if value is not None), None)
-    return Identity(
-        token=token,
-        carriers=[carrier.value for carrier, value in named.items() if value is not None and value == token],
-    )
+    named = (recipient_token(recipient), carried.header, carried.nonce)
+    token = next((value for value in (*named, carried.reported) if value is not None), None)
+    carriers = [name for name, value in zip(_CARRIERS, named, strict=True) if value and value == token]
+    return Identity(token=token, carriers=carriers)
 
 
 def canary_of(

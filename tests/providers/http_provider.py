@@ -58,6 +58,7 @@ async def sendgrid(
     tls: dict[str, str] | None = None,
     *,
     events_url: str | None = None,
+    events_secret: str = "",
     **limits: float,
 ) -> AsyncIterator[Fake]:
     """With `tls`, the files of a certificate, it speaks HTTPS."""
@@ -71,6 +72,7 @@ async def sendgrid(
                 account=Account(username="apikey", secret=KEY),
                 https=tls is not None,
                 events_url=events_url,
+                events_secret=events_secret,
             )
         ],
         canary_account=Account(username="canary", secret=CANARY_KEY, canary=True),

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from harness.history.events import ReceiptResult
 from harness.providers.errors import ConfigError, JournalError
+from harness.providers.http import connection
 from harness.providers.http.limits import TokenBucket
 from harness.providers.ledger import MemorySink
 from tests.providers.http_provider import (
@@ -166,12 +167,21 @@ class TestConnections:
         assert len({receipt.attempt for receipt in fake.receipts()}) == 5
 
     async def test_an_idle_connection_is_kept_longer_than_clients_keep_theirs(
-        self, fake: Fake, client: httpx.AsyncClient
+        self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        await post(client, fake.url(), mail())
-        (connection,) = fake.provider._engine._listeners["backup"][0]._open  # type: ignore[attr-defined]
-        closes_at = connection.timeout_keep_alive_task.when()
-        assert closes_at - asyncio.get_running_loop().time() > 60
+        assert connection.KEEP_ALIVE_S > 60
+        monkeypatch.setattr(connection, "KEEP_ALIVE_S", 0.2)
+        async with sendgrid() as fake:
+            loop = asyncio.get_running_loop()
+            reader, writer = await asyncio.open_connection("127.0.0.1", fake.port)
+            for _ in range(3):
+                writer.write(request_bytes(mail()))
+                await reader.readuntil(b"\r\n\r\n")
+            answered_s = loop.time()
+            assert await reader.read() == b""
+            assert loop.time() - answered_s > 0.15
+            writer.close()
+            assert fake.closed() == []
 
     async def test_pipelined_requests_are_answered_in_order(self, fake: Fake) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", fake.port)
@@ -248,7 +258,7 @@ class TestConnections:
             sending.write(request_bytes(mail(), declared=10_000))
             await sending.drain()
             listener = fake.provider._engine._listeners["backup"][0]  # type: ignore[attr-defined]
-            await until(lambda: listener.connections == 2 and listener._state.tasks)
+            await until(lambda: [each for each in listener._open if each._attempt is not None])
             loop = asyncio.get_running_loop()
             began = loop.time()
         assert loop.time() - began < 4

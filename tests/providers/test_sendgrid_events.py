@@ -9,9 +9,16 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from sendgrid.helpers.eventwebhook import EventWebhook, EventWebhookHeader
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from harness.history.events import ProviderEvent
 from harness.providers import webhooks
+from harness.providers.asgi import listen
+from harness.providers.credentials import fill
 from harness.providers.errors import ConfigError
 from harness.providers.presets import _sendgrid_events
 from tests.providers.http_provider import CANARY_KEY, TOKEN, Fake, mail, post, sendgrid
@@ -63,6 +70,127 @@ async def test_each_recipient_is_processed_and_delivered_in_the_documented_shape
         (TOKEN, "processed", "delivered"),
         (TOKEN, "delivered", "delivered"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("fault", "events_told"),
+    [
+        (
+            {"event": "bounced"},
+            [
+                {"event": "processed"},
+                {
+                    "event": "bounce",
+                    "reason": "550 5.1.1 The email account that you tried to reach does not exist.",
+                    "status": "5.1.1",
+                    "type": "bounce",
+                    "bounce_classification": "Invalid Address",
+                },
+            ],
+        ),
+        (
+            {"event": "bounced", "code": 452, "text": "Mailbox full"},
+            [
+                {"event": "processed"},
+                {
+                    "event": "bounce",
+                    "reason": "452 Mailbox full",
+                    "status": "5.0.0",
+                    "type": "blocked",
+                    "bounce_classification": "Mailbox Unavailable",
+                },
+            ],
+        ),
+        (
+            {"event": "deferred", "code": 421, "text": "4.7.0 Try again later"},
+            [
+                {"event": "processed"},
+                {"event": "deferred", "response": "421 4.7.0 Try again later", "attempt": "1"},
+                {"event": "delivered", "response": "250 2.0.0 OK"},
+            ],
+        ),
+        (
+            {"event": "complained"},
+            [
+                {"event": "processed"},
+                {"event": "delivered", "response": "250 2.0.0 OK"},
+                {"event": "spamreport"},
+            ],
+        ),
+        (
+            {"event": "dropped", "text": "Spam Content"},
+            [{"event": "dropped", "reason": "Spam Content", "status": "5.0.0"}],
+        ),
+    ],
+    ids=lambda each: each.get("event") if isinstance(each, dict) else "",
+)
+async def test_each_fate_in_the_documented_words_and_fields(
+    fault: dict[str, Any], events_told: list[dict[str, Any]]
+) -> None:
+    common = {"email", "timestamp", "smtp-id", "sg_event_id", "sg_message_id"}
+    async with receiver() as told, sendgrid(events_url=told.url) as fake, httpx.AsyncClient() as client:
+        fake.put(type="bounce", **fault)
+        assert (await post(client, fake.url(), mail())).status_code == 202
+        assert (await settle(fake))["settled"]
+    own = [{key: value for key, value in each.items() if key not in common} for each in told.bodies]
+    assert sorted(own, key=str) == sorted(events_told, key=str)
+    assert all(common <= each.keys() for each in told.bodies)
+    assert len({each["sg_event_id"] for each in told.bodies}) == len(events_told)
+    journalled = {"bounce": "bounced", "spamreport": "complained"}
+    assert sorted(each.event for each in events(fake)) == sorted(
+        journalled.get(each["event"], each["event"]) for each in events_told
+    )
+
+
+@pytest.mark.parametrize(
+    ("fate", "reason"), [("bounced", "Bounced Address"), ("complained", "Spam Reporting Address")]
+)
+async def test_a_suppressed_recipient_is_taken_with_202_and_dropped(fate: str, reason: str) -> None:
+    recipient = f"c.{TOKEN}@customer.example"
+    async with receiver() as told, sendgrid(events_url=told.url) as fake, httpx.AsyncClient() as client:
+        fake.put(type="bounce", event=fate, count=1)
+        await post(client, fake.url(), mail(recipient))
+        assert (await settle(fake))["settled"]
+        told.bodies.clear()
+        both = mail(recipient, f"c.{OTHER}@customer.example")
+        assert (await post(client, fake.url(), both)).status_code == 202
+        assert (await settle(fake))["settled"]
+    assert sorted((each["email"], each["event"], each.get("reason")) for each in told.bodies) == sorted(
+        [
+            (recipient, "dropped", reason),
+            (f"c.{OTHER}@customer.example", "delivered", None),
+            (f"c.{OTHER}@customer.example", "processed", None),
+        ],
+        key=str,
+    )
+    assert [receipt.result for receipt in fake.receipts()] == ["accepted"] * 3
+    assert "dropped" in {each.event for each in events(fake) if each.token == TOKEN}
+
+
+async def test_the_provider_s_own_library_verifies_the_signature() -> None:
+    taken: list[tuple[bytes, str, str]] = []
+
+    async def endpoint(request: Request) -> Response:
+        head = request.headers
+        taken.append(
+            (await request.body(), head[EventWebhookHeader.SIGNATURE], head[EventWebhookHeader.TIMESTAMP])
+        )
+        return Response(status_code=200)
+
+    listener = await listen(Starlette(routes=[Route("/", endpoint, methods=["POST"])]), "127.0.0.1", 0)
+    secret = fill(_sendgrid_events.SendGridEvents.secret, "7", "events", "backup")
+    url = f"http://127.0.0.1:{listener.port}/"
+    async with sendgrid(events_url=url, events_secret=secret) as fake, httpx.AsyncClient() as client:
+        await post(client, fake.url(), mail())
+        assert (await settle(fake))["settled"]
+    await listener.close()
+    public = _sendgrid_events.SendGridEvents().verifies_with(secret)
+    verifier = EventWebhook(public_key=public)
+    assert taken
+    for body, signature, timestamp in taken:
+        assert verifier.verify_signature(body.decode(), signature, timestamp)
+        assert not verifier.verify_signature(body.decode() + " ", signature, timestamp)
+        assert not verifier.verify_signature(body.decode(), signature, str(int(timestamp) + 1))
 
 
 async def test_an_acknowledgement_that_was_lost_has_events_and_a_refusal_or_a_canary_has_none() -> None:

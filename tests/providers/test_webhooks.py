@@ -89,14 +89,14 @@ async def receiver(*answers: int | None) -> AsyncIterator[Receiver]:
 class Sender:
     """A provider's side, without an engine: `take` is what an engine does when it takes a message."""
 
-    def __init__(self, url: str | None, shape: Shape | None = None) -> None:
+    def __init__(self, url: str | None, shape: Shape | None = None, *, without_shape: bool = False) -> None:
         clock = Clock(1_700_000_000.0)
-        shape = shape or Shape()
+        shape = None if without_shape else shape or Shape()
         self.sink = MemorySink()
         self.ledger = Ledger("sendgrid", clock, self.sink)
         urls = {} if url is None else {"backup": url}
         self.webhooks = Webhooks(shape, urls, {}, clock=clock, ledger=self.ledger)
-        self.faults = FaultTable(aftermath.place, ["backup"], 1)
+        self.faults = FaultTable(aftermath.place, ["backup"], 1, clock.wall_s)
         self.aftermath = Aftermath(
             shape,
             self.webhooks,
@@ -107,7 +107,11 @@ class Sender:
         )
 
     def take(
-        self, token: str, result: ReceiptResult = ReceiptResult.ACCEPTED, canary: str | None = None
+        self,
+        token: str,
+        result: ReceiptResult = ReceiptResult.ACCEPTED,
+        canary: str | None = None,
+        class_: str | None = None,
     ) -> Receipt:
         receipt = self.ledger.receipt(
             route="backup",
@@ -119,7 +123,7 @@ class Sender:
             recipient=f"c.{token}@customer.example",
             canary=canary,
         )
-        self.aftermath.taken(receipt, {})
+        self.aftermath.taken(receipt, {}, class_)
         return receipt
 
     def events(self) -> list[ProviderEvent]:
@@ -233,6 +237,56 @@ async def test_closing_leaves_no_task_behind() -> None:
         sender.take("t3")  # a connection that ends last; nobody listens any more
     assert {token for token, _, _ in sender.fates()} == {"t1", "t2"}
     await until(lambda: asyncio.all_tasks() == before)
+
+
+async def test_a_receiver_that_says_never_again_is_not_asked_again() -> None:
+    async with receiver(406, 406) as told:
+        sender = Sender(told.url)
+        sender.take("t1")
+        assert await sender.webhooks.settle(5)
+        assert sender.fates() == [("t1", "delivered", "lost"), ("t1", "processed", "lost")]
+        assert len(told.bodies) == 2 and told.taken == []  # each was told once
+        await sender.webhooks.close()
+
+
+async def test_a_provider_that_gives_up_has_lost_the_event() -> None:
+    class Impatient(Shape):
+        gives_up_after_s = 0.0
+
+    async with receiver(*[500] * 10) as told:
+        sender = Sender(told.url, Impatient())
+        sender.take("t1")
+        assert await sender.webhooks.settle(5)
+        assert {webhook for _, _, webhook in sender.fates()} == {"lost"}
+        assert len(told.bodies) == 2  # each was tried once
+        await sender.webhooks.close()
+
+
+async def test_a_provider_tries_for_as_long_as_it_says() -> None:
+    class Patient(Shape):
+        waits_s = (0.01, 0.02)
+        gives_up_after_s = 1.0
+
+    async with receiver(*[500] * 1000) as told:
+        sender = Sender(told.url, Patient())
+        sender.take("t1")
+        assert await sender.webhooks.settle(10)
+        assert {webhook for _, _, webhook in sender.fates()} == {"lost"}
+        assert 3 <= told.posts <= 2 * 52  # at most two POSTs, each tried after 10 ms and then every 20 ms
+        await sender.webhooks.close()
+
+
+async def test_no_wait_is_longer_than_a_drill_has_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow(Shape):
+        waits_s = (3_600.0,)
+
+    monkeypatch.setattr(webhooks, "LONGEST_WAIT_S", 0.02)
+    async with receiver(500, 500) as told:
+        sender = Sender(told.url, Slow())
+        sender.take("t1")
+        assert await sender.webhooks.settle(5)
+        assert {webhook for _, _, webhook in sender.fates()} <= {"late", "delivered"}
+        await sender.webhooks.close()
 
 
 def happening(number: int, text: str) -> Happening:

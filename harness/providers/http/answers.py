@@ -37,7 +37,7 @@ class Stage(StrEnum):
     TAKEN = "taken"  # taken, or so it seems
     REPLY = "reply"  # in place of the answer, or late
     TOLD = "told"  # in what a status page says; no request is touched
-    MID_REPLY = "mid-reply"  # half of the answer, and then a reset
+    MID_REPLY = "mid-reply"  # half of the answer, and then the end of the connection
 
 
 REFUSING = (Stage.HEAD, Stage.AUTH, Stage.BODY)
@@ -63,12 +63,12 @@ def place(
     named: Mapping[str, Answer],
     error: Error,
     endpoints: tuple[str, ...] = (),
-    announces: Sequence[str] = (),
     *,
+    announces: Sequence[str] = (),
     events: bool = False,
 ) -> Placed[Answer]:
-    """Stage and answer of a fault; raises FaultRefused that says what is valid. `events`: whether the preset
-    tells senders what became of their messages."""
+    """Stage and answer of a fault; raises FaultRefused that says what is valid. `announces`: the states of an
+    incident that the provider can tell of; `events`: whether it tells senders what became of their mail."""
     after = aftermath.TAKES if events else {}
     if fault.type in after:
         return aftermath.place(fault)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
-
-from starlette.routing import Route, Router
-from starlette.types import ASGIApp
 
 from harness.providers.errors import ConfigError
 from harness.providers.http.accounts import Accounts
@@ -17,8 +15,7 @@ from harness.providers.http.exchange import ENDPOINT, Exchange
 from harness.providers.http.idempotency import Memory
 from harness.providers.http.limits import AccountUse, Limit
 from harness.providers.http.listener import HttpListener
-from harness.providers.http.messages import HttpRoute
-from harness.providers.http.side import Side, Throttles
+from harness.providers.http.side import Side
 from harness.providers.preset import Context
 from harness.providers.tls import server_context
 from harness.providers.wire import BoundListener, RouteListener
@@ -42,9 +39,7 @@ class HttpEngine:
         ]
 
     async def close(self) -> None:
-        for listeners in self._listeners.values():
-            for listener in listeners:
-                await listener.close()
+        await asyncio.gather(*(each.close() for listeners in self._listeners.values() for each in listeners))
 
     def connections(self) -> Mapping[str, int]:
         return {route: sum(each.connections for each in all_) for route, all_ in self._listeners.items()}
@@ -84,8 +79,10 @@ class HttpEngine:
             )
 
         name = f"{route}-{shown}-rejecting" if rejecting else f"{route}-{shown}"
-        app = self._app(listener, endpoint, rejecting=rejecting)
-        return HttpListener(app, clock=clock, name=name, on_loss=lost, tls=self._tls(listener))
+        exchange = Exchange(
+            self._context, self._api, self._side(listener, endpoint, rejecting=rejecting), self._memory
+        )
+        return HttpListener(exchange, clock=clock, name=name, on_loss=lost, tls=self._tls(listener))
 
     def _tls(self, listener: RouteListener) -> ssl.SSLContext | None:
         if not listener.https:
@@ -96,23 +93,11 @@ class HttpEngine:
             raise ConfigError(f"route {listener.route} is HTTPS: it needs tls_cert_path and tls_key_path")
         return tls
 
-    def _app(self, listener: RouteListener, endpoint: str, *, rejecting: bool) -> ASGIApp:
-        side = Side(
+    def _side(self, listener: RouteListener, endpoint: str, *, rejecting: bool) -> Side:
+        return Side(
             route=listener.route,
             endpoint=endpoint,
             accounts=Accounts([listener.account, self._context.config.canary_account]),
             rejecting=rejecting,
             use_of=partial(self._use_of, listener.route),
-            throttles=Throttles(),
-        )
-
-        def exchange(routes: list[HttpRoute]) -> Exchange:
-            return Exchange(self._context, self._api, side, self._memory, routes)
-
-        here = [route for route in self._api.routes if route.endpoint == endpoint]
-        paths = dict.fromkeys(route.path for route in here)
-        return Router(
-            routes=[Route(path, exchange([route for route in here if route.path == path])) for path in paths],
-            redirect_slashes=False,
-            default=exchange([]),
         )

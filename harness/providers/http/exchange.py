@@ -1,140 +1,192 @@
 """One request and its answer: read it whole, have it judged, record, and only then answer.
 
 A client that leaves before its body is whole leaves an `aborted` receipt. What an acknowledgement that is to
-be lost would have told is recorded as taken.
+be lost would have told is recorded as taken; so is one that is told late, once it is known whether its client
+is still there to hear it.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections.abc import Iterator
-from dataclasses import dataclass
-from email.utils import format_datetime
-from enum import Enum
 from functools import partial
-from typing import cast
+from urllib.parse import unquote
 
+import h11
 import msgspec
-from starlette.types import Receive, Scope, Send
 
-from harness.history.events import Receipt, ReceiptResult
-from harness.providers.errors import JournalError
-from harness.providers.http.answers import phrase
+from harness.history.events import ReceiptResult
 from harness.providers.http.api import HttpApi
-from harness.providers.http.connection import SCOPE_KEY, ProviderConnection
+from harness.providers.http.attempt import Attempt
+from harness.providers.http.connection import ProviderConnection
 from harness.providers.http.idempotency import Memory
+from harness.providers.http.limits import AccountUse
 from harness.providers.http.messages import (
     Answer,
     HttpRequest,
-    HttpRoute,
     LogicalMessage,
     Operation,
     Submission,
 )
+from harness.providers.http.paths import Paths
+from harness.providers.http.reply import Reply
 from harness.providers.http.side import Side
-from harness.providers.http.verdict import Caller, Deed, Judge, Verdict
+from harness.providers.http.verdict import Caller, Deed, Judge, Named, Verdict
 from harness.providers.preset import Context
-from harness.providers.tokens import Canary, identify
+from harness.providers.tokens import Canary
 
 ENDPOINT = "api"
 NOTHING_READ = Submission(messages=[LogicalMessage()])
 
 
-class Arrival(Enum):
-    WHOLE = "whole"
-    CUT_SHORT = "cut short"
-    TOO_LARGE = "too large"
+class Sending(msgspec.Struct, frozen=True, kw_only=True):
+    """A request to send, read and understood."""
 
+    attempt: Attempt
+    request: HttpRequest
+    submission: Submission
+    messages: list[Named]
+    caller: Caller
+    use: AccountUse | None  # where it counts as in progress
+    end_ns: int  # when the provider made up its mind
 
-@dataclass(frozen=True, kw_only=True)
-class Attempt:
-    """A request under way."""
-
-    id: str
-    connection: ProviderConnection
-    begin_ns: int
+    def over(self) -> None:
+        if self.use is not None:
+            self.use.end()
 
 
 class Exchange:
-    """The application behind one path of one side."""
+    """The handler of one side's connections."""
 
-    def __init__(
-        self, context: Context, api: HttpApi, side: Side, memory: Memory, routes: list[HttpRoute]
-    ) -> None:
+    def __init__(self, context: Context, api: HttpApi, side: Side, memory: Memory) -> None:
+        self.max_body_bytes = api.max_body_bytes
         self._context = context
         self._api = api
         self._side = side
         self._judge = Judge(context, api, side, memory)
-        self._routes = {route.method: route for route in routes}
+        self._reply = Reply(context.clock)
+        self._paths = Paths(route for route in api.routes if route.endpoint == side.endpoint)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        connection = cast(ProviderConnection, scope[SCOPE_KEY])
-        begin_ns = connection.begin_request()
-        head = self._head(scope)
-        attempt = Attempt(
-            id=self._context.ids.next_hex("attempt", 16), connection=connection, begin_ns=begin_ns
-        )
-        route = self._routes.get(head.method)
-        if route is None:
-            allowed = ", ".join(self._routes)
-            unknown = not self._routes
-            answer = self._api.not_found(head) if unknown else self._api.method_not_allowed(head, allowed)
-            await self._show(Verdict(answer=answer), head, attempt, receive, send)
-            return
-        caller = self._judge.caller(head, attempt.id)
-        verdict = self._judge.at_head(caller)
-        if verdict is not None:
-            if route.operation is Operation.SEND:
-                self._record(attempt, caller, head, NOTHING_READ, verdict)
-            await self._show(verdict, head, attempt, receive, send)
-            return
-        body, arrival = await _read(head, receive, self._api.max_body_bytes)
-        request = self._with_body(head, body, arrival)
-        if route.operation is Operation.SEND:
-            await self._sent(request, arrival, attempt, receive, send)
-        elif arrival is Arrival.WHOLE:
-            caller = self._judge.caller(request, attempt.id)
-            verdict = self._judge.asked(request, route, caller)
-            await self._show(verdict, request, attempt, receive, send)
-        elif arrival is Arrival.TOO_LARGE:
-            await self._show(Verdict(answer=self._api.too_large()), request, attempt, receive, send)
+    # --- what the connection tells ---
 
-    async def _sent(
-        self, request: HttpRequest, arrival: Arrival, attempt: Attempt, receive: Receive, send: Send
-    ) -> None:
-        whole = arrival is Arrival.WHOLE
-        submission = self._api.read(request) if whole else self._api.glimpse(request)
-        caller = self._judge.caller(request, attempt.id, submission)
-        with self._in_progress(caller):
-            if whole:
-                submission = self._without_suppressed(submission)
-                verdict = self._judge.sent(request, submission, caller)
-            elif arrival is Arrival.TOO_LARGE:
-                verdict = Verdict(answer=self._api.too_large())
-            else:
-                left = "the client left before the end of the body"
-                answer = Answer(status=0, result=ReceiptResult.ABORTED, text=left)
-                verdict = Verdict(answer=answer, deed=Deed.NOTHING)
-            self._record(attempt, caller, request, submission, verdict)
-            if arrival is not Arrival.CUT_SHORT:
-                await self._show(verdict, request, attempt, receive, send)
-
-    def _head(self, scope: Scope) -> HttpRequest:
-        return HttpRequest(
-            method=scope["method"],
-            path=scope["raw_path"].decode("latin-1"),
-            query=scope["query_string"].decode("latin-1"),
-            headers={name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
-            path_params=scope.get("path_params", {}),
+    def begin(self, connection: ProviderConnection, head: h11.Request, began_ns: int) -> Attempt:
+        """The headers are there; what needs no body is answered here."""
+        path, _, query = head.target.decode("latin-1").partition("?")
+        found = self._paths.find(unquote(path))
+        request = HttpRequest(
+            method=head.method.decode("latin-1"),
+            path=path,
+            query=query,
+            headers={name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers},
+            path_params=found.params,
             now_s=self._context.clock.wall_s(),
             announced=self._context.faults.announced(self._side.route, self._side.endpoint),
             whole=False,
         )
+        attempt = Attempt(
+            id=self._context.ids.next_hex("attempt", 16),
+            begin_ns=began_ns,
+            connection=connection,
+            head=request,
+            route=found.routes.get(request.method),
+        )
+        if attempt.route is None:
+            self._show(attempt, request, Verdict(answer=self._misdirected(request, list(found.routes))))
+        elif (refused := self._judge.at_head(request, attempt.id)) is not None:
+            caller = self._judge.caller(self._judge.account(request), attempt.id)
+            if attempt.route.operation is Operation.SEND:
+                self._record(self._understood(attempt, request, NOTHING_READ), refused)
+            else:
+                self._note(attempt, request, caller, refused)
+            self._show(attempt, request, refused)
+        elif _declared_bytes(request) > self.max_body_bytes:
+            self.too_large(attempt)
+        return attempt
 
-    @staticmethod
-    def _with_body(head: HttpRequest, body: bytes, arrival: Arrival) -> HttpRequest:
-        return msgspec.structs.replace(head, body=body, whole=arrival is Arrival.WHOLE)
+    def whole(self, attempt: Attempt) -> None:
+        """The body is there."""
+        route = attempt.route
+        assert route is not None
+        request = msgspec.structs.replace(attempt.head, body=bytes(attempt.body), whole=True)
+        if route.operation is Operation.SEND:
+            self._sent(attempt, request)
+            return
+        caller = self._judge.caller(self._judge.account(request), attempt.id)
+        verdict = self._judge.asked(request, route, caller)
+        self._note(attempt, request, caller, verdict)
+        if verdict.wait_s > 0:
+            attempt.connection.linger(
+                verdict.wait_s, lambda heard: self._show(attempt, request, verdict) if heard else None
+            )
+        else:
+            self._show(attempt, request, verdict)
+
+    def too_large(self, attempt: Attempt) -> None:
+        """What exceeds the limit is not kept."""
+        verdict = Verdict(answer=self._api.too_large())
+        if _is_sending(attempt):
+            self._record(self._glimpsed(attempt), verdict)
+        self._show(attempt, attempt.head, verdict)
+
+    def cut_short(self, attempt: Attempt) -> None:
+        """The client left before the end of the body."""
+        if _is_sending(attempt):
+            left = "the client left before the end of the body"
+            answer = Answer(status=0, result=ReceiptResult.ABORTED, text=left)
+            self._record(self._glimpsed(attempt), Verdict(answer=answer, deed=Deed.NOTHING))
+
+    # --- from a request to a verdict ---
+
+    def _misdirected(self, head: HttpRequest, allowed: list[str]) -> Answer:
+        if allowed:
+            return self._api.method_not_allowed(head, ", ".join(allowed))
+        return self._api.not_found(head)
+
+    def _glimpsed(self, attempt: Attempt) -> Sending:
+        seen = bytes(attempt.body[: self.max_body_bytes])
+        request = msgspec.structs.replace(attempt.head, body=seen, whole=False)
+        return self._understood(attempt, request, self._api.glimpse(request))
+
+    def _understood(self, attempt: Attempt, request: HttpRequest, submission: Submission) -> Sending:
+        account = self._judge.account(request)
+        messages = [self._judge.named(each, account) for each in submission.messages]
+        return Sending(
+            attempt=attempt,
+            request=request,
+            submission=submission,
+            messages=messages,
+            caller=self._judge.caller(account, attempt.id, messages[0]),
+            use=None
+            if account is None or account.canary
+            else self._side.use_of(account.username, self._api.limits),
+            end_ns=self._context.clock.now_ns(),
+        )
+
+    def _sent(self, attempt: Attempt, request: HttpRequest) -> None:
+        sending = self._understood(attempt, request, self._without_suppressed(self._api.read(request)))
+        if sending.use is not None:
+            sending.use.begin()
+        verdict = self._judge.sent(request, sending.submission, sending.caller)
+        if verdict.wait_s > 0:
+            attempt.connection.linger(
+                verdict.wait_s,
+                lambda heard: self._conclude(sending, verdict if heard else verdict.unheard(), heard=heard),
+            )
+        else:
+            self._conclude(sending, verdict, heard=True)
+
+    def _conclude(self, sending: Sending, verdict: Verdict, *, heard: bool) -> None:
+        """Record, and answer who is still there."""
+        hangs = heard and verdict.deed is Deed.NOTHING
+        if verdict.remembered is not None:
+            verdict.remembered.done(verdict.answer)
+        try:
+            self._record(sending, verdict)
+        finally:
+            if not hangs:
+                sending.over()
+        if hangs:
+            sending.attempt.connection.linger(None, lambda _: sending.over())
+        elif heard:
+            self._show(sending.attempt, sending.request, verdict)
 
     def _without_suppressed(self, submission: Submission) -> Submission:
         """Those who bounced before are refused, where the provider does that."""
@@ -149,47 +201,27 @@ class Exchange:
         ]
         return msgspec.structs.replace(submission, messages=messages)
 
-    @contextlib.contextmanager
-    def _in_progress(self, caller: Caller) -> Iterator[None]:
-        if caller.account is None or caller.account.canary:
-            yield
-            return
-        use = self._side.use_of(caller.account.username, self._api.limits)
-        use.begin()
-        try:
-            yield
-        finally:
-            use.end()
+    # --- the record, and the answer ---
 
-    # --- the record ---
-
-    def _record(
-        self, attempt: Attempt, caller: Caller, request: HttpRequest, submission: Submission, verdict: Verdict
-    ) -> None:
-        """One receipt for each recipient, and before them the body, if the provider took it."""
-        try:
-            self._write(attempt, caller, request, submission, verdict)
-        except JournalError:
-            attempt.connection.tear_down()  # no record, no answer
-            raise
-
-    def _write(
-        self, attempt: Attempt, caller: Caller, request: HttpRequest, submission: Submission, verdict: Verdict
-    ) -> None:
-        answer, account = verdict.answer, caller.account
+    def _record(self, sending: Sending, verdict: Verdict) -> None:
+        """One receipt for each recipient, and before them the body, if the provider took it. Raises
+        JournalError, and then there must be no answer."""
+        request, attempt, answer = sending.request, sending.attempt, verdict.answer
+        account = sending.caller.account
         taken = answer.result is ReceiptResult.ACCEPTED
         offset = self._context.pack.append(request.body) if taken else None
-        for index, message in enumerate(submission.messages):
+        idempotency_key, sdk_retry = self._api.idempotency_key(request), self._api.sdk_retry(request)
+        for index, named in enumerate(sending.messages):
+            message, identity, canary = named.message, named.identity, named.canary
             declined = message.declined if taken else None
             said = declined or answer
-            identity = identify(message.recipient, message.carried)
-            canary = self._judge.canary(message.recipient, account)
             receipt = self._context.ledger.receipt(
                 route=self._side.route,
                 endpoint=self._side.endpoint or ENDPOINT,
                 result=ReceiptResult.ACK_LOST if verdict.lost and declined is None else said.result,
                 attempt=attempt.id,
                 begin_ns=attempt.begin_ns,
+                end_ns=sending.end_ns,
                 token=identity.token,
                 recipient=message.recipient,
                 code=said.status or None,
@@ -197,71 +229,59 @@ class Exchange:
                 connection=attempt.connection.name,
                 account=account.username if account else "",
                 tenant=account.tenant if account else "",
-                idempotency_key=self._api.idempotency_key(request),
-                sdk_retry=self._api.sdk_retry(request),
+                idempotency_key=idempotency_key,
+                sdk_retry=sdk_retry,
                 carriers=identity.carriers,
                 body_sha256=message.carried.sha256,
                 body_offset=offset if declined is None else None,
                 body_bytes=len(request.body),
                 retry_after_ns=said.retry_after_ns,
                 # A dry run asks how the provider is; it is a probe whoever it names.
-                canary=Canary.SYSTEM if canary is None and submission.dry_run else canary,
+                canary=Canary.SYSTEM if canary is None and sending.submission.dry_run else canary,
                 fault=verdict.fault,
             )
-            self._afterwards(receipt, message, verdict)
+            if verdict.dropped:
+                self._context.aftermath.thrown_away(receipt, message.echo)
+            else:
+                self._context.aftermath.taken(receipt, message.echo, message.carried.class_)
 
-    def _afterwards(self, receipt: Receipt, message: LogicalMessage, verdict: Verdict) -> None:
-        if verdict.dropped:
-            self._context.aftermath.thrown_away(receipt, message.echo)
-        else:
-            self._context.aftermath.taken(receipt, message.echo, message.carried.class_)
+    def _note(self, attempt: Attempt, request: HttpRequest, caller: Caller, verdict: Verdict) -> None:
+        """That somebody asked, beside where mail goes through: it tells who met a fault there. Raises
+        JournalError, and then there must be no answer."""
+        if not self._side.endpoint:
+            return
+        account = caller.account
+        self._context.ledger.called(
+            route=self._side.route,
+            endpoint=self._side.endpoint,
+            begin_ns=attempt.begin_ns,
+            request=f"{request.method} {request.path}",
+            code=verdict.answer.status or None,
+            account=account.username if account else "",
+            tenant=account.tenant if account else "",
+            canary=Canary.HARNESS if caller.subject.canary else None,
+            fault=verdict.fault,
+        )
 
-    # --- the answer ---
-
-    async def _show(
-        self, verdict: Verdict, request: HttpRequest, attempt: Attempt, receive: Receive, send: Send
-    ) -> None:
-        if verdict.wait_s > 0:
-            await asyncio.sleep(verdict.wait_s)
-        if verdict.remembered is not None:
-            verdict.remembered.done(verdict.answer)
+    def _show(self, attempt: Attempt, request: HttpRequest, verdict: Verdict) -> None:
+        connection = attempt.connection
         answer = self._api.dressed(verdict.shown or verdict.answer, request, attempt.id)
-        headers = [
-            ("Date", format_datetime(self._context.clock.wall(), usegmt=True)),
-            *answer.headers,
-            ("Content-Length", str(len(answer.body))),
-        ]
         match verdict.deed:
             case Deed.NOTHING:
-                while (await receive())["type"] != "http.disconnect":
-                    pass
+                connection.linger(None, lambda _: None)
             case Deed.RESET:
-                attempt.connection.tear_down()
+                connection.tear_down()
             case Deed.HALF:
-                lines = [
-                    f"HTTP/1.1 {answer.status} {phrase(answer.status)}",
-                    *(f"{k}: {v}" for k, v in headers),
-                ]
-                whole = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + answer.body
-                attempt.connection.break_off(whole[: max(1, len(whole) // 2)])
+                self._reply.give_half(answer, connection)
             case Deed.ANSWER:
-                raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-                await send({"type": "http.response.start", "status": answer.status, "headers": raw})
-                await send({"type": "http.response.body", "body": answer.body})
+                self._reply.give(answer, connection)
 
 
-async def _read(head: HttpRequest, receive: Receive, limit: int) -> tuple[bytes, Arrival]:
-    """The body as far as it comes, and whether that is all of it. What exceeds the limit is not kept."""
+def _is_sending(attempt: Attempt) -> bool:
+    return attempt.route is not None and attempt.route.operation is Operation.SEND
+
+
+def _declared_bytes(head: HttpRequest) -> int:
+    """What the request says of its length; 0 where it comes in chunks."""
     declared = head.header("content-length")
-    if declared.isdecimal() and int(declared) > limit:
-        return b"", Arrival.TOO_LARGE
-    body = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return bytes(body), Arrival.CUT_SHORT
-        body += message.get("body", b"")
-        if len(body) > limit:
-            return bytes(body[:limit]), Arrival.TOO_LARGE
-        if not message.get("more_body", False):
-            return bytes(body), Arrival.WHOLE
+    return int(declared) if declared.isdecimal() else 0

@@ -19,6 +19,7 @@ from harness.providers.http.messages import Answer, HttpRequest
 class _First:
     """The request that came first by its key; without an answer as long as it is in progress."""
 
+    key: tuple[str, str]
     sha256: bytes
     until_s: float
     answer: Answer | None = None
@@ -58,13 +59,20 @@ class Memory:
         if key is None or api.idempotent_for_s is None:
             return None
         digest = hashlib.sha256(request.body).digest()
+        self._expire(now_s)
         there = self._first.get((route, key))
-        if there is not None and there.until_s > now_s:
+        if there is not None:
             return Remembered(there, is_known=True, same=there.sha256 == digest)
-        first = _First(digest, now_s + api.idempotent_for_s)
+        first = _First((route, key), digest, now_s + api.idempotent_for_s)
         self._first[route, key] = first
         return Remembered(first, is_known=False, same=True)
 
     def forget(self, remembered: Remembered) -> None:
         """The request was not taken: its key is free again."""
-        self._first = {key: first for key, first in self._first.items() if first is not remembered.first}
+        if self._first.get(remembered.first.key) is remembered.first:
+            del self._first[remembered.first.key]
+
+    def _expire(self, now_s: float) -> None:
+        """All live equally long, so the oldest are in front."""
+        while self._first and (oldest := next(iter(self._first.values()))).until_s <= now_s:
+            del self._first[oldest.key]

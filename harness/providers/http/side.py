@@ -3,49 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 from harness.providers.http.accounts import Accounts, rotated
-from harness.providers.http.limits import AccountUse, Limit, RateLimit, Window
+from harness.providers.http.limits import AccountUse, Exhausted, Limit, RateLimit, Window
 from harness.providers.wire import Account, ProviderFault
 
 
-@dataclass(frozen=True, kw_only=True)
 class Side:
-    """One of a route's two listeners."""
+    """One of a route's two listeners on one endpoint; the `rejecting` one knows who they are, and lets nobody
+    in. `use_of` finds what an account has used of its limits: by whose, and of what."""
 
-    route: str
-    endpoint: str
-    accounts: Accounts
-    rejecting: bool  # it knows who they are, and lets nobody in
-    use_of: Callable[[str, Sequence[Limit]], AccountUse]  # whose it is, and of what
-    throttles: Throttles
-
-    def credentials(self) -> Accounts:
-        """Every secret that is or will be right: who presents one of these says who it is."""
-        later = [again for each in self.accounts.known if (again := rotated(each)) is not None]
-        return Accounts([*self.accounts.known, *later])
+    def __init__(
+        self,
+        *,
+        route: str,
+        endpoint: str,
+        accounts: Accounts,
+        rejecting: bool,
+        use_of: Callable[[str, Sequence[Limit]], AccountUse],
+    ) -> None:
+        self.route = route
+        self.endpoint = endpoint
+        self.use_of = use_of
+        self.throttles = Throttles()
+        later = Accounts([again for each in accounts.known if (again := rotated(each)) is not None])
+        # Every secret that is or will be right: who presents one of these says who it is.
+        self.credentials = Accounts([*accounts.known, *later.known])
+        nobody = Accounts()
+        self._now, self._later = (nobody, nobody) if rejecting else (accounts, later)
 
     def valid(self, *, after_rotation: bool) -> Accounts:
-        """What opens something now. A canary's secret is not rotated: it proves that the others' is."""
-        if self.rejecting:
-            return Accounts()
-        if not after_rotation:
-            return self.accounts
-        return Accounts([again for each in self.accounts.known if (again := rotated(each)) is not None])
+        """What opens something now. The canary goes on with its old secret, and so proves a rotation."""
+        return self._later if after_rotation else self._now
 
 
-@dataclass(frozen=True)
 class Throttles:
     """The limits that faults have put in place of an account's own, counted from when first met."""
 
-    _uses: dict[tuple[ProviderFault, str], AccountUse] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self._uses: dict[tuple[ProviderFault, str], AccountUse] = {}
 
-    def exceeds(self, fault: ProviderFault, account: Account | None, messages: int, now_s: float) -> bool:
+    def refusal(
+        self, fault: ProviderFault, account: Account | None, messages: int, now_s: float
+    ) -> Exhausted | None:
+        """What a request exceeds, or None; it is counted."""
         key = (fault, account.username if account else "")
         if key not in self._uses:
             self._uses[key] = AccountUse([_limit(fault)], now_s)
-        return self._uses[key].take(messages, now_s) is not None
+        return self._uses[key].take(messages, now_s)
 
 
 def _limit(fault: ProviderFault) -> RateLimit | Window:

@@ -6,7 +6,6 @@ of the moment. A fault that acts at one of these stages is asked in its place.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 import msgspec
@@ -23,13 +22,14 @@ from harness.providers.http.messages import (
     Answer,
     HttpRequest,
     HttpRoute,
+    LogicalMessage,
     Operation,
     Submission,
 )
 from harness.providers.http.side import Side
 from harness.providers.preset import Context
-from harness.providers.tokens import Canary, canary_of, identify
-from harness.providers.wire import Account
+from harness.providers.tokens import Canary, Identity, canary_of, identify
+from harness.providers.wire import Account, ProviderFault
 
 NO_ANSWER = Answer(status=0, result=ReceiptResult.ABORTED, text="no answer was given")
 CUT = Answer(status=0, result=ReceiptResult.ABORTED, text="the connection was reset in place of an answer")
@@ -44,8 +44,7 @@ class Deed(Enum):
     NOTHING = "nothing, until it goes"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """`answer` is what the receipts say; `shown` what the client gets, where that is something else."""
 
     answer: Answer
@@ -57,17 +56,28 @@ class Verdict:
     dropped: bool = False  # thrown away after all
     remembered: Remembered | None = None  # by its idempotency key, where the answer is still to be noted
 
+    def unheard(self) -> Verdict:
+        """The client left before it was told."""
+        taken = self.answer.result is ReceiptResult.ACCEPTED
+        return msgspec.structs.replace(self, deed=Deed.NOTHING, lost=taken)
 
-@dataclass(frozen=True, kw_only=True)
-class Caller:
+
+class Named(msgspec.Struct, frozen=True, kw_only=True):
+    """One message of a request, and whose it is."""
+
+    message: LogicalMessage
+    identity: Identity
+    canary: Canary | None
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """Whose request it is: the account that its credentials name, right or no longer right."""
 
     account: Account | None
     subject: Subject
 
 
-@dataclass(frozen=True, kw_only=True)
-class Valid:
+class Valid(msgspec.Struct, frozen=True, kw_only=True):
     """What opens something at the moment, and the fault that says so, if one does."""
 
     accounts: Accounts
@@ -82,36 +92,48 @@ class Judge:
         self._memory = memory
         self._api = api
         self._side = side
-        self._about_mail = any(
-            route.operation is Operation.SEND and route.endpoint == side.endpoint for route in api.routes
-        )
+        self._about_mail = api.carries_mail and not side.endpoint
         self._system_canaries = {recipient.lower() for recipient in context.config.system_canaries}
 
-    def canary(self, recipient: str | None, account: Account | None) -> Canary | None:
-        by_account = account is not None and account.canary
-        return canary_of(recipient, canary_account=by_account, system_canaries=self._system_canaries)
+    def account(self, request: HttpRequest) -> Account | None:
+        """Whose credentials a request presents, right or no longer right."""
+        return self._api.identify(request, self._side.credentials)
 
-    def caller(self, request: HttpRequest, attempt: str, submission: Submission | None = None) -> Caller:
-        account = self._api.identify(request, self._side.credentials())
-        first = submission.messages[0] if submission else None
-        recipient = first.recipient if first else None
-        token = identify(recipient, first.carried).token if first else None
+    def named(self, message: LogicalMessage, account: Account | None) -> Named:
+        return Named(
+            message=message,
+            identity=identify(message.recipient, message.carried),
+            canary=canary_of(
+                message.recipient,
+                canary_account=account is not None and account.canary,
+                system_canaries=self._system_canaries,
+            ),
+        )
+
+    def caller(self, account: Account | None, attempt: str, first: Named | None = None) -> Caller:
+        """`first` of the messages that a request carries, if that can be told yet."""
+        message = LogicalMessage() if first is None else first.message
+        by_harness = first.canary is Canary.HARNESS if first else account is not None and account.canary
         return Caller(
             account=account,
             subject=Subject(
                 route=self._side.route,
                 endpoint=self._side.endpoint,
-                key=token or attempt,
-                class_=first.carried.class_ if first else None,
+                key=(first.identity.token if first else None) or attempt,
+                class_=message.carried.class_,
                 tenant=account.tenant if account else "",
-                recipient=recipient,
-                canary=self.canary(recipient, account) is Canary.HARNESS,
+                recipient=message.recipient,
+                canary=by_harness,
             ),
         )
 
-    def at_head(self, caller: Caller) -> Verdict | None:
-        """Before the body is read."""
-        decision = self._context.faults.decide(Stage.HEAD, caller.subject)
+    def at_head(self, head: HttpRequest, attempt: str) -> Verdict | None:
+        """Before the body is read. This is the gateway's trouble: it hits a request to send and a probe
+        alike."""
+        faults = self._context.faults
+        if not faults.are_at(Stage.HEAD):
+            return None
+        decision = faults.decide(Stage.HEAD, self.caller(self.account(head), attempt).subject)
         return None if decision is None else _by_fault(decision)
 
     def asked(self, request: HttpRequest, route: HttpRoute, caller: Caller) -> Verdict:
@@ -121,7 +143,7 @@ class Judge:
         if isinstance(valid, Verdict):
             return valid
         is_open = route.operation is Operation.OPEN
-        if not is_open and (refused := self._credential(request, valid)) is not None:
+        if not is_open and (refused := self._credential(request, caller, valid)) is not None:
             return refused
         if (refused := self._limits_of(route, caller)) is not None:
             return refused
@@ -149,9 +171,9 @@ class Judge:
         valid = self._valid(caller)
         if isinstance(valid, Verdict):
             return valid
-        if (refused := self._credential(request, valid)) is not None:
+        if (refused := self._credential(request, caller, valid)) is not None:
             return refused
-        if (refused := self._limits(caller, count)) is not None:
+        if (refused := self._limits(caller, count, len(request.body))) is not None:
             return refused
         if submission.declined is not None:
             return Verdict(answer=submission.declined)
@@ -193,8 +215,8 @@ class Judge:
         accounts = self._side.valid(after_rotation=decision is not None)
         return Valid(accounts=accounts, fault=decision.fault.id if decision is not None else None)
 
-    def _credential(self, request: HttpRequest, valid: Valid) -> Verdict | None:
-        if self._api.identify(request, valid.accounts) is not None:
+    def _credential(self, request: HttpRequest, caller: Caller, valid: Valid) -> Verdict | None:
+        if caller.account is not None and self._api.identify(request, valid.accounts) is not None:
             return None
         return Verdict(answer=self._api.unauthorized(request, valid.accounts), fault=valid.fault)
 
@@ -208,27 +230,29 @@ class Judge:
         spent = use.take(1, self._context.clock.now_s())
         return None if spent is None else Verdict(answer=self._throttled(spent))
 
-    def _limits(self, caller: Caller, messages: int) -> Verdict | None:
+    def _limits(self, caller: Caller, messages: int, size_bytes: int) -> Verdict | None:
         if (refused := self._throttle(caller, messages)) is not None:
             return refused
         if caller.account is None or caller.account.canary:
             return None
         use = self._side.use_of(caller.account.username, self._api.limits)
-        spent = use.take(messages, self._context.clock.now_s())
+        spent = use.take(messages, self._context.clock.now_s(), size_bytes)
         return None if spent is None else Verdict(answer=self._throttled(spent))
 
     def _throttle(self, caller: Caller, messages: int) -> Verdict | None:
         account, now_s = caller.account, self._context.clock.now_s()
-        decision = self._context.faults.decide(
-            Stage.LIMIT,
-            caller.subject,
-            lambda fault: self._side.throttles.exceeds(fault, account, messages, now_s),
-        )
-        if decision is not None:
-            wait_s = decision.fault.retry_after_s or 1.0
-            exhausted = Exhausted(name="fault", limit=decision.fault.burst or 0, remaining=0, wait_s=wait_s)
-            return Verdict(answer=self._throttled(exhausted), fault=decision.fault.id)
-        return None
+        exceeded: Exhausted | None = None
+
+        def exceeds(fault: ProviderFault) -> bool:
+            nonlocal exceeded
+            exceeded = self._side.throttles.refusal(fault, account, messages, now_s)
+            return exceeded is not None
+
+        decision = self._context.faults.decide(Stage.LIMIT, caller.subject, exceeds)
+        if decision is None:
+            return None
+        told = _told(decision.fault, exceeded, self._api.throttled_s.get(self._side.endpoint))
+        return Verdict(answer=self._throttled(told), fault=decision.fault.id)
 
     def _throttled(self, spent: Exhausted) -> Answer:
         return self._api.throttled(
@@ -241,6 +265,16 @@ class Judge:
                 wait_s=spent.wait_s,
             )
         )
+
+
+def _told(fault: ProviderFault, exceeded: Exhausted | None, usual_s: float | None) -> Exhausted:
+    """What a throttle tells of itself; a canary meets it without exceeding anything. `usual_s`: how long to
+    wait, where the provider says the same of each."""
+    limit = Exhausted(name="fault", limit=fault.burst or fault.quota or 0, remaining=0, wait_s=1.0)
+    if exceeded is not None and exceeded.wait_s < float("inf"):  # a quota never comes back
+        limit = exceeded
+    wait_s = usual_s if fault.retry_after_s is None else fault.retry_after_s
+    return limit if wait_s is None else msgspec.structs.replace(limit, wait_s=wait_s)
 
 
 def _by_fault(

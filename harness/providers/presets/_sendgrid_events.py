@@ -3,25 +3,36 @@
 From the documentation: any answer but 2xx is tried again at growing intervals, events may come twice, and
 `sg_event_id` tells them apart; `sg_message_id` begins with the X-Message-Id of the answer to mail/send, and
 custom arguments stand beside the event's own keys. From user reports: the forms of `smtp-id` and of the rest
-of `sg_message_id`. Signed by ECDSA (P-256, SHA-256) over timestamp and body. Not here: any fate but that of
-being delivered.
+of `sg_message_id`. Signed by ECDSA (P-256, SHA-256) over timestamp and body.
+
+Documented, with samples: the words bounce, dropped, deferred, spamreport; `reason`, `status`, `type` and
+`bounce_classification` of a bounce, whose type is `blocked` where it was not for good (and then the address
+is not suppressed); `reason` of a drop, one of a list; `response` and `attempt`, a string, of a deferral.
+Posted by users: `status` 5.0.0 where the mailbox's server told none, `Mailbox Unavailable` of a full one.
 """
 
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from harness.providers.webhooks import Happening, Post, Signing, json_array
+from harness.providers.webhooks import Fate, Happening, Post, Signing, json_array
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # of P-256
 MOST_BYTES = 768 * 1024  # of one POST
+_WORDS = {Fate.BOUNCED.value: "bounce", Fate.COMPLAINED.value: "spamreport"}
+_REASONS: dict[Fate | None, str] = {
+    Fate.BOUNCED: "Bounced Address",
+    Fate.COMPLAINED: "Spam Reporting Address",
+}
+_ENHANCED = re.compile(r"\d{3} ([245]\.\d{1,3}\.\d{1,3})\b")
 
 
 class SendGridEvents:
@@ -72,10 +83,34 @@ def _event(happening: Happening) -> dict[str, Any]:
         "email": receipt.recipient,
         "timestamp": int(happening.epoch_s),
         "smtp-id": f"<{message_id}@geopod-ismtpd-1>",
-        "event": happening.event,
+        "event": _WORDS.get(happening.event, happening.event),
         "sg_event_id": base64.urlsafe_b64encode(bytes.fromhex(happening.id)).rstrip(b"=").decode(),
         "sg_message_id": f"{message_id}.recvd-{receipt.attempt}-1-0.0",
     }
-    if happening.event == "delivered":
-        event["response"] = "250 2.0.0 OK"
-    return event
+    return event | _details(happening)
+
+
+def _details(happening: Happening) -> dict[str, str]:
+    """What only this kind of event has."""
+    match happening.event:
+        case Fate.DELIVERED:
+            return {"response": "250 2.0.0 OK"}
+        case Fate.DEFERRED:
+            return {"response": happening.cause, "attempt": "1"}
+        case Fate.BOUNCED:
+            return {
+                "reason": happening.cause,
+                "status": _status(happening.cause),
+                "type": "bounce" if happening.permanent else "blocked",
+                "bounce_classification": "Invalid Address" if happening.permanent else "Mailbox Unavailable",
+            }
+        case Fate.DROPPED:
+            return {"reason": _REASONS.get(happening.suppressed_by, happening.cause), "status": "5.0.0"}
+        case _:
+            return {}
+
+
+def _status(cause: str) -> str:
+    """The enhanced status code that stands behind the code, if one does."""
+    found = _ENHANCED.match(cause)
+    return found[1] if found else "5.0.0"

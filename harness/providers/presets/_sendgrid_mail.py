@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -53,18 +52,17 @@ def decode(raw: bytes) -> Any:
 
 def read_messages(mail: Any, raw: bytes) -> list[LogicalMessage]:
     """One logical message for each recipient that can be read; one without recipient if there is none."""
-    sha256 = hashlib.sha256(raw).hexdigest()
-    shared = _carried(_object(mail, "headers"), _content(mail))
+    shared = _carried(_object(mail, "headers"), _content(mail), raw)
     messages = []
     for personalization in _list(mail, "personalizations"):
-        carried = msgspec.structs.replace(_override(shared, personalization), sha256=sha256)
+        carried = _override(shared, personalization)
         echo = _custom_args(mail) | _custom_args(personalization)
         for kind in KINDS:
             for contact in _list(personalization, kind):
                 email = contact.get("email") if isinstance(contact, dict) else None
                 if isinstance(email, str):
                     messages.append(LogicalMessage(recipient=email, carried=carried, echo=echo))
-    return messages or [LogicalMessage(carried=msgspec.structs.replace(shared, sha256=sha256))]
+    return messages or [LogicalMessage(carried=shared)]
 
 
 def glimpse_messages(raw: bytes) -> list[LogicalMessage]:
@@ -245,20 +243,21 @@ def _override(shared: Carried, personalization: Any) -> Carried:
     )
     if not headers and not values:
         return shared
-    own = _carried(headers, (value for value in values if isinstance(value, str)))
+    own = _carried(headers, (value for value in values if isinstance(value, str)), b"")
     return Carried(
         header=own.header or shared.header,
         nonce=own.nonce or shared.nonce,
         class_=own.class_ or shared.class_,
+        sha256=shared.sha256,
     )
 
 
-def _carried(headers: Mapping[str, Any], texts: Iterator[str]) -> Carried:
+def _carried(headers: Mapping[str, Any], texts: Iterator[str], hashed: bytes) -> Carried:
     lines = (
         f"{name}: {' '.join(str(value).split())}\r\n" for name, value in headers.items() if value is not None
     )
     return read_content(
-        "".join(lines).encode("utf-8", "replace"), "\n".join(texts).encode("utf-8", "replace"), whole=b""
+        "".join(lines).encode("utf-8", "replace"), "\n".join(texts).encode("utf-8", "replace"), hashed
     )
 
 
