@@ -59,14 +59,13 @@ def _account(
         yield _row("try", _swaks(preset, account, main.port))
         return
     for each in beside:
-        yield _row(
-            "try", _curl(preset, account, preset.endpoint_canaries[each.endpoint](account), each.port, place)
-        )
+        asked = preset.endpoint_canaries[each.endpoint](account)
+        yield _row("try", _curl(preset, asked, account, each.port, place))
     # What another endpoint gives out, such as a token, others have to ask for; the canary needs none.
     sender = config.canary_account if beside else account
     canary = preset.canary
     request = canary.message(sender, _hello()) if preset.carries_mail else canary.login(sender)
-    yield _row("try", _curl(preset, account, request, main.port, place))
+    yield _row("try", _curl(preset, request, sender, main.port, place))
 
 
 def has_tls(preset: Preset) -> bool:
@@ -91,7 +90,7 @@ def _swaks(preset: Preset, account: Account, port: int) -> str:
     return shlex.join([*words, "--tls"] if "starttls" in preset.scheme else words)
 
 
-def _curl(preset: Preset, account: Account, request: ApiRequest, port: int, place: Path) -> str:
+def _curl(preset: Preset, request: ApiRequest, account: Account, port: int, place: Path) -> str:
     at = f"127.0.0.1:{port}{request.path}"
     https = has_tls(preset)
     words = ["curl", "-i", "-X", request.method, f"https://{at}" if https else at]

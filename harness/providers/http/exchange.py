@@ -106,7 +106,7 @@ class Exchange:
         """The body is there."""
         route = attempt.route
         assert route is not None
-        request = msgspec.structs.replace(attempt.head, body=bytes(attempt.body))
+        request = msgspec.structs.replace(attempt.head, body=bytes(attempt.body), whole=True)
         if route.operation is Operation.SEND:
             self._sent(attempt, request)
             return

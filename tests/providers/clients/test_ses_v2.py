@@ -29,6 +29,7 @@ from tests.providers.clients.observations import (
 from tests.providers.clients.proxied import proxied
 from tests.providers.running import Provider
 from tests.providers.ses import ACCOUNT, email, put, ses
+from tests.waiting import until
 
 TABLE = "ses-v2"
 READ_TIMEOUT_S, LATE_S = 1.0, 4.0
@@ -113,6 +114,7 @@ async def play(stack: AsyncExitStack, mode: Mode, case: str) -> Seen:
         assert answer["MessageId"] == fake.receipts[-1].text
     finally:
         client.close()
+    await until(lambda: not any(fake.running.engine.connections().values()), 30)  # then all is recorded
     return Seen(outcome, fake, usual)
 
 

@@ -29,6 +29,7 @@ from tests.providers.clients.observations import (
 from tests.providers.clients.proxied import proxied
 from tests.providers.running import TOKEN
 from tests.providers.twilio import AUTH_TOKEN, FROM, SID, TO, put, twilio
+from tests.waiting import until
 
 TABLE = "twilio-sms"
 TIMEOUT_S, LATE_S = 1.0, 4.0
@@ -98,6 +99,7 @@ async def test_what_a_caller_gets_and_what_the_provider_sees(play: Play, observe
             assert found.sid == sent.sid and found.to == TO
         finally:
             http.session.close()
+        await until(lambda: not any(fake.running.engine.connections().values()), 30)  # then all is recorded
         receipts = fake.receipts
     assert {receipt.token for receipt in receipts} == {TOKEN}
     observed.record(
