@@ -31,7 +31,8 @@ _IMPORTS = (
     "starlette",
     "uvicorn",
 )
-"""What `python -m harness.providers` imports. No duckdb, no rich: a test holds the image to that."""
+"""What `python -m harness.providers` imports; cryptography late, to sign events. No duckdb, no rich: a test
+holds the image to that."""
 
 _PACKAGE = Path(harness.__file__).parent
 _DOCKERFILES = (
