@@ -6,6 +6,7 @@ system.py: the kinds.
 
 from __future__ import annotations
 
+from harness.scenario.faults import MASKING
 from harness.scenario.timeline import Fault
 from harness.testbed.faults.endpoint import Endpoint
 from harness.testbed.faults.in_provider import AckLoss, Refuse
@@ -23,9 +24,6 @@ __all__ = [
     "injector_for_system",
     "injector_on",
 ]
-
-MASKING = {"outage", "blackhole", "reset", "auth-failure"}
-"""While one of these is on, a canary for another fault on the same route meets this one instead."""
 
 _ON_ENDPOINT: dict[str, type[Outage | Blackhole | Latency | Reset | AuthFailure | Refuse | AckLoss]] = {
     "outage": Outage,
