@@ -121,7 +121,7 @@ class Slice(LastingFault):
     acts_in = ActsIn.PROXY
     examples = (
         "{at: 5s, for: 6s, on: primary, fault: slice, size: 20B, delay: 5ms}",
-        "{at: 5s, for: 6s, on: backup, fault: slice, size: 8B, delay: 10ms, stream: downstream}",
+        "{at: 5s, for: 6s, on: backup, fault: slice, size: 16B, delay: 10ms, stream: downstream}",
     )
     fault: Literal["slice"]
     size: Annotated[Size, AfterValidator(_sliceable)]
@@ -134,12 +134,12 @@ class Slice(LastingFault):
     @model_validator(mode="after")
     def _can_be_told(self) -> Slice:
         per_second = self.size * 1000 // in_ms(self.delay)
-        if per_second > FASTEST_PER_S:
+        if not SLOWEST_PER_S <= per_second <= FASTEST_PER_S:
             raise wrong(
-                f"{format_size(self.size)} each {in_ms(self.delay)} ms are {format_byte_rate(per_second)}; "
-                f"what is faster than {format_byte_rate(FASTEST_PER_S)} looks like an open line",
+                f"{format_size(self.size)} per {in_ms(self.delay)} ms are {format_byte_rate(per_second)}; "
+                "below 1kB/s or above 100kB/s the line could not be told from a dead or an open one",
                 key="delay",
-                advice="Make the pieces smaller, or the wait longer.",
+                advice="Make the pieces smaller or the wait longer, or the other way round.",
             )
         return self
 
