@@ -12,11 +12,13 @@ import logging
 
 from harness.providers.errors import JournalError
 from harness.providers.smtp.answers import Stage
+from harness.providers.smtp.attempt import Reply
 from harness.providers.smtp.login import log_in
 from harness.providers.smtp.service import Service
 from harness.providers.smtp.session import Session
 from harness.providers.smtp.transaction import Transaction
 from harness.providers.smtp.wire import Wire
+from harness.providers.tls import Flaw
 
 log = logging.getLogger(__name__)
 
@@ -90,17 +92,29 @@ class Conversation:
 
     async def _starttls(self, argument: str) -> None:
         session = self._session
-        if self._service.tls is None or self._wire.encrypted or argument:
+        right = self._service.certificates.right
+        if right is None or self._wire.encrypted or argument:
             await session.say(self._texts.bad_syntax if argument else self._texts.unknown_command)
             return
         self._transaction.abandon("STARTTLS")
         session.greeted = session.logged_in = False
         session.count_out()
-        await self._wire.upgrade()
+        begin_ns = session.clock.now_ns()
+        decision = session.decide(Stage.TLS, key=session.id)
+        if decision is None:
+            await self._wire.upgrade(right)
+            return
+        flaw = Flaw(decision.fault.named or "")
+        try:
+            await self._wire.upgrade(self._service.certificates.flawed.get(flaw, right))
+        except ConnectionError:
+            left = Reply(None, f"the client left at the handshake: the certificate was {flaw}")
+            session.recorder.refusal(left, begin_ns, fault=decision.fault.id)
+            raise
 
     async def _auth(self, argument: str) -> None:
         session = self._session
-        if not session.greeted or session.logged_in or self._transaction.is_open:
+        if not session.greeted or session.logged_in or self._transaction.attempt is not None:
             await session.say(self._texts.auth_again if session.greeted else self._texts.hello_first)
             return
         await log_in(session, argument)

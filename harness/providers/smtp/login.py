@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from harness.providers.smtp.answers import Stage
+from harness.providers.faults import Decision, FaultType
+from harness.providers.smtp.answers import SmtpAnswer, Stage
 from harness.providers.smtp.auth import MECHANISMS, CancelledAuth, MalformedAuth, exchange
 from harness.providers.smtp.session import Session
+from harness.providers.wire import ProviderFault
 
 
 async def log_in(session: Session, argument: str) -> None:
@@ -12,24 +14,40 @@ async def log_in(session: Session, argument: str) -> None:
     texts, wire, service = session.texts, session.wire, session.service
     begin_ns = session.clock.now_ns()
     name, _, initial = argument.partition(" ")
+    mechanism, fault = name.upper(), None
     try:
-        if name.upper() not in service.manners.mechanisms(encrypted=wire.encrypted):
+        if mechanism not in service.manners.mechanisms(encrypted=wire.encrypted):
             refusal = texts.auth_unknown
         else:
-            credentials = await exchange(MECHANISMS[name.upper()](initial.strip() or None), wire)
+            credentials = await exchange(MECHANISMS[mechanism](initial.strip() or None), wire)
             refusal = texts.auth_refused
             session.recorder.claim(credentials.username)
-            if await session.refused(Stage.AUTH, begin_ns, key=session.id):
+            decision = _decide(session, mechanism)
+            rotated = decision is not None and decision.fault.type == FaultType.KEY_ROTATED
+            if decision is not None and not rotated:
+                await session.refuse(decision, Stage.AUTH, begin_ns)
                 return
-            if service.account(credentials.username, credentials.secret) is not None:
+            if service.account(credentials.username, credentials.secret, after_rotation=rotated) is not None:
                 session.logged_in = True
                 session.count_in(credentials.username)
                 await session.say(texts.auth_ok)
                 return
+            fault = decision.fault.id if decision is not None else None
     except MalformedAuth:
         refusal = texts.auth_malformed
     except CancelledAuth:
         refusal = texts.auth_cancelled
     reply = session.reply(refusal, mechanism=name)
-    session.recorder.refusal(reply, begin_ns)
+    session.recorder.refusal(reply, begin_ns, fault=fault)
     await session.answer(reply)
+
+
+def _decide(session: Session, mechanism: str) -> Decision[SmtpAnswer] | None:
+    named = session.service.manners.named
+
+    def concerns(fault: ProviderFault) -> bool:
+        """An answer about passwords is no answer to a token."""
+        answer = named.get(fault.named or "")
+        return answer is None or not answer.mechanisms or mechanism in answer.mechanisms
+
+    return session.decide(Stage.AUTH, key=session.id, acts=concerns)

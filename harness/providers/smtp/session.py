@@ -4,9 +4,9 @@ faults make of it.
 
 from __future__ import annotations
 
-from harness.providers.faults import Decision, Subject
+from harness.providers.faults import Acts, Decision, FaultType, Subject
 from harness.providers.smtp.answers import SmtpAnswer, Stage
-from harness.providers.smtp.attempt import Recorder, Reply
+from harness.providers.smtp.attempt import CUT, NO_ANSWER, Recorder, Reply
 from harness.providers.smtp.limits import AccountUse
 from harness.providers.smtp.service import Service
 from harness.providers.smtp.voice import Voice
@@ -67,29 +67,63 @@ class Session:
     # --- faults ---
 
     def decide(
-        self, stage: Stage, *, key: str, class_: str | None = None, canary: bool | None = None
+        self,
+        stage: Stage,
+        *,
+        key: str,
+        class_: str | None = None,
+        recipient: str | None = None,
+        canary: bool | None = None,
+        acts: Acts | None = None,
     ) -> Decision[SmtpAnswer] | None:
-        return self.service.context.faults.decide(
-            stage,
-            Subject(
-                route=self.service.route,
-                key=key,
-                class_=class_,
-                canary=self.recorder.canary_account if canary is None else canary,
-            ),
+        """The fault that hits this attempt here; `canary` where the account alone does not tell."""
+        subject = Subject(
+            route=self.service.route,
+            key=key,
+            class_=class_,
+            tenant=self.recorder.tenant,
+            recipient=recipient,
+            canary=self.recorder.canary_account if canary is None else canary,
         )
+        return self.service.context.faults.decide(stage, subject, acts)
 
-    async def refused(self, stage: Stage, begin_ns: int, *, key: str) -> bool:
+    async def refused(self, stage: Stage, begin_ns: int, *, key: str, **fields: str) -> bool:
         """Let a fault answer an attempt that has no recipient yet; true if one did."""
         decision = self.decide(stage, key=key)
         if decision is None:
             return False
-        reply = self.reply_of(decision)
-        self.recorder.refusal(reply, begin_ns, fault=decision.fault.id)
-        await self.answer(reply, last=stage == Stage.CONNECT)
+        await self.refuse(decision, stage, begin_ns, **fields)
         return True
 
+    async def refuse(
+        self, decision: Decision[SmtpAnswer], stage: Stage, begin_ns: int, **fields: str
+    ) -> None:
+        reply = self.reply_of(decision, **fields)
+        self.recorder.refusal(reply, begin_ns, fault=decision.fault.id)
+        await self.act(decision, reply, last=stage is Stage.CONNECT)
+
     def reply_of(self, decision: Decision[SmtpAnswer], **fields: str) -> Reply:
+        """What is recorded of an attempt that is not taken because of this fault."""
+        match FaultType(decision.fault.type):
+            case FaultType.HANG:
+                return NO_ANSWER
+            case FaultType.DISCONNECT:
+                return CUT
         answer = decision.answer
-        assert answer is not None
+        assert answer is not None, f"{decision.fault.type} without an answer"
         return Reply.of(str(answer) if answer.literal else self.voice.say(str(answer), **fields))
+
+    async def act(self, decision: Decision[SmtpAnswer], reply: Reply, *, last: bool = False) -> None:
+        """Let the client have what was recorded: the reply, a reset, or nothing until it gives up."""
+        if reply.code is not None:
+            await self.answer(reply, last=last)
+            return
+        self.end_by(decision)
+        if reply is CUT:
+            self.wire.cut()
+        else:
+            await self.wire.hold_until_gone()
+
+    def end_by(self, decision: Decision[SmtpAnswer]) -> None:
+        self.wire.end = f"fault {decision.fault.id}"
+        self.leaving = True

@@ -1,20 +1,19 @@
-"""One message after the other: MAIL, RCPT, DATA or BDAT, and whether the provider takes responsibility.
-
-A message whose last byte has arrived is taken, whether or not its client is still there to hear it.
-"""
+"""One message after the other: MAIL, RCPT, then DATA or BDAT; what becomes of it is said by handover.py."""
 
 from __future__ import annotations
 
-from harness.history.events import ReceiptResult
-from harness.providers.faults import Decision
-from harness.providers.smtp.answers import SmtpAnswer, Stage
-from harness.providers.smtp.attempt import Attempt, Reply, Stored
+import math
+
+from harness.providers.smtp.answers import Stage
+from harness.providers.smtp.attempt import Attempt, Reply
+from harness.providers.smtp.handover import Handover
 from harness.providers.smtp.paths import BadAddress, BadSyntax, Path, parse_path
 from harness.providers.smtp.session import Session
-from harness.providers.tokens import NOTHING_CARRIED, Canary, Carried, identify, read_message
+from harness.providers.tokens import Canary, identify
 
 MAIL_PARAMETERS = frozenset({"SIZE", "BODY", "SMTPUTF8", "AUTH", "RET", "ENVID"})
 RCPT_PARAMETERS = frozenset({"NOTIFY", "ORCPT"})
+MOST_RECIPIENTS = 50_000  # of one message, where the provider has no limit of its own: memory has one
 
 
 class Transaction:
@@ -24,26 +23,28 @@ class Transaction:
         self._wire = session.wire
         self._texts = session.texts
         self._recorder = session.recorder
-        self._attempt: Attempt | None = None
+        self._handover = Handover(session)
+        self._begun: Attempt | None = None
 
     @property
-    def is_open(self) -> bool:
-        return self._attempt is not None
+    def attempt(self) -> Attempt | None:
+        """The message under way."""
+        return None if self._begun is None or self._begun.settled else self._begun
 
     def forget(self) -> None:
         """Nothing of what was begun can be written down."""
-        self._attempt = None
+        self._begun = None
 
     def abandon(self, reason: str) -> None:
-        if self._attempt is not None:
-            attempt, self._attempt = self._attempt, None
+        if (attempt := self.attempt) is not None:
+            attempt.settled = True
             self._recorder.aborted(attempt, reason)
 
     # --- the envelope ---
 
     async def mail(self, argument: str) -> None:
         session = self._session
-        if not session.greeted or self._attempt is not None:
+        if not session.greeted or self.attempt is not None:
             await session.say(self._texts.mail_nested if session.greeted else self._texts.hello_first)
             return
         path = await self._path(argument, "FROM", MAIL_PARAMETERS)
@@ -60,15 +61,16 @@ class Transaction:
             self._recorder.refusal(reply, begin_ns)
             await session.answer(reply)
             return
-        if await session.refused(Stage.MAIL, begin_ns, key=self._recorder.next_attempt_id):
+        key = self._recorder.next_attempt_id
+        if await session.refused(Stage.MAIL, begin_ns, key=key, sender=path.address):
             return
         if session.use is None:
             session.count_in("")
-        self._attempt = self._recorder.begin(path.address, begin_ns)
+        self._begun = self._recorder.begin(path.address, begin_ns)
         await session.say(self._texts.mail_ok, sender=path.address)
 
     async def rcpt(self, argument: str) -> None:
-        session, attempt = self._session, self._attempt
+        session, attempt = self._session, self.attempt
         if attempt is None or attempt.chunks is not None:
             await session.say(self._texts.mail_first if attempt is None else self._texts.bad_chunks)
             return
@@ -76,23 +78,37 @@ class Transaction:
         if path is None:
             return
         recipient = path.address
+        by_harness = self._recorder.canary(recipient) is Canary.HARNESS
         decision = session.decide(
             Stage.RCPT,
             key=identify(recipient).token or attempt.id,
-            canary=self._recorder.canary(recipient) is Canary.HARNESS,
+            recipient=recipient,
+            canary=by_harness,
         )
-        most = self._service.limits.recipients_per_message
         if decision is not None:
-            reply = session.reply_of(decision, recipient=recipient)
-        elif most is not None and len(attempt.recipients) >= most:
-            reply = session.reply(self._texts.too_many_recipients, recipient=recipient)
-        else:
+            reply = session.reply_of(decision, sender=attempt.sender, recipient=recipient)
+            self._recorder.outcome(attempt, reply, [recipient], fault=decision.fault.id)
+            attempt.refused += 1
+            await session.act(decision, reply)
+            return
+        refusal = self._recipient_refused(attempt, recipient, by_harness=by_harness)
+        if refusal is None:
             attempt.recipients.append(recipient)
             await session.say(self._texts.rcpt_ok, recipient=recipient)
             return
-        self._recorder.outcome(attempt, reply, [recipient], fault=decision.fault.id if decision else None)
+        self._recorder.outcome(attempt, refusal, [recipient])
         attempt.refused += 1
-        await session.answer(reply)
+        await session.answer(refusal)
+
+    def _recipient_refused(self, attempt: Attempt, recipient: str, *, by_harness: bool) -> Reply | None:
+        if len(attempt.recipients) >= (self._service.limits.recipients_per_message or MOST_RECIPIENTS):
+            return self._session.reply(self._texts.too_many_recipients, recipient=recipient)
+        left_s = 0.0 if by_harness else self._service.registry.greylisted_s(attempt.sender, recipient)
+        if left_s > 0:
+            minutes, seconds = divmod(math.ceil(left_s), 60)
+            wait = f"{minutes // 60:02d}:{minutes % 60:02d}:{seconds:02d}"
+            return self._session.reply(self._texts.greylisted, recipient=recipient, wait=wait)
+        return None
 
     async def _path(self, argument: str, keyword: str, known: frozenset[str]) -> Path | None:
         try:
@@ -119,11 +135,11 @@ class Transaction:
         if argument or attempt.chunks is not None:
             await self._session.say(self._texts.bad_syntax if argument else self._texts.bad_chunks)
             return
-        if await self._body_refused(attempt, Stage.DATA, NOTHING_CARRIED):
+        if await self._handover.refused(attempt, Stage.DATA):
             return
         await self._session.say(self._texts.go_ahead)
         message = await self._wire.read_dotted(self._service.limits.message_bytes)
-        await self._end_of_body(attempt, message)
+        await self._handover.complete(attempt, message)
 
     async def bdat(self, argument: str) -> None:
         words = argument.upper().split()
@@ -131,114 +147,30 @@ class Transaction:
             await self._session.say(self._texts.bad_syntax)
             return
         size = int(words[0])
-        first = self._attempt is not None and self._attempt.chunks is None
-        # The chunk follows whatever the answer will be.
-        chunk = await self._wire.read_chunk(size, self._service.limits.message_bytes)
+        # The chunk follows whatever the answer will be; it is kept where it can be of use.
+        attempt = self.attempt
+        room = 0
+        if attempt is not None and attempt.recipients:
+            room = self._service.limits.message_bytes - len(attempt.chunks or b"")
+        chunk = await self._wire.read_chunk(size, room)
         attempt = await self._ready_for_body()
         if attempt is None:
             return
-        if first and await self._body_refused(attempt, Stage.DATA, NOTHING_CARRIED):
-            return
         if attempt.chunks is None:
+            if await self._handover.refused(attempt, Stage.DATA):
+                return
             attempt.chunks = bytearray()
-        if chunk is None or len(attempt.chunks) + size > self._service.limits.message_bytes:
-            await self._end_of_body(attempt, None)
+        if chunk is None:
+            await self._handover.complete(attempt, None)
         elif len(words) == 2:
-            await self._end_of_body(attempt, bytes(attempt.chunks) + chunk)
+            await self._handover.complete(attempt, bytes(attempt.chunks) + chunk)
         else:
             attempt.chunks += chunk
             await self._session.say(self._texts.chunk_ok)
 
     async def _ready_for_body(self) -> Attempt | None:
-        attempt = self._attempt
+        attempt = self.attempt
         if attempt is not None and attempt.recipients:
             return attempt
         await self._session.say(self._texts.mail_first if attempt is None else self._texts.no_recipients)
         return None
-
-    async def _body_refused(self, attempt: Attempt, stage: Stage, carried: Carried) -> bool:
-        """Let a fault answer for all recipients; true if one did."""
-        decision = self._decide_for(attempt, stage, carried)
-        if decision is None:
-            return False
-        reply = self._session.reply_of(decision, sender=attempt.sender)
-        await self._settle(attempt, reply, carried, decision)
-        return True
-
-    def _decide_for(self, attempt: Attempt, stage: Stage, carried: Carried) -> Decision[SmtpAnswer] | None:
-        first = attempt.recipients[0]
-        return self._session.decide(
-            stage,
-            key=identify(first, carried).token or attempt.id,
-            class_=carried.class_,
-            canary=self._recorder.canary(first) is Canary.HARNESS,
-        )
-
-    async def _settle(
-        self,
-        attempt: Attempt,
-        reply: Reply,
-        carried: Carried = NOTHING_CARRIED,
-        decision: Decision[SmtpAnswer] | None = None,
-    ) -> None:
-        """Refuse the whole message: record, then answer."""
-        fault = decision.fault.id if decision else None
-        self._recorder.outcome(attempt, reply, attempt.recipients, carried=carried, fault=fault)
-        self._attempt = None
-        await self._session.answer(reply)
-
-    # --- after the last byte ---
-
-    async def _end_of_body(self, attempt: Attempt, message: bytes | None) -> None:
-        """The whole message is here (None: it was too big): refuse it, or take responsibility for it."""
-        session = self._session
-        if message is None:
-            await self._settle(attempt, session.reply(self._texts.too_big))
-            return
-        carried = read_message(message)
-        if await self._body_refused(attempt, Stage.BODY, carried):
-            return
-        if self._recorder.canary(attempt.recipients[0]) is not Canary.HARNESS:
-            refusal = await self._limit(len(attempt.recipients))
-            if refusal is not None:
-                await self._settle(attempt, session.reply(refusal), carried)
-                return
-        await self._take(attempt, message, carried)
-
-    async def _limit(self, recipients: int) -> str | None:
-        """Hold the message until its minute has come, or say which limit refuses it."""
-        use, now_s = self._session.use, self._session.clock.now_s()
-        assert use is not None
-        if use.too_many_connections(self._session.id):
-            return self._texts.connections_exceeded
-        if use.over_quota(recipients, now_s):
-            return self._texts.quota_exceeded
-        wait_s = use.wait_s(now_s)
-        if wait_s > 0:
-            await self._wire.hold(wait_s)
-        return None
-
-    async def _take(self, attempt: Attempt, message: bytes, carried: Carried) -> None:
-        reply = self._session.reply(self._texts.accepted, sender=attempt.sender)
-        loss = self._decide_for(attempt, Stage.ACK, carried)
-        client_left = self._wire.gone.is_set()
-        stored = Stored(self._service.context.pack.append(message), len(message))
-        self._recorder.outcome(
-            attempt,
-            reply,
-            attempt.recipients,
-            result=ReceiptResult.ACK_LOST if loss or client_left else None,
-            carried=carried,
-            stored=stored,
-            fault=loss.fault.id if loss else None,
-        )
-        self._attempt = None
-        if self._service.relay is not None:
-            self._service.relay.offer(attempt.sender, self._recorder.customers(attempt), message)
-        if loss or client_left:
-            if loss:
-                self._wire.end = f"fault {loss.fault.id}"
-            self._session.leaving = True
-            self._wire.cut()
-        else:
-            await self._wire.push(str(reply))
