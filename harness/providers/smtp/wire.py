@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import struct
 from collections.abc import Callable
 from typing import Any, Protocol, cast
@@ -48,7 +49,7 @@ class Wire(SMTP):
             None,
             hostname=service.hosts["frontend"],
             enable_SMTPUTF8=True,
-            tls_context=service.tls,
+            tls_context=service.certificates.right,
             timeout=IDLE_S,
             loop=loop,
         )
@@ -84,7 +85,7 @@ class Wire(SMTP):
 
     async def read_dotted(self, most_bytes: int) -> bytes | None:
         """A message up to its final dot, with transparent dots undone; None if it was bigger than allowed."""
-        lines: list[bytes] = []
+        body = bytearray()  # not a list of lines: a body of short ones would take many times its size
         size = 0
         begins_line = True
         while True:
@@ -96,12 +97,12 @@ class Wire(SMTP):
                 ends_line = False
             if begins_line and line[:1] == b".":
                 if line == b".\r\n":
-                    return None if size > most_bytes else b"".join(lines)
+                    return None if size > most_bytes else bytes(body)
                 line = line[1:]
             begins_line = ends_line
             size += len(line)
             if size <= most_bytes:
-                lines.append(line)
+                body += line
 
     async def read_chunk(self, size: int, most_bytes: int) -> bytes | None:
         """Exactly `size` bytes, which are read but not kept (None) if they are more than allowed."""
@@ -111,9 +112,13 @@ class Wire(SMTP):
             size -= len(await self._reader.readexactly(min(size, LINE_BYTES)))
         return None
 
-    async def upgrade(self) -> None:
-        """Answer STARTTLS and shake hands; raises ConnectionAbortedError when that fails."""
+    async def upgrade(self, certificate: ssl.SSLContext) -> None:
+        """Answer STARTTLS and shake hands; raises ConnectionAbortedError when that fails.
+
+        What was sent ahead in the clear is forgotten (by aiosmtpd, as RFC 3207 asks).
+        """
         self.encrypted = True
+        self.tls_context = certificate
         try:
             await self.smtp_STARTTLS("")
         except TLSSetupException as error:
@@ -139,6 +144,10 @@ class Wire(SMTP):
             await asyncio.wait_for(self.gone.wait(), wait_s)
         self._holding = False
 
+    async def hold_until_gone(self) -> None:
+        """Say nothing more, until the client gives up; not for ever."""
+        await self.hold(IDLE_S)
+
     def cut(self) -> None:
         """End the connection with a reset, in place of an answer."""
         if self.transport is None:
@@ -147,6 +156,13 @@ class Wire(SMTP):
         if connected is not None:
             connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         cast(asyncio.Transport, self.transport).abort()
+
+    def break_off(self, status: str) -> None:
+        """End the connection in the middle of an answer."""
+        if self.transport is not None and not self.transport.is_closing():
+            said = status.encode() + b"\r\n"
+            self._writer.write(said[: len(said) // 2])
+            self.transport.close()
 
     def stop(self, reason: str) -> None:
         """End the connection from the provider's side, now."""
