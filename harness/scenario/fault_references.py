@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from harness.providers.preset import Preset
 from harness.scenario.document import Document, Path, lookup
 from harness.scenario.errors import Problem, nearest, shown
-from harness.scenario.faults import KINDS, ActsIn, FaultBase, Partition, Selective, provider_fault
-from harness.scenario.playable import kinds_in, kinds_played, refused, stages
+from harness.scenario.faults import KINDS, ActsIn, FaultBase, Partition, provider_fault
+from harness.scenario.playable import NAMING_NO_ANSWER, kinds_in, kinds_played, refused, stages
 from harness.scenario.providers import FAKES, MAILPIT, preset_of
 from harness.scenario.targets import EVENTS, SYSTEM, parts
 from harness.scenario.written import classes, entries, names, names_at, unknown
@@ -130,14 +130,18 @@ def _in_a_provider(
 ) -> Iterator[Problem]:
     path: Path = ("faults", index)
     kind, named = fault["fault"], fault.get("named")
-    if kind not in kinds_played(preset.name):
+    _, endpoint = parts(fault["on"])
+    played = kinds_played(preset.name, endpoint)
+    if kind not in played:
+        where = f" at its endpoint `{endpoint}`" if endpoint else ""
         yield document.problem(
             (*path, "fault"),
-            f"{preset.name} cannot play `{kind}`",
-            choices=(*kinds_in(ActsIn.PROXY, ActsIn.UPSTREAM), *kinds_played(preset.name)),
+            f"{preset.name} cannot play `{kind}`{where}",
+            choices=(*kinds_in(ActsIn.PROXY, ActsIn.UPSTREAM), *played),
+            advice=_elsewhere(preset, kind, endpoint),
         )
         return
-    if isinstance(named, str) and issubclass(model, Selective) and named not in preset.answers:
+    if isinstance(named, str) and kind not in NAMING_NO_ANSWER and named not in preset.answers:
         answers = tuple(sorted(preset.answers))
         yield document.problem(
             (*path, "named"),
@@ -154,11 +158,20 @@ def _in_a_provider(
     found = refused(preset, provider_fault("f", kind, checked.on, checked.attributes()))
     if found is not None:
         key, why = found
-        choices = stages(preset.name, kind) if key == "stage" else ()
+        choices = stages(preset.name, kind, endpoint) if key == "stage" else ()
         meant = nearest(fault.get("stage"), choices) if key == "stage" else ""
         yield document.problem(
             (*path, key), f"{preset.name} cannot play this: {why}", choices=choices, meant=meant
         )
+
+
+def _elsewhere(preset: Preset, kind: str, endpoint: str) -> str:
+    """At which other endpoint this provider can play it."""
+    others = [each for each in ("", *preset.endpoints) if each != endpoint]
+    can = [each for each in others if kind in kinds_played(preset.name, each)]
+    if not can:
+        return ""
+    return f"It can at its endpoint `{can[0]}`." if can[0] else "It can on the route itself."
 
 
 def _tenant(document: Document, index: int, fault: FaultBase) -> Iterator[Problem]:

@@ -21,6 +21,8 @@ from harness.scenario.faults import KINDS, ActsIn, FaultBase, provider_fault
 
 STAGES = tuple(dict.fromkeys([*map(str, SmtpStage), *map(str, HttpStage)]))
 _TOLD_AS = {"delay_s": "delay", "retry_after_s": "retry_after", "class_": "class"}
+NAMING_NO_ANSWER = ("certificate", "status")
+"""Kinds whose `named` is no answer of the provider's, but what is wrong with it, or what it says."""
 _BLAMED = (
     "stage",
     "retry_after_s",
@@ -55,27 +57,30 @@ def example(kind: str, number: int = 0) -> FaultBase:
 
 
 @cache
-def kinds_played(fake: str) -> tuple[str, ...]:
-    """The faults inside a provider that this preset can play, by any of their examples."""
+def kinds_played(fake: str, endpoint: str = "") -> tuple[str, ...]:
+    """The faults inside a provider that this preset can play there, by any of their examples."""
     preset = presets.load(fake)
     return tuple(
         kind
         for kind in kinds_in(ActsIn.PROVIDER)
-        if any(_places(preset, _as_put(kind, number)) for number in range(len(KINDS[kind].examples)))
+        if any(_places(preset, _as_put(kind, endpoint, each)) for each in range(len(KINDS[kind].examples)))
     )
 
 
 @cache
-def stages(fake: str, kind: str) -> tuple[str, ...]:
-    """Where this preset can play it; none where that cannot be chosen."""
-    preset, plain = presets.load(fake), _as_put(kind, 0)
+def stages(fake: str, kind: str, endpoint: str = "") -> tuple[str, ...]:
+    """Where in an attempt this preset can play it there; none where that cannot be chosen."""
+    preset, plain = presets.load(fake), _as_put(kind, endpoint)
     return tuple(
         stage for stage in STAGES if _places(preset, msgspec.structs.replace(plain, stage=stage), at=stage)
     )
 
 
 def refused(preset: Preset, fault: ProviderFault) -> tuple[str, str] | None:
-    """(key, why) where the preset would not play it; the key is the one without which it would."""
+    """(key, why) where the preset would not play it; the key is the one without which it would.
+
+    The preset can play the kind as such.
+    """
     try:
         preset.place_fault(fault)
     except FaultRefused as error:
@@ -95,12 +100,12 @@ def _blamed(preset: Preset, fault: ProviderFault) -> str:
                 without["text"] = None
             if _places(preset, msgspec.structs.replace(fault, **without)):
                 return _TOLD_AS.get(name, name)
-    return "named" if fault.type == "status" and "status" in kinds_played(preset.name) else "fault"
+    return "named" if fault.named is not None and fault.type in NAMING_NO_ANSWER else "fault"
 
 
-def _as_put(kind: str, number: int) -> ProviderFault:
-    fault = example(kind, number)
-    return msgspec.structs.replace(provider_fault("f", kind, fault.on, fault.attributes()), route=None)
+def _as_put(kind: str, endpoint: str, number: int = 0) -> ProviderFault:
+    put = provider_fault("f", kind, "", example(kind, number).attributes())
+    return msgspec.structs.replace(put, route=None, endpoint=endpoint)
 
 
 def _places(preset: Preset, fault: ProviderFault, *, at: str | None = None) -> bool:

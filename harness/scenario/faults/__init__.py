@@ -14,6 +14,7 @@ from harness.scenario.faults.base import ActsIn, FaultBase, LastingFault
 from harness.scenario.faults.in_provider import (
     AckLoss,
     Bounce,
+    Certificate,
     Disconnect,
     EventsLate,
     EventsLost,
@@ -70,6 +71,7 @@ Fault = Annotated[
     | Disconnect
     | SilentDrop
     | Throttle
+    | Certificate
     | KeyRotated
     | Bounce
     | EventsLost
@@ -99,6 +101,7 @@ KINDS: dict[str, type[FaultBase]] = {
     "disconnect": Disconnect,
     "silent-drop": SilentDrop,
     "throttle": Throttle,
+    "certificate": Certificate,
     "key-rotated": KeyRotated,
     "bounce": Bounce,
     "events-lost": EventsLost,

@@ -159,6 +159,16 @@ class Throttle(Selective):
         return self
 
 
+class Certificate(Selective):
+    """The provider shows a certificate that is not right to whoever begins TLS."""
+
+    acts_in = ActsIn.PROVIDER
+    examples = ("{at: 5s, for: 4s, on: primary, fault: certificate, named: expired}",)
+    fault: Literal["certificate"]
+    named: Literal["expired", "wrong-name", "untrusted"]
+    """What is wrong with it: its time is over, it is another host's, or nobody knows who made it."""
+
+
 class KeyRotated(Selective):
     """The account's secret opens nothing any more; the one that follows it does."""
 

@@ -17,6 +17,7 @@ class Status(LastingFault):
     examples = (
         "{at: 5s, for: 9s, on: page, fault: status, named: major}",
         '{at: 5s, for: 9s, on: page, fault: status, named: minor, text: "Delays in mail flow"}',
+        "{at: 5s, for: 9s, on: graph, fault: status, named: serviceDegradation}",
     )
     fault: Literal["status"]
     named: Name

@@ -14,6 +14,7 @@ from harness.testbed.faults.endpoint import Endpoint
 from harness.testbed.faults.in_provider import (
     AckLoss,
     Bounce,
+    Certificate,
     Disconnect,
     EventsLate,
     EventsLost,
@@ -67,6 +68,7 @@ _ON_ENDPOINT: dict[str, Callable[[Fault, Endpoint], FaultInjector]] = {
     "disconnect": Disconnect,
     "silent-drop": SilentDrop,
     "throttle": Throttle,
+    "certificate": Certificate,
     "key-rotated": KeyRotated,
     "bounce": Bounce,
     "events-lost": EventsLost,

@@ -22,6 +22,10 @@ LONGEST_WAIT_S = 2.0
 """The canary waits so long at most for a late answer; one that is later still, its receipt tells of."""
 
 
+LONGEST_HOLD_S = 3.0
+"""Longer than a provider that keeps the canary waiting does so."""
+
+
 class InProvider(OnEndpoint):
     """Put in and read back alike for all kinds; `act` is the kind's own."""
 
@@ -155,12 +159,24 @@ class SilentDrop(InProvider):
 
 
 class Throttle(InProvider):
-    """The provider takes less than usual, and says so."""
+    """The provider takes less than usual: it says so, or, as some do, keeps what comes too fast waiting."""
 
     async def act(self) -> Detail:
-        sighting, detail = await self._meets({Saw.REJECTED})
+        sighting, detail = await self._meets(
+            {Saw.REJECTED, Saw.OK}, within_s=self.endpoint.patience_s() + LONGEST_HOLD_S
+        )
         receipt = await self._receipt(sighting)
-        return detail if receipt is None else detail | {"receipt": receipt.n}
+        if receipt is None:
+            return expect(sighting, {Saw.REJECTED}, "throttle")
+        return detail | {"receipt": receipt.n}
+
+
+class Certificate(InProvider):
+    """Whoever begins TLS is shown a certificate that is not right."""
+
+    async def act(self) -> Detail:
+        _, detail = await self._meets({Saw.UNTRUSTED})
+        return detail
 
 
 class KeyRotated(InProvider):
@@ -200,15 +216,17 @@ class EventsLate(InProvider):
 
 
 class Status(InProvider):
-    """The status page or the health feed tells of an incident."""
+    """The status page or the health feed tells of an incident; what a login gets is that page."""
 
     async def act(self) -> Detail:
         page = await self.endpoint.canary.login(self.endpoint.patience_s())
         detail = expect(page, {Saw.OK}, "status")
-        named, text = str(self.attributes["named"]), str(self.attributes.get("text", ""))
-        if named not in page.text or text not in page.text:
-            raise InjectionError(f"status: what the page says has neither `{named}` nor `{text}` in it")
+        if str(self.attributes["named"]) not in page.text:
+            raise InjectionError(f"status: what the page says has no `{self.attributes['named']}` in it")
         return detail
+
+    async def _seen_after(self) -> Sighting:
+        return await self.endpoint.canary.login(GONE_WITHIN_S + self.endpoint.patience_s())
 
 
 async def _told(
