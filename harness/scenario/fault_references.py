@@ -15,7 +15,7 @@ from harness.providers.preset import Preset
 from harness.scenario.document import Document, Path, lookup
 from harness.scenario.errors import Problem, nearest, shown
 from harness.scenario.faults import KINDS, ActsIn, FaultBase, Partition, provider_fault
-from harness.scenario.playable import NAMING_NO_ANSWER, kinds_in, kinds_played, refused, stages
+from harness.scenario.playable import NAMING_NO_ANSWER, kinds_in, kinds_played, refused, stages, takes_logins
 from harness.scenario.providers import FAKES, MAILPIT, preset_of
 from harness.scenario.targets import EVENTS, SYSTEM, parts
 from harness.scenario.written import classes, entries, names, names_at, unknown
@@ -120,6 +120,11 @@ def _on_a_route(
             f"`{kind}` acts inside a provider, and `{provider}` is Mailpit, which cannot play it",
             choices=kinds_in(ActsIn.PROXY),
             advice="Use a fault of the network, or `fake: smtp` in place of Mailpit.",
+        )
+    elif model.acts_in is ActsIn.UPSTREAM and not takes_logins(fake):
+        message = f"`{kind}` refuses logins, and {fake} takes none"
+        yield document.problem(
+            ("faults", index, "fault"), message, choices=(*kinds_in(ActsIn.PROXY), *kinds_played(fake))
         )
     elif model.acts_in is ActsIn.PROVIDER:
         yield from _in_a_provider(document, index, fault, model, preset)

@@ -1,7 +1,7 @@
 """A scenario file, with its overrides, to a checked `Scenario`; or everything that is wrong with it, at once.
 
-Bytes → text → document (document.py) → overrides → models, references, templates → feasibility. Each step
-reports all it finds; a later one runs only where the earlier ones left something to judge.
+Bytes → text → document (document.py) → overrides → sequences → models, references, templates → feasibility.
+Each step reports all it finds; a later one runs only where the earlier ones left something to judge.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from harness.scenario.feasible import infeasible
 from harness.scenario.files import file_problems
 from harness.scenario.models import Scenario
 from harness.scenario.references import reference_problems
+from harness.scenario.sequences.expand import expand
 from harness.scenario.templates import SUBMIT_BODY, template_problems
 
 
@@ -35,6 +36,7 @@ def load_text(text: str, path: str | Path, overrides: Sequence[str] = ()) -> Sce
     if problems:
         raise ScenarioError(problems)
     problems += _empty_values(document)
+    problems += expand(document)
     scenario = _validate(document, problems)
     problems += reference_problems(document)
     problems += template_problems(document)

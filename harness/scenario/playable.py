@@ -19,7 +19,6 @@ from harness.providers.wire import ProviderFault
 from harness.scenario.document import read_value
 from harness.scenario.faults import KINDS, ActsIn, FaultBase, provider_fault
 
-STAGES = tuple(dict.fromkeys([*map(str, SmtpStage), *map(str, HttpStage)]))
 _TOLD_AS = {"delay_s": "delay", "retry_after_s": "retry_after", "class_": "class"}
 NAMING_NO_ANSWER = ("certificate", "status")
 """Kinds whose `named` is no answer of the provider's, but what is wrong with it, or what it says."""
@@ -68,11 +67,19 @@ def kinds_played(fake: str, endpoint: str = "") -> tuple[str, ...]:
 
 
 @cache
+def takes_logins(fake: str) -> bool:
+    """Whether anybody logs in there, at any of its endpoints: what can be rotated is a secret that opens."""
+    everywhere = ("", *presets.load(fake).endpoints)
+    return any("key-rotated" in kinds_played(fake, endpoint) for endpoint in everywhere)
+
+
+@cache
 def stages(fake: str, kind: str, endpoint: str = "") -> tuple[str, ...]:
     """Where in an attempt this preset can play it there; none where that cannot be chosen."""
     preset, plain = presets.load(fake), _as_put(kind, endpoint)
+    words = map(str, HttpStage if preset.engine == "http" else SmtpStage)
     return tuple(
-        stage for stage in STAGES if _places(preset, msgspec.structs.replace(plain, stage=stage), at=stage)
+        stage for stage in words if _places(preset, msgspec.structs.replace(plain, stage=stage), at=stage)
     )
 
 

@@ -26,7 +26,7 @@ class _Answering(Selective):
     """A fault that may say what is answered."""
 
     code: Code | None = None
-    """An SMTP or HTTP code, 400 to 599."""
+    """An SMTP or HTTP code."""
     text: Line | None = None
     """What stands behind the code."""
     named: Name | None = None
@@ -75,7 +75,7 @@ class AckLoss(_Answering):
     )
     fault: Literal["ack-loss"]
     stage: Name | None = None
-    """`reply`: a reset in place of the answer. `mid-reply`: half of it, and the end."""
+    """`ack` or `reply`: a reset in place of the answer. `mid-reply`: half of it, and the end."""
 
 
 class SlowAck(Selective):
