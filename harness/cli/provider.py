@@ -229,9 +229,9 @@ def describe(line: bytes, started_ns: int) -> str:
     """One record of a provider's journal as one line for a person; times count from the start, in seconds."""
     import msgspec
 
-    from harness.history.events import ConnectionsClosed, ProviderEvent, Receipt
+    from harness.history.events import ConnectionsClosed, EndpointCalled, ProviderEvent, Receipt
 
-    record = msgspec.json.decode(line, type=Receipt | ConnectionsClosed | ProviderEvent)
+    record = msgspec.json.decode(line, type=Receipt | ConnectionsClosed | EndpointCalled | ProviderEvent)
     at = f"{(record.t_ns - started_ns) / 1e9:9.3f} s"
     if isinstance(record, Receipt):
         code = f" {record.code}" if record.code is not None else ""
@@ -240,4 +240,7 @@ def describe(line: bytes, started_ns: int) -> str:
         return f"{at}  {record.result:9}{code} {whom}  {record.text}".rstrip()
     if isinstance(record, ConnectionsClosed):
         return f"{at}  closed     {', '.join(record.connections)}  {record.reason}".rstrip()
+    if isinstance(record, EndpointCalled):
+        answered = record.code or "no answer"
+        return f"{at}  {record.endpoint:9} {answered} {record.request}  {record.account}".rstrip()
     return f"{at}  {record.event:9}  {record.recipient or ''}".rstrip()

@@ -95,6 +95,11 @@ class Announced(msgspec.Struct, frozen=True, kw_only=True):
     until_s: float | None = None  # when the fault was taken away; None: it is in place
 
 
+class _Told(msgspec.Struct):
+    fault: ProviderFault
+    incident: Announced
+
+
 class _Active(msgspec.Struct, Generic[Answer], kw_only=True):
     fault: ProviderFault
     placed: Placed[Answer]
@@ -118,7 +123,7 @@ class FaultTable(Generic[Answer]):
         self._seed = seed
         self._wall_s = wall_s
         self._active: dict[str, _Active[Answer]] = {}
-        self._told: dict[str, tuple[ProviderFault, Announced]] = {}
+        self._told: list[_Told] = []
 
     def put(self, fault: ProviderFault) -> FaultStatus:
         """Put a fault in place. The same fault again keeps its counts; a changed one starts anew."""
@@ -136,10 +141,9 @@ class FaultTable(Generic[Answer]):
     def delete(self, fault_id: str) -> FaultStatus | None:
         """Take a fault away and return its last counts; None if there was none of that name."""
         gone = self._active.pop(fault_id, None)
-        if fault_id in self._told:
-            fault, told = self._told[fault_id]
+        if (told := self._going_on(fault_id)) is not None:
             now_s = self._wall_s()
-            self._told[fault_id] = fault, msgspec.structs.replace(told, updated_s=now_s, until_s=now_s)
+            told.incident = msgspec.structs.replace(told.incident, updated_s=now_s, until_s=now_s)
         return None if gone is None else self._status(gone)
 
     def list(self) -> list[FaultStatus]:
@@ -152,25 +156,26 @@ class FaultTable(Generic[Answer]):
     def announced(self, route: str, endpoint: str) -> tuple[Announced, ...]:
         """The incidents told of there, the resolved ones among them; in the order in which they began."""
         return tuple(
-            told
-            for fault, told in self._told.values()
-            if fault.route in (None, route) and fault.endpoint == endpoint
+            told.incident
+            for told in self._told
+            if told.fault.route in (None, route) and told.fault.endpoint == endpoint
         )
 
     def _tell(self, fault: ProviderFault) -> None:
         """A changed fault of the same name is news of the same incident, unless that was over."""
         now_s = self._wall_s()
-        _, before = self._told.pop(fault.id, (None, None))
-        going_on = before is not None and before.until_s is None
-        self._told[fault.id] = (
-            fault,
-            Announced(
-                id=fault.id,
-                status=fault.named or "",
-                title=fault.text,
-                since_s=before.since_s if before is not None and going_on else now_s,
-                updated_s=now_s,
-            ),
+        incident = Announced(
+            id=fault.id, status=fault.named or "", title=fault.text, since_s=now_s, updated_s=now_s
+        )
+        if (told := self._going_on(fault.id)) is None:
+            self._told.append(_Told(fault, incident))
+        else:
+            told.incident = msgspec.structs.replace(incident, since_s=told.incident.since_s)
+            told.fault = fault
+
+    def _going_on(self, fault_id: str) -> _Told | None:
+        return next(
+            (each for each in self._told if each.fault.id == fault_id and each.incident.until_s is None), None
         )
 
     def decide(self, stage: str, subject: Subject, acts: Acts | None = None) -> Decision[Answer] | None:

@@ -19,7 +19,7 @@ from harness.scenario.bytes import BYTE_RATE_PATTERN, SIZE_PATTERN
 from harness.scenario.faults import KINDS, SELECTION, ActsIn, FaultBase
 from harness.scenario.faults.base import RANGE
 from harness.scenario.part import NAME_PATTERN
-from harness.scenario.playable import kinds_played, stages, takes_logins
+from harness.scenario.playable import plays, stages, takes_logins
 from harness.scenario.schema import Generator
 
 COMMON = ("fault", "at", "for", "on", "incident")
@@ -98,7 +98,7 @@ def _played_at(kind: str, model: type[FaultBase], preset: str) -> tuple[str, ...
     """The endpoints of a preset where a fault can be; the main one is the empty name."""
     everywhere = ("", *presets.load(preset).endpoints)
     if model.acts_in is ActsIn.PROVIDER:
-        return tuple(each for each in everywhere if kind in kinds_played(preset, each))
+        return tuple(each for each in everywhere if plays(preset, kind, each))
     return everywhere if model.acts_in is ActsIn.PROXY or takes_logins(preset) else ()
 
 

@@ -15,9 +15,17 @@ from harness.providers.preset import Preset
 from harness.scenario.document import Document, Path, lookup
 from harness.scenario.errors import Problem, nearest, shown
 from harness.scenario.faults import KINDS, ActsIn, FaultBase, Partition, provider_fault
-from harness.scenario.playable import NAMING_NO_ANSWER, kinds_in, kinds_played, refused, stages, takes_logins
-from harness.scenario.providers import FAKES, MAILPIT, preset_of
-from harness.scenario.targets import EVENTS, SYSTEM, parts
+from harness.scenario.playable import (
+    NAMING_NO_ANSWER,
+    kinds_in,
+    kinds_played,
+    plays,
+    refused,
+    stages,
+    takes_logins,
+)
+from harness.scenario.providers import MAILPIT, preset_behind
+from harness.scenario.targets import EVENTS, SYSTEM, parts, target_of
 from harness.scenario.written import classes, entries, names, names_at, unknown
 
 
@@ -35,8 +43,8 @@ def fault_problems(document: Document) -> Iterator[Problem]:
         route, endpoint = parts(on)
         if on != SYSTEM and route not in routes:
             yield unknown(document, ("faults", index, "on"), "route", route, (*routes, SYSTEM))
-        elif endpoint and not _is_there(document, route, endpoint):
-            choices = tuple(f"{route}.{each}" for each in (*_endpoints(document, route), EVENTS))
+        elif endpoint and (there := _endpoints(document, route)) and endpoint not in there:
+            choices = tuple(target_of(route, each) for each in there)
             yield unknown(document, ("faults", index, "on"), "endpoint", on, choices)
         elif endpoint == EVENTS:
             yield from _on_the_way_back(document, index, route, model)
@@ -66,20 +74,10 @@ def _on_the_system(document: Document, index: int, model: type[FaultBase]) -> It
         )
 
 
-def _fake(document: Document, route: str) -> str:
-    provider = lookup(document.data, ("routes", route, "provider"))
-    fake = lookup(document.data, ("providers", provider, "fake")) if isinstance(provider, str) else None
-    return fake if fake in FAKES else ""
-
-
 def _endpoints(document: Document, route: str) -> tuple[str, ...]:
-    fake = _fake(document, route)
-    preset = preset_of(fake) if fake else None
-    return () if preset is None else preset.endpoints
-
-
-def _is_there(document: Document, route: str, endpoint: str) -> bool:
-    return endpoint == EVENTS or not _fake(document, route) or endpoint in _endpoints(document, route)
+    """Those beside a route's own; none where it is not known what it leads to."""
+    preset = preset_behind(document, route)
+    return () if preset is None else (*preset.endpoints, EVENTS)
 
 
 def _on_the_way_back(
@@ -92,7 +90,7 @@ def _on_the_way_back(
         advice = f'Add `events: {{{provider}: "POST /events/{provider}"}}` under `system`.'
         yield document.problem(("faults", index, "on"), message, advice=advice)
     if model is not None and model.acts_in is not ActsIn.PROXY:
-        on = f"{route}.{EVENTS}"
+        on = target_of(route, EVENTS)
         advice = ""
         if model.acts_in is ActsIn.PROVIDER:
             advice = f"What the provider itself does with its events is a fault on `{route}`."
@@ -109,23 +107,21 @@ def _on_a_route(
 ) -> Iterator[Problem]:
     """Whether the provider behind a route can play it."""
     route, _ = parts(fault["on"])
-    fake = _fake(document, route)
-    if not fake or model.acts_in is ActsIn.PROXY:
+    preset = preset_behind(document, route)
+    if preset is None or model.acts_in is ActsIn.PROXY:
         return
     kind, provider = fault["fault"], lookup(document.data, ("routes", route, "provider"))
-    preset = preset_of(fake)
-    if preset is None or fake == MAILPIT:
+    if preset.name == MAILPIT:
         yield document.problem(
             ("faults", index, "fault"),
             f"`{kind}` acts inside a provider, and `{provider}` is Mailpit, which cannot play it",
             choices=kinds_in(ActsIn.PROXY),
             advice="Use a fault of the network, or `fake: smtp` in place of Mailpit.",
         )
-    elif model.acts_in is ActsIn.UPSTREAM and not takes_logins(fake):
-        message = f"`{kind}` refuses logins, and {fake} takes none"
-        yield document.problem(
-            ("faults", index, "fault"), message, choices=(*kinds_in(ActsIn.PROXY), *kinds_played(fake))
-        )
+    elif model.acts_in is ActsIn.UPSTREAM and not takes_logins(preset.name):
+        message = f"`{kind}` refuses logins, and {preset.name} asks nobody for one"
+        choices = (*kinds_in(ActsIn.PROXY), *kinds_played(preset.name))
+        yield document.problem(("faults", index, "fault"), message, choices=choices)
     elif model.acts_in is ActsIn.PROVIDER:
         yield from _in_a_provider(document, index, fault, model, preset)
 
@@ -136,13 +132,12 @@ def _in_a_provider(
     path: Path = ("faults", index)
     kind, named = fault["fault"], fault.get("named")
     _, endpoint = parts(fault["on"])
-    played = kinds_played(preset.name, endpoint)
-    if kind not in played:
+    if not plays(preset.name, kind, endpoint):
         where = f" at its endpoint `{endpoint}`" if endpoint else ""
         yield document.problem(
             (*path, "fault"),
             f"{preset.name} cannot play `{kind}`{where}",
-            choices=(*kinds_in(ActsIn.PROXY, ActsIn.UPSTREAM), *played),
+            choices=(*kinds_in(ActsIn.PROXY, ActsIn.UPSTREAM), *kinds_played(preset.name, endpoint)),
             advice=_elsewhere(preset, kind, endpoint),
         )
         return
@@ -173,7 +168,7 @@ def _in_a_provider(
 def _elsewhere(preset: Preset, kind: str, endpoint: str) -> str:
     """At which other endpoint this provider can play it."""
     others = [each for each in ("", *preset.endpoints) if each != endpoint]
-    can = [each for each in others if kind in kinds_played(preset.name, each)]
+    can = [each for each in others if plays(preset.name, kind, each)]
     if not can:
         return ""
     return f"It can at its endpoint `{can[0]}`." if can[0] else "It can on the route itself."

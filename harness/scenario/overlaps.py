@@ -16,8 +16,7 @@ from harness.scenario.document import Document
 from harness.scenario.errors import Problem
 from harness.scenario.faults import ActsIn, FaultBase, Selective, provider_fault
 from harness.scenario.models import Scenario
-from harness.scenario.providers import preset_of
-from harness.scenario.targets import EVENTS, SYSTEM, parts
+from harness.scenario.targets import SYSTEM, is_way_back, parts
 
 CONNECT = "connect"
 """The stage of an SMTP session at which even a canary that only looks whether anything answers is hit."""
@@ -54,7 +53,7 @@ def _hides(scenario: Scenario, other: FaultBase, fault: FaultBase) -> bool:
     """Whether a canary for `fault` meets `other` instead."""
     if other.on != fault.on:
         # Behind the way of events is the system itself; a partition leaves that way as it is.
-        return other.on == SYSTEM and other.kind != "partition" and parts(fault.on)[1] == EVENTS
+        return other.on == SYSTEM and other.kind != "partition" and is_way_back(fault.on)
     beside = fault.acts_in is not ActsIn.PROVIDER and _stage(scenario, other) == CONNECT
     return other.masks or beside
 
@@ -63,10 +62,9 @@ def _stage(scenario: Scenario, fault: FaultBase) -> str:
     """Where in an attempt a fault inside a provider acts."""
     if not isinstance(fault, Selective):
         return ""
-    preset = preset_of(scenario.providers[scenario.routes[parts(fault.on)[0]].provider].fake)
+    wanted = provider_fault("f", fault.kind, fault.on, fault.attributes())
     try:
-        wanted = provider_fault("f", fault.kind, fault.on, fault.attributes())
-        return "" if preset is None else preset.place_fault(wanted).stage
+        return scenario.preset(parts(fault.on)[0]).place_fault(wanted).stage
     except FaultRefused:
         return ""
 

@@ -5,7 +5,6 @@ Nothing is known here; the presets are asked, as they will be asked when the fau
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import msgspec
@@ -55,25 +54,23 @@ def example(kind: str, number: int = 0) -> FaultBase:
     return model.model_validate(read_value(model.examples[number]))
 
 
-@cache
-def kinds_played(fake: str, endpoint: str = "") -> tuple[str, ...]:
-    """The faults inside a provider that this preset can play there, by any of their examples."""
+def plays(fake: str, kind: str, endpoint: str = "") -> bool:
+    """Whether this preset can play the kind there, by any of its examples."""
     preset = presets.load(fake)
-    return tuple(
-        kind
-        for kind in kinds_in(ActsIn.PROVIDER)
-        if any(_places(preset, _as_put(kind, endpoint, each)) for each in range(len(KINDS[kind].examples)))
-    )
+    return any(_places(preset, _as_put(kind, endpoint, each)) for each in range(len(KINDS[kind].examples)))
 
 
-@cache
+def kinds_played(fake: str, endpoint: str = "") -> tuple[str, ...]:
+    """The faults inside a provider that this preset can play there."""
+    return tuple(kind for kind in kinds_in(ActsIn.PROVIDER) if plays(fake, kind, endpoint))
+
+
 def takes_logins(fake: str) -> bool:
     """Whether anybody logs in there, at any of its endpoints: what can be rotated is a secret that opens."""
-    everywhere = ("", *presets.load(fake).endpoints)
-    return any("key-rotated" in kinds_played(fake, endpoint) for endpoint in everywhere)
+    preset = presets.load(fake)
+    return preset.carries_mail and any(plays(fake, "key-rotated", each) for each in ("", *preset.endpoints))
 
 
-@cache
 def stages(fake: str, kind: str, endpoint: str = "") -> tuple[str, ...]:
     """Where in an attempt this preset can play it there; none where that cannot be chosen."""
     preset, plain = presets.load(fake), _as_put(kind, endpoint)

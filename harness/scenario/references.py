@@ -16,9 +16,10 @@ from harness.scenario.explain import explain
 from harness.scenario.fault_references import fault_problems
 from harness.scenario.hosts import route_host
 from harness.scenario.operator import RELEASING
-from harness.scenario.providers import FAKES, preset_of
+from harness.scenario.providers import FAKES, preset_behind, preset_of
 from harness.scenario.targets import EVENTS, SYSTEM
 from harness.scenario.tellable import tellable
+from harness.scenario.templates import endpoint_variable
 from harness.scenario.workload import COMMON_CLASSES
 from harness.scenario.written import classes, entries, names, names_at, unknown
 
@@ -27,6 +28,7 @@ def reference_problems(document: Document) -> list[Problem]:
     """Whatever refers to something that is not there or cannot be done."""
     return [
         *_routes(document),
+        *_mail_can_go(document),
         *_claims(document),
         *_limits(document),
         *_streams(document),
@@ -51,6 +53,20 @@ def _routes(document: Document) -> Iterator[Problem]:
         yield from _listening(document, route, taken)
 
 
+def _mail_can_go(document: Document) -> Iterator[Problem]:
+    """A run needs a route that takes mail; who carries none is no place to measure it."""
+    found = {route: preset_behind(document, route) for route in names(document, "routes")}
+    without = [route for route, preset in found.items() if preset is not None and not preset.carries_mail]
+    if without and len(without) == len(found):
+        message = "none of these routes leads to a provider that takes mail"
+        yield document.problem(("routes",), message, at_key=True, advice="Add a route to one that does.")
+    throttle = lookup(document.data, ("expect", "throttle"))
+    for route in without:
+        if isinstance(throttle, dict) and route in throttle:
+            message = f"no mail goes by {shown(route)}, so there is nothing to count"
+            yield document.problem(("expect", "throttle", route), message, at_key=True)
+
+
 def _listening(document: Document, route: str, taken: dict[str, str]) -> Iterator[Problem]:
     """Two routes cannot listen at one address; a system that runs already must know where each of them is."""
     path = ("routes", route, "listen")
@@ -60,7 +76,19 @@ def _listening(document: Document, route: str, taken: dict[str, str]) -> Iterato
             yield document.problem(path, f"route {shown(taken[listen])} listens there already")
         taken.setdefault(listen, route)
     external = lookup(document.data, ("system", "external")) is not None
-    if external and listen is None and not lookup(document.data, ("system", "setup")):
+    told_nothing = external and not lookup(document.data, ("system", "setup"))
+    preset = preset_behind(document, route)
+    if told_nothing and preset is not None and preset.endpoints:
+        variables = ", ".join(
+            f"{{{{ routes.{route}.{endpoint_variable(each)} }}}}" for each in preset.endpoints
+        )
+        yield document.problem(
+            ("routes", route),
+            f"the system is `external`, so nothing tells it where this route's {variables} is",
+            at_key=True,
+            advice="Tell it in `setup`.",
+        )
+    elif told_nothing and listen is None:
         yield document.problem(
             ("routes", route),
             "the system is `external`, so nothing tells it where this route is",

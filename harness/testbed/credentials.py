@@ -24,3 +24,9 @@ def canary_account(preset: Preset, seed: int, provider: str) -> Account:
 def events_secret(preset: Preset, seed: int, route: str) -> str:
     """What the provider signs this route's events with; empty where it posts none."""
     return "" if preset.events is None else fill(preset.events.secret, str(seed), "events", route)
+
+
+def events_key(preset: Preset, seed: int, route: str) -> str:
+    """What the system verifies those signatures with; empty where they are unsigned."""
+    secret = events_secret(preset, seed, route)
+    return preset.events.verifies_with(secret) if preset.events is not None and secret else ""

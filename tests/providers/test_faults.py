@@ -146,7 +146,8 @@ class TestIncidents:
         assert (told.status, told.since_s, told.updated_s) == ("major", 100.0, 120.0)
         faults.delete("f1")
         faults.put(fault(type="status", named="minor"))
-        (told,) = faults.announced("primary", "")
+        over, told = faults.announced("primary", "")
+        assert (over.since_s, over.until_s) == (100.0, 160.0)
         assert (told.since_s, told.until_s) == (200.0, None)
 
     def test_it_is_told_where_it_was_put_and_touches_no_attempt(self) -> None:

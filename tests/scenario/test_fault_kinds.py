@@ -172,7 +172,7 @@ class TestAsked:
 
     def test_a_login_where_nobody_logs_in(self) -> None:
         found = refused("{at: 5s, for: 4s, on: page, fault: auth-failure}")
-        assert found.message == "`auth-failure` refuses logins, and statuspage takes none"
+        assert found.message == "`auth-failure` refuses logins, and statuspage asks nobody for one"
 
     @pytest.mark.parametrize("kind", kinds_in(ActsIn.PROVIDER))
     def test_mailpit_plays_nothing(self, kind: str) -> None:

@@ -5,7 +5,6 @@ gives the same bytes for the same arguments; it sees no socket, no clock and no 
 from __future__ import annotations
 
 import base64
-import binascii
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
@@ -33,6 +32,11 @@ class HttpApi(ABC):
     secrets_at: str | None = ""  # the endpoint that accounts' secrets are presented to; None: to none
     announces: Sequence[str] = ()  # the states of an incident that its status page or health feed can tell of
     idempotent_for_s: float | None = None  # how long an idempotency key is remembered; None: there is none
+
+    @property
+    def carries_mail(self) -> bool:
+        """False where nothing can be sent, as to a status page: faults there are about what is asked."""
+        return any(route.operation == "send" for route in self.routes)
 
     @abstractmethod
     def identify(self, request: HttpRequest, accounts: Accounts) -> Account | None:
@@ -122,7 +126,7 @@ def basic(request: HttpRequest) -> tuple[str, str] | None:
         return None
     try:
         username, colon, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # not ASCII, not base64, not UTF-8
         return None
     return (username, password) if colon else None
 

@@ -87,6 +87,8 @@ class Exchange:
         if verdict is not None:
             if route.operation is Operation.SEND:
                 self._record(attempt, caller, head, NOTHING_READ, verdict)
+            elif self._side.endpoint:
+                self._note(attempt, caller, head, verdict)
             await self._show(verdict, head, attempt, receive, send)
             return
         body, arrival = await _read(head, receive, self._api.max_body_bytes)
@@ -96,6 +98,8 @@ class Exchange:
         elif arrival is Arrival.WHOLE:
             caller = self._judge.caller(request, attempt.id)
             verdict = self._judge.asked(request, route, caller)
+            if self._side.endpoint:
+                self._note(attempt, caller, request, verdict)
             await self._show(verdict, request, attempt, receive, send)
         elif arrival is Arrival.TOO_LARGE:
             await self._show(Verdict(answer=self._api.too_large()), request, attempt, receive, send)
@@ -167,11 +171,24 @@ class Exchange:
         self, attempt: Attempt, caller: Caller, request: HttpRequest, submission: Submission, verdict: Verdict
     ) -> None:
         """One receipt for each recipient, and before them the body, if the provider took it."""
-        try:
+        with _no_record_no_answer(attempt):
             self._write(attempt, caller, request, submission, verdict)
-        except JournalError:
-            attempt.connection.tear_down()  # no record, no answer
-            raise
+
+    def _note(self, attempt: Attempt, caller: Caller, request: HttpRequest, verdict: Verdict) -> None:
+        """That somebody asked, where no mail goes through: it tells who met a fault there."""
+        account = caller.account
+        with _no_record_no_answer(attempt):
+            self._context.ledger.called(
+                route=self._side.route,
+                endpoint=self._side.endpoint,
+                begin_ns=attempt.begin_ns,
+                request=f"{request.method} {request.path}",
+                code=verdict.answer.status or None,
+                account=account.username if account else "",
+                tenant=account.tenant if account else "",
+                canary=Canary.HARNESS if caller.subject.canary else None,
+                fault=verdict.fault,
+            )
 
     def _write(
         self, attempt: Attempt, caller: Caller, request: HttpRequest, submission: Submission, verdict: Verdict
@@ -248,6 +265,15 @@ class Exchange:
                 raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
                 await send({"type": "http.response.start", "status": answer.status, "headers": raw})
                 await send({"type": "http.response.body", "body": answer.body})
+
+
+@contextlib.contextmanager
+def _no_record_no_answer(attempt: Attempt) -> Iterator[None]:
+    try:
+        yield
+    except JournalError:
+        attempt.connection.tear_down()
+        raise
 
 
 async def _read(head: HttpRequest, receive: Receive, limit: int) -> tuple[bytes, Arrival]:

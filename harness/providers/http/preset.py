@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
 from typing import Any
@@ -17,7 +17,7 @@ from harness.providers.http.answers import place
 from harness.providers.http.api import HttpApi
 from harness.providers.http.engine import HttpEngine
 from harness.providers.http.messages import Answer, Operation
-from harness.providers.preset import ApiCanary, Context
+from harness.providers.preset import ApiCanary, Ask, Context
 from harness.providers.webhooks import EventShape
 from harness.providers.wire import ProviderFault
 
@@ -25,7 +25,11 @@ from harness.providers.wire import ProviderFault
 @dataclass(frozen=True, kw_only=True)
 class HttpPreset:
     """`api` makes the API from the preset's limits and the provider's seed. A `scheme` that ends with
-    `+https` is for providers whose clients refuse to present a credential in the clear."""
+    `+https` is for providers whose clients refuse to present a credential in the clear.
+
+    A preset whose API has endpoints beside the main one says in `endpoint_canaries` what the harness's canary
+    asks each of them, and in `real_hosts` which of the provider's host names is which.
+    """
 
     name: str
     summary: str
@@ -37,7 +41,8 @@ class HttpPreset:
     canary: ApiCanary
     credential: CredentialShape
     events: EventShape | None = None
-    carries_mail: bool = True  # a status page does not
+    endpoint_canaries: Mapping[str, Ask] = field(default_factory=dict)
+    real_hosts: Mapping[str, str] = field(default_factory=dict)
     engine: str = "http"
 
     @property
@@ -49,6 +54,10 @@ class HttpPreset:
         """Those beside the main one."""
         routes = self._described().routes
         return tuple(dict.fromkeys(route.endpoint for route in routes if route.endpoint))
+
+    @property
+    def carries_mail(self) -> bool:
+        return self._described().carries_mail
 
     def place_fault(self, fault: ProviderFault) -> Placed[Answer]:
         """Stage and answer of a fault; raises FaultRefused with the valid choices."""

@@ -80,9 +80,7 @@ class Judge:
         self._memory = memory
         self._api = api
         self._side = side
-        self._about_mail = any(
-            route.operation is Operation.SEND and route.endpoint == side.endpoint for route in api.routes
-        )
+        self._about_mail = api.carries_mail and not side.endpoint
         self._system_canaries = {recipient.lower() for recipient in context.config.system_canaries}
 
     def canary(self, recipient: str | None, account: Account | None) -> Canary | None:

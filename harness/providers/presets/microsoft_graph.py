@@ -49,6 +49,9 @@ MAX_BODY_BYTES = 4 * 1024 * 1024
 MEGABYTE = 1024 * 1024
 
 
+NAMED = errors.NAMED | _entra_errors.NAMED
+
+
 class GraphLimits(BaseModel):
     """Outlook's limits for one app and one mailbox; throttled requests count as well."""
 
@@ -207,9 +210,11 @@ PRESET = HttpPreset(
     dated=date(2026, 11, 1),
     scheme="msgraph+https",
     limits=GraphLimits,
-    named=errors.NAMED | _entra_errors.NAMED,
+    named=NAMED,
     api=GraphApi,
     canary=GraphCanary(),
+    endpoint_canaries={entra.ENDPOINT: entra.canary_request},
+    real_hosts={"graph.microsoft.com": "", entra.REAL_HOST: entra.ENDPOINT},
     credential=CredentialShape(
         username="{hex:8}-{hex:4}-{hex:4}-{hex:4}-{hex:12}", secret="{text:3}8Q~{text:34}"
     ),

@@ -140,5 +140,4 @@ PRESET = HttpPreset(
     api=lambda limits, seed: StatuspageApi(),
     canary=StatuspageCanary(),
     credential=CredentialShape(username="{owner}", secret="{text:43}"),
-    carries_mail=False,
 )

@@ -19,9 +19,10 @@ from harness.scenario.errors import Problem, nearest, shown
 from harness.scenario.explain import explain
 from harness.scenario.faults import FaultBase
 from harness.scenario.part import Line, Name, Part, Time
+from harness.scenario.providers import preset_behind
 from harness.scenario.sequences import library
 from harness.scenario.sequences.library import Sequence, Version
-from harness.scenario.targets import parts
+from harness.scenario.targets import parts, target_of
 from harness.scenario.written import names, unknown
 
 SHORTEST_NS = NS_PER_S
@@ -106,8 +107,8 @@ def _expanded(
 
 
 def _fake(document: Document, route: str) -> str:
-    provider = lookup(document.data, ("routes", route, "provider"))
-    return str(lookup(document.data, ("providers", provider, "fake"))) if isinstance(provider, str) else ""
+    preset = preset_behind(document, route)
+    return "" if preset is None else preset.name
 
 
 def _unsuitable(document: Document, path: Path, use: SequenceUse, sequence: Sequence) -> Iterator[Problem]:
@@ -150,7 +151,7 @@ def _steps(document: Document, use: SequenceUse, sequence: Sequence) -> Iterator
         yield step.model_dump(mode="json", by_alias=True, exclude_none=True) | {
             "at": format_duration(use.at + when[step.at]),
             "for": format_duration(when[step.end_ns] - when[step.at]),
-            "on": f"{route}.{endpoint}" if endpoint else route,
+            "on": target_of(str(route), endpoint) if endpoint else route,
             "incident": use.incident or use.sequence,
         }
 

@@ -13,15 +13,13 @@ from harness.providers import presets
 from harness.scenario.document import read_value
 from harness.scenario.faults import Fault, provider_fault
 from harness.scenario.part import Line, Name, Part, Text
-from harness.scenario.playable import kinds_played, refused
+from harness.scenario.playable import refused
 
 FOLDER = Path(__file__).parent
 ROUTE, STATUS = "route", "status"
 """What a step is `on`: the route that the sequence is put on (or an endpoint beside it, `route.token`), or
 the route of the status page."""
 ANY = "any"
-TAKES_MAIL = "silent-drop"
-"""What cannot lose a message takes none, as a status page."""
 
 Steps = Annotated[tuple[Fault, ...], Field(min_length=1)]
 
@@ -37,11 +35,11 @@ class Version(Part):
         """Whether it is for this preset."""
         if self.presets != ANY:
             return fake in self.presets
-        if TAKES_MAIL not in kinds_played(fake):
-            return False
         asked = [provider_fault("f", step.kind, "", step.attributes()) for step in self.steps]
         preset = presets.load(fake)
-        return all(refused(preset, msgspec.structs.replace(each, route=None)) is None for each in asked)
+        return preset.carries_mail and all(
+            refused(preset, msgspec.structs.replace(each, route=None)) is None for each in asked
+        )
 
 
 class Sequence(Part):
