@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from harness.providers import presets
+from typing import TYPE_CHECKING
+
 from harness.providers.credentials import fill
 from harness.providers.preset import Preset
 from harness.providers.wire import Account
-from harness.scenario.models import Scenario
+
+if TYPE_CHECKING:
+    from harness.scenario.models import Scenario
 
 
 def route_account(scenario: Scenario, seed: int, route: str) -> Account:
     """What the SUT logs in with on this route."""
-    wanted = scenario.routes[route]
-    preset = presets.load(scenario.providers[wanted.provider].fake)
-    return preset.credential.account(seed, f"app-{route}", scope="route", tenant=wanted.tenant)
+    credential, tenant = scenario.preset(route).credential, scenario.routes[route].tenant
+    return credential.account(seed, f"app-{route}", scope="route", tenant=tenant)
 
 
 def canary_account(preset: Preset, seed: int, provider: str) -> Account:
