@@ -24,6 +24,7 @@ IDLE_S = 300
 LINE_BYTES = 64 * 1024
 DISCONNECTED = "disconnected"
 _START_TLS_OF_AIOSMTPD = "220 Ready to start TLS"
+_END_OF_MESSAGE = b"\r\n.\r\n"
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger: on, 0 seconds
 
 
@@ -85,24 +86,28 @@ class Wire(SMTP):
 
     async def read_dotted(self, most_bytes: int) -> bytes | None:
         """A message up to its final dot, with transparent dots undone; None if it was bigger than allowed."""
-        body = bytearray()  # not a list of lines: a body of short ones would take many times its size
-        size = 0
-        begins_line = True
+        body = bytearray(b"\r\n")  # that of DATA itself: the dot may follow at once
+        fits = True
         while True:
-            try:
-                line = await self._reader.readuntil(b"\r\n")
-                ends_line = True
-            except asyncio.LimitOverrunError as overrun:
-                line = await self._reader.readexactly(overrun.consumed)
-                ends_line = False
-            if begins_line and line[:1] == b".":
-                if line == b".\r\n":
-                    return None if size > most_bytes else bytes(body)
-                line = line[1:]
-            begins_line = ends_line
-            size += len(line)
-            if size <= most_bytes:
-                body += line
+            more = await self._reader.read(LINE_BYTES)
+            if not more:
+                raise asyncio.IncompleteReadError(b"", None)
+            searched = max(0, len(body) - len(_END_OF_MESSAGE) + 1)
+            body += more
+            end = body.find(_END_OF_MESSAGE, searched)
+            if end >= 0:
+                self._give_back(bytes(body[end + len(_END_OF_MESSAGE) :]))
+                del body[end + 2 :]
+                break
+            if len(body) > 2 * most_bytes + LINE_BYTES:  # dots that are undone could at most halve it
+                fits = False
+                del body[: 1 - len(_END_OF_MESSAGE)]
+        message = body.replace(b"\r\n.", b"\r\n")[2:]
+        return bytes(message) if fits and len(message) <= most_bytes else None
+
+    def _give_back(self, ahead: bytes) -> None:
+        """What a pipelining client sent behind its message; asyncio's reader has no way to take it back."""
+        self._reader._buffer[:0] = ahead  # type: ignore[attr-defined]
 
     async def read_chunk(self, size: int, most_bytes: int) -> bytes | None:
         """Exactly `size` bytes, which are read but not kept (None) if they are more than allowed."""
