@@ -23,9 +23,12 @@ from ruamel.yaml import YAML
 
 from harness.checks import CHECKS
 from harness.cli.app import SECTIONS
+from harness.cli.markdown import BLOCKS, rewritten
 from harness.conduct.judge import ExitCode
+from harness.providers import presets
 from harness.scenario.faults import KINDS
 from harness.scenario.loader import load, load_text
+from harness.scenario.sequences import library
 from harness.scenario.signals import SOURCES
 from tests import shows
 from tests.requires import NO_ENGINE, require_docker, require_tool
@@ -219,6 +222,17 @@ def test_every_make_target_that_is_named_exists(document: Path) -> None:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
+@pytest.mark.parametrize("document", ["docs/faults.md", "docs/providers.md"])
+def test_the_tables_are_those_of_the_code(document: str) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    assert text == rewritten(text), f"{document} is not what the code says: run `make docs`"
+
+
+def test_every_table_stands_somewhere() -> None:
+    pages = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs").glob("*.md"))
+    assert set(re.findall(r"<!-- table: ([\w-]+) -->", pages)) == set(BLOCKS)
+
+
 def first_column(document: str, heading: str) -> set[str]:
     """The words in back-quotes of a table's first column; `heading` is that column's."""
     found: set[str] = set()
@@ -240,6 +254,14 @@ def test_the_command_line_s_page_names_every_command() -> None:
 
 def test_the_faults_page_names_every_fault() -> None:
     assert first_column("docs/faults.md", "`fault:`") == set(KINDS)
+
+
+def test_the_faults_page_names_every_sequence() -> None:
+    assert first_column("docs/faults.md", "`sequence:`") == set(library.names())
+
+
+def test_the_providers_page_names_every_fake() -> None:
+    assert first_column("docs/providers.md", "`fake:`") == set(presets.names())
 
 
 def test_the_format_s_page_names_every_check() -> None:

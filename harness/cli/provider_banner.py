@@ -47,7 +47,7 @@ def _account(
     yield _row("rejects", f"127.0.0.1:{main.rejecting_port}, the same provider refusing every login")
     for each in beside:
         yield _row(each.endpoint, f"127.0.0.1:{each.port}, and rejecting 127.0.0.1:{each.rejecting_port}")
-    if preset.carries_mail:
+    if preset.carries_mail and account.username:
         yield _row("login", f"{account.username} / {account.secret}")
     if account.tenant:
         yield _row("tenant", account.tenant)
@@ -85,8 +85,10 @@ def _hello() -> EmailMessage:
 
 
 def _swaks(preset: Preset, account: Account, port: int) -> str:
-    words = ["swaks", "--server", f"127.0.0.1:{port}", "--auth", "LOGIN", "--auth-user", account.username]
-    words += ["--auth-password", account.secret, "--from", account.username, "--to", "c.me@customer.example"]
+    words = ["swaks", "--server", f"127.0.0.1:{port}", "--to", "c.me@customer.example"]
+    words += ["--from", account.username or "mailer@sender.example"]
+    if account.username:
+        words += ["--auth", "LOGIN", "--auth-user", account.username, "--auth-password", account.secret]
     return shlex.join([*words, "--tls"] if "starttls" in preset.scheme else words)
 
 

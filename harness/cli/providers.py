@@ -25,6 +25,7 @@ def command(as_json: bool) -> None:
     cut to the line; --json has them whole.
     """
     from harness.providers.presets import all_presets
+    from harness.scenario.playable import kinds_played
 
     presets = all_presets()
     if as_json:
@@ -35,6 +36,9 @@ def command(as_json: bool) -> None:
                 "dated": preset.dated.isoformat(),
                 "engine": preset.engine,
                 "scheme": preset.scheme,
+                "endpoints": list(preset.endpoints),
+                "events": preset.events is not None,
+                "faults": list(kinds_played(preset.name)),
                 "limits": preset.limits().model_dump(mode="json"),
                 "answers": dict(preset.answers),
             }
@@ -48,6 +52,10 @@ def command(as_json: bool) -> None:
         limits = preset.limits().model_dump(mode="json")
         told = ", ".join(f"{name} {'none' if value is None else value}" for name, value in limits.items())
         click.echo(f"  {preset.engine}, {preset.scheme}://…; as of {preset.dated}; limits: {told or 'none'}")
+        beside = [f"an endpoint `{each}` beside it" for each in preset.endpoints]
+        beside += ["events by webhook"] if preset.events is not None else []
+        if beside:
+            click.echo(f"  {', '.join(beside)}")
         for name, looks in preset.answers.items():
             shown = looks if len(looks) <= WIDTH else f"{looks[: WIDTH - 1]}…"
             click.echo(f"    {name:26} {shown}")

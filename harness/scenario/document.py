@@ -48,6 +48,8 @@ class Document:
     text: str
     data: Any = None
     places: dict[Path, Place] = field(default_factory=dict)
+    fault_labels: tuple[str, ...] = ()
+    """What the entries of `faults` are to be called, where they are not those of the file."""
 
     def problem(
         self, path: Sequence[str | int], message: str, *, at_key: bool = False, **more: Any
@@ -83,6 +85,8 @@ class Document:
             name = lookup(self.data, ("workload", steps[1], "stream"))
             if isinstance(name, str) and name and "." not in name:
                 steps[1] = name
+        if len(steps) >= 2 and steps[0] == "faults" and isinstance(steps[1], int) and self.fault_labels:
+            return join_path([self.fault_labels[steps[1]], *steps[2:]])
         return join_path(steps)
 
 

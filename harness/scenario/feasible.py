@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from itertools import pairwise
 from typing import Any
 
-from harness.checks.units import NS_PER_S, format_duration
+from harness.checks.units import NS_PER_S
 from harness.scenario.capacity import Capacity, capacity_of
 from harness.scenario.document import Document
 from harness.scenario.errors import Problem
-from harness.scenario.faults import FaultBase
+from harness.scenario.faults import FaultBase, Selective
 from harness.scenario.models import Scenario
-from harness.scenario.targets import SYSTEM, is_way_back
+from harness.scenario.overlaps import overlapping
+from harness.scenario.overlaps import seconds as _s
 from harness.scenario.workload import MOST_MESSAGES, TRANSACTIONAL, Stream
 
-# Faults behind which no canary gets through, so that another one there cannot be proved to act or be gone.
-MASKING = ("outage", "blackhole", "auth-failure", "reset")
 _BREAKING = ("outage", "blackhole", "auth-failure")
+_BREAKING_IF_WHOLE = ("refuse", "hang", "disconnect")
 
 
 def infeasible(scenario: Scenario, document: Document) -> list[Problem]:
@@ -217,55 +216,10 @@ def _holds(scenario: Scenario, document: Document) -> Iterator[Problem]:
         )
 
 
-def _masked(scenario: Scenario, document: Document) -> Iterator[Problem]:
-    """A fault that lies wholly behind one that lets nothing through cannot be proved to act."""
-    for number, fault in enumerate(scenario.faults):
-        for other_number, other in enumerate(scenario.faults):
-            # Behind the way of events is the system itself; a partition leaves that way as it is.
-            silent = other.on == SYSTEM and other.kind != "partition"
-            masked = _masks(other) if fault.on == other.on else is_way_back(fault.on) and silent
-            if number == other_number or not masked:
-                continue
-            inside = other.at <= fault.at and fault.end_ns <= other.end_ns
-            both = _masks(fault) and number < other_number and fault.at == other.at
-            if inside and not both:
-                yield document.problem(
-                    ("faults", number),
-                    f"`{fault.kind}` lies within `{other.kind}` "
-                    f"(faults[{other_number}], {_s(other.at)} to {_s(other.end_ns)}), which lets nothing "
-                    f"through on `{fault.on}`, so it could not be proved",
-                    advice="Shift one of them, or put it on another route.",
-                )
-                break
-
-
-def _at_once(scenario: Scenario, document: Document) -> Iterator[Problem]:
-    """The system itself can be dead, frozen or cut off, but not two of these: none could be proved."""
-    on_system = sorted(
-        (fault.at, number) for number, fault in enumerate(scenario.faults) if fault.on == SYSTEM
-    )
-    for (_, before), (at, number) in pairwise(on_system):
-        earlier, fault = scenario.faults[before], scenario.faults[number]
-        if at < max(earlier.end_ns, earlier.at + 1):
-            yield document.problem(
-                ("faults", number),
-                f"`{fault.kind}` begins at {_s(at)}, before `{earlier.kind}` "
-                f"(faults[{before}], {_s(earlier.at)} to {_s(earlier.end_ns)}) is over, and the system can "
-                "be in one such state only",
-                advice="Let one end before the other begins, with time for the system to come back.",
-            )
-
-
-def _masks(fault: FaultBase) -> bool:
-    return fault.kind in MASKING
-
-
 def _breaks(fault: FaultBase) -> bool:
     """Whether nothing at all gets through to the provider's acceptance."""
     return fault.kind in _BREAKING or (
-        fault.kind == "refuse"
-        and set(fault.attributes()) <= {"code", "text", "named", "share"}
-        and fault.attributes().get("share", 1.0) >= 1.0
+        isinstance(fault, Selective) and fault.kind in _BREAKING_IF_WHOLE and fault.hits_all
     )
 
 
@@ -283,11 +237,6 @@ def _limits_of(throttle: Any) -> dict[str, tuple[float, float]]:
     }
 
 
-def _s(ns: int) -> str:
-    """A time in seconds, as people calculate."""
-    return f"{_n(ns / NS_PER_S)} s" if ns >= NS_PER_S else format_duration(ns)
-
-
 def _n(number: float) -> str:
     return f"{number:,.1f}".removesuffix(".0")
 
@@ -301,6 +250,5 @@ _RULES: tuple[Callable[[Scenario, Document], Iterator[Problem]], ...] = (
     _carried,
     _baseline,
     _holds,
-    _masked,
-    _at_once,
+    overlapping,
 )

@@ -1,6 +1,6 @@
 """A scenario file, with its overrides, to a checked `Scenario`; or everything that is wrong with it, at once.
 
-Bytes → text → document (document.py) → variant, overrides → models, references, templates → feasibility.
+Bytes → text → document → variant, overrides → sequences → models, references, templates → feasibility.
 Each step reports all it finds; a later one runs only where the earlier ones left something to judge.
 """
 
@@ -19,6 +19,7 @@ from harness.scenario.feasible import infeasible
 from harness.scenario.files import file_problems
 from harness.scenario.models import Scenario
 from harness.scenario.references import reference_problems
+from harness.scenario.sequences.expand import expand
 from harness.scenario.templates import SUBMIT_BODY, template_problems
 
 
@@ -44,6 +45,7 @@ def load_text(
     if problems:
         raise ScenarioError(problems)
     problems += _empty_values(document)
+    problems += expand(document)
     scenario = _validate(document, problems)
     problems += reference_problems(document)
     problems += template_problems(document)

@@ -12,11 +12,13 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from harness.scenario.models import Scenario
+from harness.scenario.sequences import library
+from harness.scenario.sequences.expand import SequenceUse
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
-class _Generator(GenerateJsonSchema):
+class Generator(GenerateJsonSchema):
     """As people write it: what may be left out is never null, and defaults are as they would be written."""
 
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
@@ -36,7 +38,16 @@ class _Generator(GenerateJsonSchema):
 
 def json_schema() -> dict[str, Any]:
     """The schema of a scenario file as written, before templates are filled in."""
-    made = Scenario.model_json_schema(by_alias=True, mode="validation", schema_generator=_Generator)
+    made = Scenario.model_json_schema(by_alias=True, mode="validation", schema_generator=Generator)
+    use = SequenceUse.model_json_schema(by_alias=True, mode="validation", schema_generator=Generator)
+    use["properties"]["sequence"]["enum"] = list(library.names())
+    made["$defs"]["SequenceUse"] = use
+    faults = made["properties"]["faults"]
+    faults["items"] = {
+        "if": {"required": ["sequence"]},
+        "then": {"$ref": "#/$defs/SequenceUse"},
+        "else": faults["items"],
+    }
     return {"$schema": DIALECT, "title": "A scenario of the mail failover harness"} | {
         key: value for key, value in made.items() if key != "title"
     }

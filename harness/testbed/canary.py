@@ -7,6 +7,7 @@ what it saw and judges nothing; fault injectors compare that with what their fau
 from __future__ import annotations
 
 import asyncio
+import copy
 import itertools
 import ssl
 from dataclasses import dataclass
@@ -16,10 +17,13 @@ from pathlib import Path
 
 import aiosmtplib
 import httpx
+import msgspec
 
 from harness.providers.preset import ApiCanary, Ask
 from harness.providers.wire import Account
 from harness.testbed.address import RouteAddress
+
+MOST_TEXT = 200  # of an answer, in the history
 
 
 class Saw(StrEnum):
@@ -45,7 +49,7 @@ class Sighting:
     def detail(self) -> dict[str, object]:
         found: dict[str, object] = {"saw": self.saw.value, "elapsed_ms": round(self.elapsed_ms, 1)}
         if self.code is not None:
-            found |= {"code": self.code, "text": self.text}
+            found |= {"code": self.code, "text": self.text[:MOST_TEXT]}
         if self.token is not None:
             found["token"] = self.token
         return found
@@ -75,6 +79,13 @@ class Canary:
         self._ca_path = ca_path
         self._numbers = itertools.count(1)
 
+    def with_next_secret(self) -> Canary:
+        """The same one, with the secret that follows its own when that is rotated; both count on together."""
+        assert self._account is not None and self._account.next_secret is not None
+        other = copy.copy(self)
+        other._account = msgspec.structs.replace(self._account, secret=self._account.next_secret)
+        return other
+
     async def transport(self, timeout_s: float) -> Sighting:
         """Connect and wait for the first byte (SMTP speaks first; HTTP is asked something)."""
         started = asyncio.get_running_loop().time()
@@ -83,7 +94,7 @@ class Canary:
         try:
             async with asyncio.timeout(timeout_s):
                 reader, writer = await asyncio.open_connection(
-                    self.address.host, self.address.port, ssl=self._tls() if self.address.is_https else None
+                    self.address.host, self.address.port, ssl=self.tls() if self.address.is_https else None
                 )
                 if self.address.is_http:
                     writer.write(b"GET /harness-canary HTTP/1.1\r\nHost: canary.example\r\n\r\n")
@@ -153,7 +164,8 @@ class Canary:
         elapsed_ms = (asyncio.get_running_loop().time() - started) * 1000
         return Sighting(saw=saw, elapsed_ms=elapsed_ms, code=code, text=text, token=token)
 
-    def _tls(self) -> ssl.SSLContext | None:
+    def tls(self) -> ssl.SSLContext | None:
+        """Whom it trusts: the run's own authority."""
         if self._ca_path is None:
             return None
         return ssl.create_default_context(cafile=str(self._ca_path))
@@ -165,7 +177,7 @@ class Canary:
             port=self.address.port,
             timeout=timeout_s,
             start_tls=starttls,
-            tls_context=self._tls() if starttls else None,
+            tls_context=self.tls() if starttls else None,
         )
         await client.connect()
         try:
@@ -183,14 +195,14 @@ class Canary:
             request = ask(self._account)
         else:
             request = self._write(self._account, canary_message(token))
-        tls = self._tls() if self.address.is_https else None
+        tls = self.tls() if self.address.is_https else None
         async with httpx.AsyncClient(
             base_url=self.address.base_url, timeout=timeout_s, trust_env=False, verify=tls or False
         ) as client:
             answer = await client.request(
                 request.method, request.path, headers=request.headers, content=request.body
             )
-            return answer.status_code, answer.text[:200]
+            return answer.status_code, answer.text
 
 
 def _why_not_connected(error: BaseException) -> Saw:

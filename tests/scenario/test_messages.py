@@ -74,6 +74,26 @@ CASES: dict[str, str | tuple[str, ...]] = {
     "unknown-named-answer": changed(
         ("on: primary, fault: auth-failure", "on: primary, fault: refuse, named: sever-busy")
     ),
+    "stage-of-another-protocol": changed(
+        ("on: backup, fault: latency, latency: 400ms, jitter: 100ms", "on: backup, fault: hang, stage: rcpt")
+    ),
+    "kind-that-a-provider-cannot-play": changed(
+        ("on: primary, fault: auth-failure", "on: primary, fault: events-lost")
+    ),
+    "rate-of-nothing": changed(("fault: auth-failure", "fault: bandwidth, rate: 0kB/s")),
+    "two-faults-in-a-provider-at-once": changed(
+        (
+            "faults:\n",
+            "faults:\n  - {at: 5s, for: 3s, on: backup, fault: hang, share: 50%}\n"
+            "  - {at: 6s, for: 3s, on: backup, fault: silent-drop, every: 2}\n",
+        )
+    ),
+    "unknown-sequence": changed(
+        ("for: 8s, on: primary, fault: auth-failure", "on: primary, sequence: m365-2026-01-23")
+    ),
+    "sequence-of-another-provider": changed(
+        ("for: 8s, on: primary, fault: auth-failure", "on: backup, sequence: m365-smtp-auth-retired")
+    ),
     "network-fault-on-the-system": changed(("on: primary, fault", "on: system, fault")),
     "claimed-host-for-a-process": changed(("{provider: m365}", "{provider: m365, as: [smtp.office365.com]}")),
     "claimed-host-that-is-none": changed(

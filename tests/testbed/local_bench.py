@@ -185,6 +185,8 @@ async def _by_smtp(address: RouteAddress, token: str, class_: str, ca_path: Path
     except aiosmtplib.SMTPConnectError as error:
         refused = isinstance(error.__cause__, ConnectionRefusedError)
         return "connection refused" if refused else "connection lost"
+    except ssl.SSLCertVerificationError:
+        return "untrusted"
     except aiosmtplib.SMTPServerDisconnected:
         return "connection lost"
     except ConnectionError:

@@ -46,6 +46,13 @@ FAULTS = {
     "outage": ({}, {"primary": "connection refused", "backup": "connection refused"}),
     "blackhole": ({}, {"primary": "no answer", "backup": "no answer"}),
     "latency": ({"latency": LATENCY_MS, "jitter": 0}, {"primary": "sent", "backup": "sent"}),
+    "bandwidth": ({"rate": 4000, "stream": "upstream"}, {"primary": "sent", "backup": "sent"}),
+    "slice": ({"size": 20, "delay": 5, "stream": "upstream"}, {"primary": "sent", "backup": "sent"}),
+    "cut": (
+        {"after": 300, "stream": "upstream"},
+        {"primary": "connection lost", "backup": "connection lost"},
+    ),
+    "slow-close": ({"delay": 300}, {"primary": "sent", "backup": "sent"}),
     "reset": ({"after": 0}, {"primary": "connection lost", "backup": "connection lost"}),
     "auth-failure": ({}, {"primary": 535, "backup": 401}),
     "refuse": ({"code": 452}, {"primary": 452, "backup": 452}),

@@ -6,11 +6,12 @@ an InjectionError. Faults on one endpoint may overlap: each knows of the others.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from harness.history.events import Receipt
+from harness.history.events import ProviderEvent, Receipt
 from harness.providers.wire import ProviderFault
 from harness.scenario.targets import target_of
 from harness.scenario.timeline import Fault
@@ -20,6 +21,8 @@ from harness.testbed.faults.injector import Detail, InjectionError
 CANARY_TIMEOUT_S = 2.0
 ROUND_TRIPS = 10
 """More than a canary's session takes; each is late by the latencies that are on."""
+SESSION_BYTES = 8_000
+"""More than a canary's session carries one way, its TLS handshake included."""
 
 
 class ProxyControl(Protocol):
@@ -37,6 +40,7 @@ class ProviderControl(Protocol):
     async def delete_fault(self, fault_id: str) -> None: ...
     async def fault_ids(self) -> list[str]: ...
     async def canary_receipt(self, token: str) -> Receipt | None: ...
+    async def canary_events(self, token: str, event: str) -> list[ProviderEvent]: ...
 
 
 @dataclass(frozen=True)
@@ -69,9 +73,21 @@ class Endpoint:
         attributes = [fault.attributes for fault in self.holding.values() if fault.type == "latency"]
         return sum(int(each["latency"]) + int(each.get("jitter", 0)) for each in attributes) / 1000
 
+    def slowest_per_s(self) -> float:
+        """The bytes a second that the narrowest fault lets through; infinite where none is on."""
+        narrow = [fault for fault in self.holding.values() if fault.type in ("bandwidth", "slice")]
+        return min((bytes_per_s(fault) for fault in narrow), default=math.inf)
+
     def patience_s(self) -> float:
         """How long a canary waits for its whole session."""
-        return CANARY_TIMEOUT_S + ROUND_TRIPS * self.delay_s()
+        return CANARY_TIMEOUT_S + ROUND_TRIPS * self.delay_s() + SESSION_BYTES / self.slowest_per_s()
+
+
+def bytes_per_s(fault: Fault) -> float:
+    """What a fault that narrows a line lets through."""
+    if fault.type == "bandwidth":
+        return float(fault.attributes["rate"])
+    return int(fault.attributes["size"]) * 1000 / int(fault.attributes["delay"])
 
 
 def expect(sighting: Sighting, wanted: AbstractSet[Saw], what: str) -> Detail:

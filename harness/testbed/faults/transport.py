@@ -5,12 +5,25 @@ from __future__ import annotations
 import contextlib
 
 from harness.testbed.canary import Saw, Sighting
-from harness.testbed.faults.endpoint import CANARY_TIMEOUT_S, OnEndpoint, expect
+from harness.testbed.faults.carrying import carry, goodbye, run_dry
+from harness.testbed.faults.endpoint import (
+    CANARY_TIMEOUT_S,
+    SESSION_BYTES,
+    OnEndpoint,
+    bytes_per_s,
+    expect,
+)
 from harness.testbed.faults.injector import Detail, InjectionError
 from harness.testbed.proxy.errors import ProxyNotAsAsked
 
 SILENCE_S = 0.6
 """A canary that hears nothing for so long counts as blackholed; an answer takes some milliseconds."""
+SLOW_FOR_S = 0.5
+LEAST_OF_IT = 0.7
+"""The share of that which must be seen: proxies count in portions, and may be a little early."""
+LITTLE_S = 0.1
+LONGEST_WAIT_S = 2.0
+"""A close that is still to come after so long is a slow one, however slow it is to be."""
 
 
 class Outage(OnEndpoint):
@@ -80,6 +93,90 @@ class Latency(ByToxics):
                 f"latency: the canary's answer took {sighting.elapsed_ms:.0f} ms, not {least_ms} ms"
             )
         return detail
+
+
+class Bandwidth(ByToxics):
+    """So many bytes a second, one way."""
+
+    def toxics(self) -> list[tuple[str, str, dict[str, int]]]:
+        # Toxiproxy counts kilobytes of 1000 bytes: bytes a millisecond.
+        return [("bandwidth", str(self.attributes["stream"]), {"rate": int(self.attributes["rate"]) // 1000})]
+
+    async def act(self) -> Detail:
+        return await _slow(self)
+
+
+class Slice(ByToxics):
+    """Pieces of at most `size` bytes, with `delay` ms after each, one way."""
+
+    def toxics(self) -> list[tuple[str, str, dict[str, int]]]:
+        # An average and a variation, which must not be 0: Toxiproxy would crash. The delay is in µs.
+        attributes = {
+            "average_size": int(self.attributes["size"]) - 1,
+            "size_variation": 1,
+            "delay": int(self.attributes["delay"]) * 1000,
+        }
+        return [("slicer", str(self.attributes["stream"]), attributes)]
+
+    async def act(self) -> Detail:
+        return await _slow(self)
+
+
+async def _slow(fault: Bandwidth | Slice) -> Detail:
+    """Moves what takes half a second behind this fault, and at least two pieces."""
+    per_s, endpoint = bytes_per_s(fault.fault), fault.endpoint
+    size = max(int(per_s * SLOW_FOR_S), 3 * int(fault.attributes.get("size", 0)))
+    # One request may be larger than what is asked for, and the narrowest fault here sets the pace.
+    timeout_s = endpoint.patience_s() + 3 * (size + SESSION_BYTES) / endpoint.slowest_per_s()
+    stream = str(fault.attributes["stream"])
+    load = await carry(endpoint.canary, stream, size, timeout_s)
+    passed = load.sent if stream == "upstream" else load.received
+    detail = {"bytes": passed, "elapsed_ms": round(load.elapsed_s * 1000, 1), "saw": load.saw.value}
+    if load.saw is not Saw.OK or load.elapsed_s < LEAST_OF_IT * size / per_s:
+        raise InjectionError(
+            f"{fault.fault.type}: {passed} bytes {stream} should have taken about {passed / per_s:.1f} s, "
+            f"they took {load.elapsed_s:.1f} s and ended in `{load.saw.value}`"
+        )
+    return detail
+
+
+class Cut(ByToxics):
+    """Every connection ends after so many bytes, one way."""
+
+    def toxics(self) -> list[tuple[str, str, dict[str, int]]]:
+        return [("limit_data", str(self.attributes["stream"]), {"bytes": int(self.attributes["after"])})]
+
+    async def act(self) -> Detail:
+        after, stream = int(self.attributes["after"]), str(self.attributes["stream"])
+        talk = await run_dry(self.endpoint.canary, stream, after, self.endpoint.patience_s())
+        # What passes is counted to the byte, but a reset can take away some of it before it is read.
+        exact = talk.received == after or talk.saw is Saw.RESET or self.endpoint.canary.address.is_https
+        too_much = stream == "downstream" and not (talk.received <= after and exact)
+        if talk.saw not in (Saw.CLOSED, Saw.RESET) or too_much:
+            raise InjectionError(
+                f"cut: a connection should have ended after {after} bytes {stream}; it met "
+                f"`{talk.saw.value}` after {talk.sent} sent and {talk.received} received"
+            )
+        return {"saw": talk.saw.value, "sent": talk.sent, "received": talk.received}
+
+
+class SlowClose(ByToxics):
+    """The end of a connection comes late by `delay` ms."""
+
+    def toxics(self) -> list[tuple[str, str, dict[str, int]]]:
+        return [("slow_close", "downstream", {"delay": int(self.attributes["delay"])})]
+
+    async def act(self) -> Detail:
+        wait_s = min(int(self.attributes["delay"]) / 1000, LONGEST_WAIT_S)
+        talk = await goodbye(self.endpoint.canary, wait_s + LITTLE_S)
+        # That it is still open then is proof enough, if anything was said before.
+        ending = talk.saw in (Saw.CLOSED, Saw.NO_ANSWER) and (talk.received > 0 or talk.saw is Saw.CLOSED)
+        if not ending or talk.elapsed_s < wait_s - 0.002:
+            raise InjectionError(
+                f"slow-close: the end should have come after {wait_s:g} s or more; the canary met "
+                f"`{talk.saw.value}` after {talk.elapsed_s:.2f} s"
+            )
+        return {"saw": talk.saw.value, "elapsed_ms": round(talk.elapsed_s * 1000, 1)}
 
 
 class Reset(ByToxics):

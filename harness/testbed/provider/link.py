@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
+from collections.abc import Callable
 
 import httpx
 import msgspec
@@ -24,6 +25,7 @@ from harness.history.events import (
 )
 from harness.history.journal import Journal
 from harness.providers.ledger import HAND_OFFS
+from harness.providers.tokens import Canary
 from harness.providers.wire import FaultStatus, ProviderConfig, ProviderFault
 from harness.testbed.faults.injector import InjectionError
 from harness.testbed.processes import retrieved
@@ -31,6 +33,7 @@ from harness.testbed.processes import retrieved
 CONTROL_TIMEOUT_S = 3.0
 CALIBRATION_ROUNDS = 12
 CANARY_RECEIPT_WAIT_S = 1.0
+CANARY_EVENT_WAIT_S = 3.0
 LAST_WORDS_S = 10.0
 """How long the last copies may take to the inbox; what takes longer is told by whoever compares."""
 
@@ -52,6 +55,7 @@ class ProviderLink:
         self._offset_ns = 0
         self._merged = 0
         self._canaries: dict[str, Receipt] = {}
+        self._of_canaries: list[ProviderEvent] = []
         self.handed_off: Counter[Handed] = Counter()
         """What the provider took of others than the harness and the SUT's own probes, as far as merged."""
         self.relayed: dict[str, int] = {}
@@ -146,8 +150,10 @@ class ProviderLink:
         if isinstance(record, Receipt):
             if record.canary is None and record.result in HAND_OFFS:
                 self.handed_off[record.token, (record.recipient or "").lower()] += 1
-            if record.canary == "harness" and record.token is not None:
+            if record.canary == Canary.HARNESS and record.token is not None:
                 self._canaries[record.token] = record
+        elif isinstance(record, ProviderEvent) and record.canary == Canary.HARNESS:
+            self._of_canaries.append(record)
         self._journal.append(record)
         if isinstance(record, ProviderEvent) and record.event == "dropped" and record.canary is None:
             # It only seemed to be taken: no copy of it went anywhere, to the inbox neither.
@@ -206,10 +212,23 @@ class ProviderLink:
 
     async def canary_receipt(self, token: str) -> Receipt | None:
         """The receipt of a canary of ours; waits a moment for the journal to come through."""
-        deadline = asyncio.get_running_loop().time() + CANARY_RECEIPT_WAIT_S
-        while token not in self._canaries and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.01)
+        await self._until(lambda: token in self._canaries, CANARY_RECEIPT_WAIT_S)
         return self._canaries.get(token)
+
+    async def canary_events(self, token: str, event: str) -> list[ProviderEvent]:
+        """What became of a canary of ours, as far as it is known once that event is there; waits for it."""
+
+        def told() -> list[ProviderEvent]:
+            return [each for each in self._of_canaries if each.token == token]
+
+        await self._until(lambda: any(each.event == event for each in told()), CANARY_EVENT_WAIT_S)
+        return told()
+
+    @staticmethod
+    async def _until(condition: Callable[[], bool], within_s: float) -> None:
+        deadline = asyncio.get_running_loop().time() + within_s
+        while not condition() and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.01)
 
     async def delete_fault(self, fault_id: str) -> None:
         answer = await self.client.delete(f"/faults/{fault_id}")
