@@ -40,5 +40,5 @@ def test_a_mistake_is_named(name: str, value: str) -> None:
 
 
 def test_an_unknown_defect_is_answered_with_the_catalogue() -> None:
-    with pytest.raises((ConfigError, UnknownDefect), match="blind-resend, no-throttle, slow-detect, forgets"):
+    with pytest.raises((ConfigError, UnknownDefect), match="blind-resend, retries-unknown-fate, timeout-is"):
         from_environment(LEAST | {"DEFECTS": "no-such"})

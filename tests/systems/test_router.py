@@ -13,10 +13,10 @@ from mailrouter.clock import Clock
 from mailrouter.config import Config, Throttle, Waves, WhenPrimaryIsDown
 from mailrouter.defects import Defect
 from mailrouter.fate import Outcome, Result
+from mailrouter.lane import RouteName
 from mailrouter.log import Log
 from mailrouter.message import Message
 from mailrouter.outbox import Outbox
-from mailrouter.router import RouteName
 from mailrouter.serve import assemble
 
 from tests.systems.running import Client, running, submission
@@ -293,24 +293,3 @@ class TestDefects:
 
 async def _true(condition: bool) -> bool:
     return condition
-
-
-async def test_what_became_of_mail_is_told_by_the_provider_and_shown(config: Config, smtp: SmtpStub) -> None:
-    def event(number: int, key: str, what: str) -> dict[str, Any]:
-        return {"sg_event_id": f"e{number}", "key": key, "event": what, "timestamp": 1_800_000_000 + number}
-
-    async with running(config) as client:
-        await client.submit("c.one")
-        await client.until_quiet()
-        told = [
-            event(1, "c.one", "processed"),
-            event(2, "c.one", "delivered"),
-            event(3, "nobody", "delivered"),
-        ]
-        assert (await client.http.post("/events/sendgrid", json=told)).json() == {"new": 3}
-        assert (await client.http.post("/events/sendgrid", json=told[1:])).json() == {"new": 0}
-        assert (await client.status())["events"] == {"processed": 1, "delivered": 1}
-        (listed,) = (await client.http.get("/messages")).json()["messages"]
-        assert (listed["key"], listed["delivered"]) == ("c.one", True)
-        for nonsense in (b"{", b"7", b'["text"]', b'[{"event": "delivered"}]'):
-            assert (await client.http.post("/events/sendgrid", content=nonsense)).status_code == 400
