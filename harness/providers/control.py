@@ -34,7 +34,7 @@ def control_app(
     faults: FaultTable[Any],
     clock: Clock,
     engine: Engine,
-    events: Webhooks | None,
+    events: Webhooks,
     stop: asyncio.Event,
 ) -> Starlette:
     """The application; `stop` is set by POST /shutdown."""
@@ -60,7 +60,7 @@ def control_app(
             "connections": dict(engine.connections()),
             "accepted": dict(ledger.handed_off),
             **engine.stats(),
-            **({} if events is None else {"events": events.stats()}),
+            **({"events": events.stats()} if events.are_heard else {}),
         }
 
     async def stats(_: Request) -> Response:
@@ -74,10 +74,9 @@ def control_app(
         if not 0 <= within_s <= LONGEST_SETTLE_S:
             return _error(400, f"within_s must be a number of seconds from 0 to {LONGEST_SETTLE_S}")
         last = request.query_params.get("last", "0") != "0"
-        waits = [engine.settle(within_s)]
-        if events is not None:
-            waits.append(events.settle(0.0 if last else within_s, last=last))
-        settled = all(await asyncio.gather(*waits))
+        settled = all(
+            await asyncio.gather(engine.settle(within_s), events.settle(0.0 if last else within_s, last=last))
+        )
         return _json({"settled": settled, **numbers()})
 
     async def list_faults(_: Request) -> Response:

@@ -24,6 +24,23 @@ from harness.providers.wire import FaultStatus, ProviderFault
 
 Answer = TypeVar("Answer")
 
+AFTERMATH = (
+    "aftermath"  # the stage after every answer, in each engine: what becomes of a message that was taken
+)
+LONGEST_DELAY_S = 3_600
+_ATTRIBUTES = (
+    "code",
+    "text",
+    "named",
+    "retry_after_s",
+    "stage",
+    "delay_s",
+    "rate",
+    "burst",
+    "quota",
+    "event",
+)
+
 
 class FaultType(StrEnum):
     """What a provider can do wrong. Which attributes each takes is for the engine to say."""
@@ -36,9 +53,10 @@ class FaultType(StrEnum):
     SILENT_DROP = "silent-drop"  # answered as taken, thrown away, and nobody is told
     THROTTLE = "throttle"  # `rate` and `burst`, or `quota`, in place of the account's own limit
     KEY_ROTATED = "key-rotated"  # the account's secret is refused; its `next_secret` is taken
-    BOUNCE = "bounce"  # taken, and returned later, as `event` says: bounced, complained, dropped, deferred
+    BOUNCE = "bounce"  # taken, and then what `event` says: bounced, complained, dropped, deferred
     EVENTS_LOST = "events-lost"  # what became of a message is never told
     EVENTS_LATE = "events-late"  # it is told `delay_s` late
+    STATUS = "status"  # the status page, or the health feed, tells of an incident: `named`, titled `text`
 
 
 class Placed(msgspec.Struct, Generic[Answer], frozen=True, kw_only=True):
@@ -65,6 +83,17 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     canary: bool = False  # the harness's own
 
 
+class Announced(msgspec.Struct, frozen=True, kw_only=True):
+    """An incident that a provider tells of, or told of, by a fault of type `status`; in Unix seconds."""
+
+    id: str
+    status: str  # in the provider's own word
+    title: str | None
+    since_s: float
+    updated_s: float
+    until_s: float | None = None  # when the fault was taken away; None: it is in place
+
+
 class _Active(msgspec.Struct, Generic[Answer], kw_only=True):
     fault: ProviderFault
     placed: Placed[Answer]
@@ -75,16 +104,20 @@ class _Active(msgspec.Struct, Generic[Answer], kw_only=True):
 
 Place = Callable[[ProviderFault], Placed[Answer]]
 Acts = Callable[[ProviderFault], bool]
+WallTime = Callable[[], float]
 
 
 class FaultTable(Generic[Answer]):
-    """`place` is the preset's: it finds stage and answer, or raises FaultRefused with the valid choices."""
+    """`place` is the preset's: it finds stage and answer, or raises FaultRefused with the valid choices.
+    `wall_s` gives the times of incidents, in Unix seconds."""
 
-    def __init__(self, place: Place[Answer], routes: Collection[str], seed: int) -> None:
+    def __init__(self, place: Place[Answer], routes: Collection[str], seed: int, wall_s: WallTime) -> None:
         self._place = place
         self._routes = sorted(routes)
         self._seed = seed
+        self._wall_s = wall_s
         self._active: dict[str, _Active[Answer]] = {}
+        self._told: dict[str, tuple[ProviderFault, Announced]] = {}
 
     def put(self, fault: ProviderFault) -> FaultStatus:
         """Put a fault in place. The same fault again keeps its counts; a changed one starts anew."""
@@ -95,11 +128,17 @@ class FaultTable(Generic[Answer]):
         there = self._active.get(fault.id)
         if there is None or there.fault != fault:
             self._active[fault.id] = _Active(fault=fault, placed=placed)
+            if fault.type == FaultType.STATUS:
+                self._tell(fault)
         return self._status(self._active[fault.id])
 
     def delete(self, fault_id: str) -> FaultStatus | None:
         """Take a fault away and return its last counts; None if there was none of that name."""
         gone = self._active.pop(fault_id, None)
+        if fault_id in self._told:
+            fault, told = self._told[fault_id]
+            now_s = self._wall_s()
+            self._told[fault_id] = fault, msgspec.structs.replace(told, updated_s=now_s, until_s=now_s)
         return None if gone is None else self._status(gone)
 
     def list(self) -> list[FaultStatus]:
@@ -108,6 +147,30 @@ class FaultTable(Generic[Answer]):
     def __contains__(self, fault_id: str) -> bool:
         """Whether it is still in place: who hangs on its account looks now and then."""
         return fault_id in self._active
+
+    def announced(self, route: str, endpoint: str) -> tuple[Announced, ...]:
+        """The incidents told of there, the resolved ones among them; in the order in which they began."""
+        return tuple(
+            told
+            for fault, told in self._told.values()
+            if fault.route in (None, route) and fault.endpoint == endpoint
+        )
+
+    def _tell(self, fault: ProviderFault) -> None:
+        """A changed fault of the same name is news of the same incident, unless that was over."""
+        now_s = self._wall_s()
+        _, before = self._told.pop(fault.id, (None, None))
+        going_on = before is not None and before.until_s is None
+        self._told[fault.id] = (
+            fault,
+            Announced(
+                id=fault.id,
+                status=fault.named or "",
+                title=fault.text,
+                since_s=before.since_s if before is not None and going_on else now_s,
+                updated_s=now_s,
+            ),
+        )
 
     def decide(self, stage: str, subject: Subject, acts: Acts | None = None) -> Decision[Answer] | None:
         """The fault that hits this attempt here, if any. `acts` has the last word on one that is selected: a
@@ -145,6 +208,8 @@ class FaultTable(Generic[Answer]):
 
 
 def _is_there(fault: ProviderFault, subject: Subject) -> bool:
+    if fault.type == FaultType.STATUS:  # what a status page says does nothing to a request
+        return False
     return fault.route in (None, subject.route) and fault.endpoint == subject.endpoint
 
 
@@ -168,6 +233,14 @@ def check_selection(fault: ProviderFault) -> None:
         raise FaultRefused("nth hits one attempt; leave out every and count")
     if fault.count is not None and fault.count < 1:
         raise FaultRefused(f"count {fault.count} is below 1; leave it out for no end")
+
+
+def check_attributes(fault: ProviderFault, takes: Collection[str]) -> None:
+    """Refuse what this type of fault has no use for, for any engine; selections are for all."""
+    given = [name for name in _ATTRIBUTES if getattr(fault, name) is not None]
+    if strange := [name for name in given if name not in takes]:
+        valid = ", ".join(sorted(takes)) or "nothing but a selection"
+        raise FaultRefused(f"{fault.type} has no use for {', '.join(strange)}; it takes {valid}")
 
 
 def unknown_answer(named: str, preset: str, valid: Collection[str]) -> FaultRefused:

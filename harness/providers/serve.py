@@ -33,7 +33,7 @@ class RunningProvider:
         ready: Ready,
         context: Context,
         engine: Engine,
-        events: Webhooks | None,
+        events: Webhooks,
         control: AsgiListener,
     ) -> None:
         self.ready = ready
@@ -52,8 +52,7 @@ class RunningProvider:
     async def close(self) -> None:
         """End every connection, write what that says, then end the followers and the control API."""
         await self._engine.close()
-        if self._events is not None:
-            await self._events.close()
+        await self._events.close()
         self.ledger.close()
         await self._control.close()
         if self._owned_pack is not None:
@@ -74,16 +73,18 @@ async def serve(
     pack: BodyPack = FilePack(Path(config.pack_path)) if config.pack_path else MemoryPack()
     ledger = Ledger(config.name, clock, sink)
     ids = SeededIds(config.seed, config.name)
-    events = _events(preset, config, clock, ledger, ids)
+    routes = [listener.route for listener in config.listeners]
+    faults = FaultTable(preset.place_fault, routes, config.seed, clock.wall_s)
+    events = _events(preset, config, clock, ledger)
     context = Context(
         config=config,
         clock=clock,
         ledger=ledger,
         pack=pack,
-        faults=FaultTable(preset.place_fault, [listener.route for listener in config.listeners], config.seed),
+        faults=faults,
         limits=limits,
         ids=ids,
-        aftermath=Aftermath(ledger, events),
+        aftermath=Aftermath(preset.events, events, clock=clock, ledger=ledger, ids=ids, faults=faults),
     )
     engine = preset.build(context)  # touches nothing yet
     try:
@@ -106,14 +107,10 @@ async def serve(
     return RunningProvider(ready=ready, context=context, engine=engine, events=events, control=control)
 
 
-def _events(
-    preset: Preset, config: ProviderConfig, clock: Clock, ledger: Ledger, ids: SeededIds
-) -> Webhooks | None:
+def _events(preset: Preset, config: ProviderConfig, clock: Clock, ledger: Ledger) -> Webhooks:
     urls = {each.route: each.events_url for each in config.listeners if each.events_url is not None}
-    if preset.events is None or not urls:
-        return None
     secrets = {each.route: each.events_secret for each in config.listeners}
-    return Webhooks(preset.events, urls, secrets, clock=clock, ledger=ledger, ids=ids)
+    return Webhooks(preset.events, urls, secrets, clock=clock, ledger=ledger)
 
 
 def check_limits(preset: Preset, limits: dict[str, float | int]) -> BaseModel:

@@ -1,9 +1,10 @@
 """Events back: what became of the messages that a provider took, posted to the sender in its own shape.
 
-In go receipts that are written already; out go POSTs to each route's events URL, and one `provider.event` in
-the journal for each event once its fate is known: delivered, late, or lost. Nothing here keeps an answer
-waiting. A POST that is not answered 2xx is tried again, ever less often; an event whose POST may have arrived
-is posted again as well, as the real ones do, so a receiver must tell events apart by their ids.
+In goes what happens to a message (aftermath.py decides); out go POSTs to each route's events URL, and one
+`provider.event` in the journal for each event once it is known what became of it: delivered, late, lost, or
+none where nobody was to be told. Nothing here keeps an answer waiting. A POST that is not answered 2xx is
+tried again, as the provider's own schedule says; an event whose POST may have arrived is posted again as
+well, as the real ones do, so a receiver must tell events apart by their ids.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -20,9 +21,7 @@ import msgspec
 from harness.history.events import Receipt
 from harness.providers.clock import Clock
 from harness.providers.errors import JournalError
-from harness.providers.ids import SeededIds
-from harness.providers.ledger import HAND_OFFS, Ledger
-from harness.providers.tokens import Canary
+from harness.providers.ledger import Ledger
 
 if TYPE_CHECKING:
     import httpx
@@ -30,10 +29,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 POST_TIMEOUT_S = 5.0
+TAKEN = range(200, 300)
 DELIVERY_S = 0.2  # from the provider's answer to the customer's mailbox
 LATE_S = 3.0  # an event on its way for longer than this is late, and so is one that took a second attempt
-FIRST_WAIT_S = 1.0
-LONGEST_WAIT_S = 5.0  # a drill's patience: real providers go on for a day, at intervals that grow
+LONGEST_WAIT_S = 5.0  # a drill's patience: the longer waits of a provider's own schedule are cut to this
+UNTOLD_EVERY_S = 0.1  # events that nobody is told of are journalled together
 
 
 class Webhook(StrEnum):
@@ -42,6 +42,7 @@ class Webhook(StrEnum):
     DELIVERED = "delivered"
     LATE = "late"
     LOST = "lost"
+    NONE = "none"  # nobody was to be told
 
 
 class Fate(StrEnum):
@@ -56,7 +57,10 @@ class Fate(StrEnum):
 
 
 class Happening(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that became of one message; `echo` is what its sender wants to find in the event."""
+    """Something that became of one message; `echo` is what its sender wants to find in the event.
+
+    `event` is a Fate, or the shape's own `begins`; the journal has it like this, a shape has its own words.
+    """
 
     event: str
     id: str  # 32 hexadecimal digits, unique
@@ -64,8 +68,9 @@ class Happening(msgspec.Struct, frozen=True, kw_only=True):
     epoch_s: float  # the same moment as wall time
     receipt: Receipt
     echo: dict[str, str] = {}
-    cause: str = ""  # of a bounce, a drop, a delay: what the mailbox's server said, as in "550 5.1.1 ..."
-    permanent: bool = True  # of a bounce
+    cause: str = ""  # of a bounce, a delay: what the mailbox's server said, as in "550 5.1.1 ..."
+    permanent: bool = True  # of a bounce: a hard one
+    suppressed_by: Fate | None = None  # of a drop: what became of an earlier message to this recipient
 
 
 class Signing(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,6 +102,24 @@ class EventShape(Protocol):
         ...
 
     @property
+    def waits_s(self) -> Sequence[float]:
+        """The provider's own schedule: the time between one attempt to post and the next; the last one again
+        and again. At least one. Each is cut to LONGEST_WAIT_S."""
+        ...
+
+    @property
+    def gives_up_after_s(self) -> float | None:
+        """So long after the first attempt there is no other one, and the event is lost; 0: there is one
+        attempt. It is not cut, so that a drill loses nothing that the provider would have told. None: not
+        documented, and it goes on for as long as it runs."""
+        ...
+
+    @property
+    def stops_at(self) -> Container[int]:
+        """The answers (HTTP statuses) after which it does not try again; the event is lost."""
+        ...
+
+    @property
     def secret(self) -> str:
         """The pattern (credentials.py) of what its posts are signed with; empty: they are not signed."""
         ...
@@ -106,7 +129,7 @@ class EventShape(Protocol):
         ...
 
     def posts(self, happenings: Sequence[Happening], signing: Signing) -> list[Post]:
-        """All of them in order, each in one POST, signed as the provider does."""
+        """All that it tells of these, in order, each in one POST, signed as the provider does."""
         ...
 
 
@@ -122,62 +145,62 @@ def life(fate: Fate, begins: str | None) -> list[tuple[str, float]]:
             return [*first, (fate.value, DELIVERY_S)]
 
 
-def wait_s(attempts: int) -> float:
-    """How long to wait after so many attempts."""
-    return min(FIRST_WAIT_S * 2.0 ** min(attempts - 1, 16), LONGEST_WAIT_S)
+class Coming(msgspec.Struct, frozen=True, kw_only=True):
+    """A happening, and how it is told. What is not posted is journalled, as `telling` says, when it happens;
+    of what is posted, `telling` is at best what becomes of it."""
+
+    happening: Happening
+    posted: bool
+    telling: Webhook
+    delay_s: float = 0.0  # posted so long after it happened
+
+    @property
+    def due_s(self) -> float:
+        return self.happening.at_s + (self.delay_s if self.posted else 0.0)
 
 
 class Webhooks:
-    """One provider's. `urls` are by route; a message of a route without one is told of to nobody."""
+    """One provider's. `urls` are by route; what happens to a message of a route without one is told to
+    nobody, and so is everything where there is no shape."""
 
     def __init__(
         self,
-        shape: EventShape,
+        shape: EventShape | None,
         urls: Mapping[str, str],
         secrets: Mapping[str, str],
         *,
         clock: Clock,
         ledger: Ledger,
-        ids: SeededIds,
     ) -> None:
         self._shape = shape
         self._urls = dict(urls)
         self._secrets = dict(secrets)
         self._clock = clock
         self._ledger = ledger
-        self._ids = ids
-        self._coming: dict[str, list[Happening]] = {}  # by route; still to be posted for the first time
+        self._coming: dict[str, list[Coming]] = {}  # by route; neither posted for the first time nor written
         self._collectors: dict[str, asyncio.Task[None]] = {}
         self._posting: dict[asyncio.Task[None], tuple[str, Post]] = {}
+        self._held_back: set[str] = set()  # ids of happenings that are posted late on purpose
         self._told: Counter[str] = Counter()
         self._quiet = asyncio.Event()
         self._quiet.set()
         self._client: httpx.AsyncClient | None = None
         self._closed = False
 
-    def taken(self, receipt: Receipt, echo: Mapping[str, str], fate: Fate = Fate.DELIVERED) -> None:
-        """A receipt is written; if it is a hand-off, its events are on their way from now on.
+    @property
+    def are_heard(self) -> bool:
+        """Whether there is a sender to tell, by any route."""
+        return any(map(self.listens, self._urls))
 
-        Not for the harness's own canaries: the sender never sent them.
-        """
-        route = receipt.route
-        if route not in self._urls or receipt.result not in HAND_OFFS or receipt.canary == Canary.HARNESS:
-            return
+    def listens(self, route: str) -> bool:
+        """Whether there is a sender to tell."""
+        return self._shape is not None and route in self._urls
+
+    def expect(self, route: str, coming: Sequence[Coming]) -> None:
+        """From now on these are on their way."""
         if self._closed:
             return  # its connection is being ended; nobody listens any more
-        now_s = self._clock.now_s()
-        coming = self._coming.setdefault(route, [])
-        for event, after_s in life(fate, self._shape.begins):
-            coming.append(
-                Happening(
-                    event=event,
-                    id=self._ids.next_hex("webhook-event", 32),
-                    at_s=now_s + after_s,
-                    epoch_s=self._clock.epoch_s + now_s + after_s,
-                    receipt=receipt,
-                    echo=dict(echo),
-                )
-            )
+        self._coming.setdefault(route, []).extend(coming)
         self._quiet.clear()
         if route not in self._collectors:
             self._collectors[route] = asyncio.create_task(self._collect(route), name=f"events of {route}")
@@ -185,7 +208,8 @@ class Webhooks:
     def stats(self) -> dict[str, int]:
         pending = sum(map(len, self._coming.values()))
         pending += sum(len(post.happenings) for _, post in self._posting.values())
-        return {"pending": pending, **{outcome.value: self._told[outcome] for outcome in Webhook}}
+        outcomes = (Webhook.DELIVERED, Webhook.LATE, Webhook.LOST)
+        return {"pending": pending, **{outcome.value: self._told[outcome] for outcome in outcomes}}
 
     async def settle(self, within_s: float, *, last: bool = False) -> bool:
         """Wait until every event has arrived; false if that takes too long.
@@ -210,33 +234,60 @@ class Webhooks:
 
     async def _collect(self, route: str) -> None:
         """Post what has happened, every so often, until there is nothing more to come."""
+        listens = self.listens(route)
+        every_s = self._shape.every_s if self._shape is not None and listens else UNTOLD_EVERY_S
         while self._coming[route]:
-            await asyncio.sleep(self._shape.every_s)
+            await asyncio.sleep(every_s)
             now_s = self._clock.now_s()
             due = sorted(
-                (each for each in self._coming[route] if each.at_s <= now_s), key=lambda each: each.at_s
+                (each for each in self._coming[route] if each.due_s <= now_s), key=lambda each: each.due_s
             )
-            self._coming[route] = [each for each in self._coming[route] if each.at_s > now_s]
-            signing = Signing(secret=self._secrets.get(route, ""), epoch_s=self._clock.epoch_s + now_s)
-            for post in self._shape.posts(due, signing):
-                task = asyncio.create_task(self._deliver(route, post), name=f"post of {route}")
-                self._posting[task] = (route, post)
-                task.add_done_callback(self._posted)
+            self._coming[route] = [each for each in self._coming[route] if each.due_s > now_s]
+            for each in due:
+                if not each.posted:
+                    self._tell(route, each.happening, each.telling, each.delay_s)
+                elif each.telling is Webhook.LATE:
+                    self._held_back.add(each.happening.id)
+            if told := [each.happening for each in due if each.posted]:
+                self._start_posts(route, told, now_s)
         del self._collectors[route]
         self._check_quiet()
 
-    async def _deliver(self, route: str, post: Post) -> None:
-        attempts = 1
-        while not await self._post(self._urls[route], post):
-            await asyncio.sleep(wait_s(attempts))
-            attempts += 1
-        now_s = self._clock.now_s()
-        for each in post.happenings:
-            late = attempts > 1 or now_s - each.at_s > LATE_S
-            self._tell(route, each, Webhook.LATE if late else Webhook.DELIVERED, now_s)
+    def _start_posts(self, route: str, happenings: Sequence[Happening], now_s: float) -> None:
+        """Post these; what the shape has no event for is journalled as told to nobody."""
+        assert self._shape is not None
+        signing = Signing(secret=self._secrets.get(route, ""), epoch_s=self._clock.epoch_s + now_s)
+        posts = self._shape.posts(happenings, signing)
+        posted = {each.id for post in posts for each in post.happenings}
+        for each in happenings:
+            if each.id not in posted:
+                self._tell(route, each, Webhook.NONE, 0.0)
+        for post in posts:
+            task = asyncio.create_task(self._deliver(route, post), name=f"post of {route}")
+            self._posting[task] = (route, post)
+            task.add_done_callback(self._posted)
 
-    async def _post(self, url: str, post: Post) -> bool:
-        """Whether the sender answered that it has them."""
+    async def _deliver(self, route: str, post: Post) -> None:
+        """Try until it is taken, or for as long as the provider does."""
+        assert self._shape is not None
+        shape, first_s, attempts = self._shape, self._clock.now_s(), 1
+        while (status := await self._post(self._urls[route], post)) not in TAKEN:
+            wait_s = min(shape.waits_s[min(attempts, len(shape.waits_s)) - 1], LONGEST_WAIT_S)
+            limit_s = shape.gives_up_after_s
+            again_s = self._clock.now_s() + wait_s - first_s
+            if status in shape.stops_at or (limit_s is not None and again_s > limit_s):
+                for each in post.happenings:
+                    self._end(route, each, Webhook.LOST)
+                return
+            await asyncio.sleep(wait_s)
+            attempts += 1
+        for each in post.happenings:
+            long = self._clock.now_s() - each.at_s > LATE_S
+            late = attempts > 1 or long or each.id in self._held_back
+            self._end(route, each, Webhook.LATE if late else Webhook.DELIVERED)
+
+    async def _post(self, url: str, post: Post) -> int | None:
+        """The status that the sender answered; None if it did not."""
         import httpx  # takes longer to import than all the rest of a provider
 
         if self._client is None:
@@ -250,10 +301,15 @@ class Webhooks:
                 answer = await self._client.post(url, content=post.body, headers=post.headers)
         except (httpx.HTTPError, TimeoutError) as error:
             log.info("events to %s: %r", url, error)
-            return False
-        return answer.is_success
+            return None
+        return answer.status_code
 
-    def _tell(self, route: str, happening: Happening, webhook: Webhook, now_s: float) -> None:
+    def _end(self, route: str, happening: Happening, webhook: Webhook) -> None:
+        """It was posted, in vain or not."""
+        self._held_back.discard(happening.id)
+        self._tell(route, happening, webhook, max(0.0, self._clock.now_s() - happening.at_s))
+
+    def _tell(self, route: str, happening: Happening, webhook: Webhook, delay_s: float) -> None:
         """Journal the event; whatever becomes of it later changes nothing."""
         self._told[webhook] += 1
         self._ledger.event(
@@ -263,7 +319,7 @@ class Webhooks:
             recipient=happening.receipt.recipient,
             canary=happening.receipt.canary,
             webhook=webhook.value,
-            delay_ns=max(0, round((now_s - happening.at_s) * 1e9)),
+            delay_ns=round(delay_s * 1e9),
         )
 
     def _posted(self, task: asyncio.Task[None]) -> None:
@@ -285,16 +341,20 @@ class Webhooks:
             if not task.done()
             for each in post.happenings
         ]
-        left += [(route, each) for route, coming in self._coming.items() for each in coming]
+        coming = [(route, each) for route, coming in self._coming.items() for each in coming]
         tasks = [*self._posting, *self._collectors.values()]
         self._coming, self._collectors = {}, {}
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        now_s = self._clock.now_s()
         try:
-            for route, each in left:
-                self._tell(route, each, Webhook.LOST, now_s)
+            for route, happening in left:
+                self._end(route, happening, Webhook.LOST)
+            for route, each in coming:
+                if each.posted:
+                    self._end(route, each.happening, Webhook.LOST)
+                else:
+                    self._tell(route, each.happening, each.telling, each.delay_s)
         except JournalError:
             log.exception("lost events were not written")
         self._check_quiet()

@@ -1,25 +1,32 @@
 """Where in an exchange a fault acts, and what the answer is.
 
-    head - auth - limit - body - taken - reply
+    head - auth - limit - body - taken - reply - aftermath
     the headers are there; the credential is judged; the account's limits; the whole request is judged; it has
-    been taken (or, silently, not); the answer goes out
+    been taken (or, silently, not); the answer goes out; what becomes of each message (aftermath.py)
 
 A selection that goes by the token, the class or the recipient needs the body.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from http import HTTPStatus
 
+from harness.providers import aftermath
 from harness.providers.errors import FaultRefused
-from harness.providers.faults import FaultType, Placed, unknown_answer, unknown_type
+from harness.providers.faults import (
+    LONGEST_DELAY_S,
+    FaultType,
+    Placed,
+    check_attributes,
+    unknown_answer,
+    unknown_type,
+)
 from harness.providers.http.messages import Answer
 from harness.providers.wire import ProviderFault
 
 CODES = range(400, 600)
-LONGEST_DELAY_S = 3_600
 
 
 class Stage(StrEnum):
@@ -29,6 +36,7 @@ class Stage(StrEnum):
     BODY = "body"  # in place of taking what came
     TAKEN = "taken"  # taken, or so it seems
     REPLY = "reply"  # in place of the answer, or late
+    TOLD = "told"  # in what a status page says; no request is touched
     MID_REPLY = "mid-reply"  # half of the answer, and then a reset
 
 
@@ -36,8 +44,6 @@ REFUSING = (Stage.HEAD, Stage.AUTH, Stage.BODY)
 LOSING = (Stage.REPLY, Stage.MID_REPLY)
 Error = Callable[[int, str | None, float | None], Answer]
 
-_ANSWER = ("code", "text", "named", "retry_after_s")
-_ATTRIBUTES = (*_ANSWER, "stage", "delay_s", "rate", "burst", "quota", "event")
 _TAKES: Mapping[FaultType, frozenset[str]] = {
     FaultType.REFUSE: frozenset({"code", "text", "named", "retry_after_s", "stage"}),
     FaultType.ACK_LOSS: frozenset({"code", "text", "named", "stage"}),
@@ -47,6 +53,7 @@ _TAKES: Mapping[FaultType, frozenset[str]] = {
     FaultType.SILENT_DROP: frozenset(),
     FaultType.THROTTLE: frozenset({"rate", "burst", "quota", "retry_after_s"}),
     FaultType.KEY_ROTATED: frozenset(),
+    FaultType.STATUS: frozenset({"named", "text"}),
 }
 
 
@@ -56,12 +63,20 @@ def place(
     named: Mapping[str, Answer],
     error: Error,
     endpoints: tuple[str, ...] = (),
+    announces: Sequence[str] = (),
+    *,
+    events: bool = False,
 ) -> Placed[Answer]:
-    """Stage and answer of a fault; raises FaultRefused that says what is valid."""
-    if fault.type not in _TAKES:
-        raise unknown_type(fault, preset, [each.value for each in _TAKES])
+    """Stage and answer of a fault; raises FaultRefused that says what is valid. `events`: whether the preset
+    tells senders what became of their messages."""
+    after = aftermath.TAKES if events else {}
+    if fault.type in after:
+        return aftermath.place(fault)
+    valid = [each for each in _TAKES if announces or each is not FaultType.STATUS]
+    if fault.type not in valid:
+        raise unknown_type(fault, preset, [each.value for each in (*valid, *after)])
     kind = FaultType(fault.type)
-    _only(fault, _TAKES[kind])
+    check_attributes(fault, _TAKES[kind])
     if fault.endpoint and fault.endpoint not in endpoints:
         there = ", ".join(endpoints) or "none"
         raise FaultRefused(f"preset {preset} has no endpoint {fault.endpoint!r} beside the main one: {there}")
@@ -88,6 +103,10 @@ def place(
         case FaultType.THROTTLE:
             check_throttle(fault)
             return Placed(stage=Stage.LIMIT)
+        case FaultType.STATUS:
+            if fault.named not in announces:
+                raise FaultRefused(f"status needs `named`, which is one of: {', '.join(announces)}")
+            return Placed(stage=Stage.TOLD)
         case _:
             return Placed(stage=Stage.AUTH)
 
@@ -102,13 +121,6 @@ def check_throttle(fault: ProviderFault) -> None:
         raise FaultRefused("burst goes with rate, and is at least 1")
     if fault.quota is not None and fault.quota < 0:
         raise FaultRefused(f"quota {fault.quota} is below 0")
-
-
-def _only(fault: ProviderFault, takes: frozenset[str]) -> None:
-    given = [name for name in _ATTRIBUTES if getattr(fault, name) is not None]
-    if strange := [name for name in given if name not in takes]:
-        takes_ = ", ".join(sorted(takes)) or "nothing but a selection"
-        raise FaultRefused(f"{fault.type} has no use for {', '.join(strange)}; it takes {takes_}")
 
 
 def _answer(fault: ProviderFault, preset: str, named: Mapping[str, Answer], error: Error) -> Answer:

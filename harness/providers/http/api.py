@@ -27,6 +27,7 @@ class HttpApi(ABC):
     routes: Sequence[HttpRoute] = ()
     max_body_bytes: int = 30 * 1024 * 1024
     limits: Sequence[Limit] = ()  # each for one account
+    announces: Sequence[str] = ()  # the states of an incident that its status page or health feed can tell of
     idempotent_for_s: float | None = None  # how long an idempotency key is remembered; None: there is none
 
     @abstractmethod
@@ -56,6 +57,12 @@ class HttpApi(ABC):
     def error(self, status: int, text: str | None, retry_after_s: float | None) -> Answer:
         """This status in the provider's own form, for a fault that names no answer of the provider's."""
 
+    def error_beside(
+        self, endpoint: str, status: int, text: str | None, retry_after_s: float | None
+    ) -> Answer:
+        """The same at an endpoint beside the main one."""
+        return self.error(status, text, retry_after_s)
+
     @abstractmethod
     def too_large(self) -> Answer: ...
 
@@ -72,6 +79,11 @@ class HttpApi(ABC):
     def open(self, request: HttpRequest, accounts: Accounts) -> Answer:
         """The answer to a request that needs no credentials, or holds them in its body."""
         raise NotImplementedError(f"{type(self).__name__} has routes of operation `open` and no answer")
+
+    def dressed(self, answer: Answer, request: HttpRequest, attempt: str) -> Answer:
+        """An answer with what the provider puts into each of its own: the time, an id of the request.
+        `attempt` is this request's alone."""
+        return answer
 
     def suppressed(self, message: LogicalMessage) -> Answer | None:
         """The refusal of a recipient who bounced or complained; None: such mail is taken and dropped."""

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from email.utils import format_datetime
 from enum import Enum
+from functools import partial
 from typing import cast
 
 import msgspec
@@ -71,22 +72,22 @@ class Exchange:
         connection = cast(ProviderConnection, scope[SCOPE_KEY])
         begin_ns = connection.begin_request()
         head = self._head(scope)
+        attempt = Attempt(
+            id=self._context.ids.next_hex("attempt", 16), connection=connection, begin_ns=begin_ns
+        )
         route = self._routes.get(head.method)
         if route is None:
             allowed = ", ".join(self._routes)
             unknown = not self._routes
             answer = self._api.not_found(head) if unknown else self._api.method_not_allowed(head, allowed)
-            await self._show(Verdict(answer=answer), connection, receive, send)
+            await self._show(Verdict(answer=answer), head, attempt, receive, send)
             return
-        attempt = Attempt(
-            id=self._context.ids.next_hex("attempt", 16), connection=connection, begin_ns=begin_ns
-        )
         caller = self._judge.caller(head, attempt.id)
         verdict = self._judge.at_head(caller)
         if verdict is not None:
             if route.operation is Operation.SEND:
                 self._record(attempt, caller, head, NOTHING_READ, verdict)
-            await self._show(verdict, connection, receive, send)
+            await self._show(verdict, head, attempt, receive, send)
             return
         body, arrival = await _read(head, receive, self._api.max_body_bytes)
         request = self._with_body(head, body, arrival)
@@ -94,9 +95,10 @@ class Exchange:
             await self._sent(request, arrival, attempt, receive, send)
         elif arrival is Arrival.WHOLE:
             caller = self._judge.caller(request, attempt.id)
-            await self._show(self._judge.asked(request, route, caller), connection, receive, send)
+            verdict = self._judge.asked(request, route, caller)
+            await self._show(verdict, request, attempt, receive, send)
         elif arrival is Arrival.TOO_LARGE:
-            await self._show(Verdict(answer=self._api.too_large()), connection, receive, send)
+            await self._show(Verdict(answer=self._api.too_large()), request, attempt, receive, send)
 
     async def _sent(
         self, request: HttpRequest, arrival: Arrival, attempt: Attempt, receive: Receive, send: Send
@@ -116,7 +118,7 @@ class Exchange:
                 verdict = Verdict(answer=answer, deed=Deed.NOTHING)
             self._record(attempt, caller, request, submission, verdict)
             if arrival is not Arrival.CUT_SHORT:
-                await self._show(verdict, attempt.connection, receive, send)
+                await self._show(verdict, request, attempt, receive, send)
 
     def _head(self, scope: Scope) -> HttpRequest:
         return HttpRequest(
@@ -125,25 +127,18 @@ class Exchange:
             query=scope["query_string"].decode("latin-1"),
             headers={name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
             path_params=scope.get("path_params", {}),
-            now_s=self._context.clock.epoch_s + self._context.clock.now_s(),
+            now_s=self._context.clock.wall_s(),
+            announced=self._context.faults.announced(self._side.route, self._side.endpoint),
+            whole=False,
         )
 
     @staticmethod
     def _with_body(head: HttpRequest, body: bytes, arrival: Arrival) -> HttpRequest:
-        return HttpRequest(
-            method=head.method,
-            path=head.path,
-            query=head.query,
-            headers=head.headers,
-            path_params=head.path_params,
-            now_s=head.now_s,
-            body=body,
-            whole=arrival is Arrival.WHOLE,
-        )
+        return msgspec.structs.replace(head, body=body, whole=arrival is Arrival.WHOLE)
 
     def _without_suppressed(self, submission: Submission) -> Submission:
         """Those who bounced before are refused, where the provider does that."""
-        is_suppressed = self._context.aftermath.is_suppressed
+        is_suppressed = partial(self._context.aftermath.is_suppressed, self._side.route)
         if not any(is_suppressed(message.recipient) for message in submission.messages):
             return submission
         messages = [
@@ -159,7 +154,7 @@ class Exchange:
         if caller.account is None or caller.account.canary:
             yield
             return
-        use = self._side.use_of(caller.account.username)
+        use = self._side.use_of(caller.account.username, self._api.limits)
         use.begin()
         try:
             yield
@@ -219,18 +214,18 @@ class Exchange:
         if verdict.dropped:
             self._context.aftermath.thrown_away(receipt)
         else:
-            self._context.aftermath.taken(receipt, message.echo)
+            self._context.aftermath.taken(receipt, message.echo, message.carried.class_)
 
     # --- the answer ---
 
     async def _show(
-        self, verdict: Verdict, connection: ProviderConnection, receive: Receive, send: Send
+        self, verdict: Verdict, request: HttpRequest, attempt: Attempt, receive: Receive, send: Send
     ) -> None:
         if verdict.wait_s > 0:
             await asyncio.sleep(verdict.wait_s)
         if verdict.remembered is not None:
             verdict.remembered.done(verdict.answer)
-        answer = verdict.shown or verdict.answer
+        answer = self._api.dressed(verdict.shown or verdict.answer, request, attempt.id)
         headers = [
             ("Date", format_datetime(self._context.clock.wall(), usegmt=True)),
             *answer.headers,
@@ -241,14 +236,14 @@ class Exchange:
                 while (await receive())["type"] != "http.disconnect":
                     pass
             case Deed.RESET:
-                connection.tear_down()
+                attempt.connection.tear_down()
             case Deed.HALF:
                 lines = [
                     f"HTTP/1.1 {answer.status} {phrase(answer.status)}",
                     *(f"{k}: {v}" for k, v in headers),
                 ]
                 whole = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + answer.body
-                connection.break_off(whole[: max(1, len(whole) // 2)])
+                attempt.connection.break_off(whole[: max(1, len(whole) // 2)])
             case Deed.ANSWER:
                 raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
                 await send({"type": "http.response.start", "status": answer.status, "headers": raw})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel
@@ -35,6 +36,7 @@ class HttpPreset:
     canary: ApiCanary
     credential: CredentialShape
     events: EventShape | None = None
+    carries_mail: bool = True  # a status page does not
     engine: str = "http"
 
     @property
@@ -49,7 +51,17 @@ class HttpPreset:
 
     def place_fault(self, fault: ProviderFault) -> Placed[Answer]:
         """Stage and answer of a fault; raises FaultRefused with the valid choices."""
-        return place(fault, self.name, self.named, self._described().error, self.endpoints)
+        api = self._described()
+        error = partial(api.error_beside, fault.endpoint) if fault.endpoint else api.error
+        return place(
+            fault,
+            self.name,
+            self.named,
+            error,
+            self.endpoints,
+            api.announces,
+            events=self.events is not None,
+        )
 
     def build(self, context: Context) -> HttpEngine:
         return HttpEngine(context, self.api(context.limits, context.config.seed))

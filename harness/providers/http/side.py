@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from harness.providers.http.accounts import Accounts, rotated
-from harness.providers.http.limits import AccountUse, RateLimit, Window
+from harness.providers.http.limits import AccountUse, Limit, RateLimit, Window
 from harness.providers.wire import Account, ProviderFault
 
 
@@ -18,7 +18,7 @@ class Side:
     endpoint: str
     accounts: Accounts
     rejecting: bool  # it knows who they are, and lets nobody in
-    use_of: Callable[[str], AccountUse]  # by user name
+    use_of: Callable[[str, Sequence[Limit]], AccountUse]  # whose it is, and of what
     throttles: Throttles
 
     def credentials(self) -> Accounts:

@@ -27,6 +27,9 @@ MOST_BYTES = 768 * 1024  # of one POST
 class SendGridEvents:
     begins = "processed"
     every_s = 1.0
+    waits_s = (5.0, 60.0, 600.0, 3_600.0)  # only "increasing intervals" is documented; the numbers are ours
+    gives_up_after_s = 86_400.0  # documented: retried for 24 hours
+    stops_at = ()
     secret = "{hex:64}"
 
     def verifies_with(self, secret: str) -> str:
