@@ -1,0 +1,133 @@
+"""Each provider's API, against the harness's own fake of it: how a message gets there, and how every answer
+that the fake can give is understood.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from mailrouter.apis import Reply
+from mailrouter.config import Config, endpoint
+from mailrouter.fate import Outcome, Result
+from mailrouter.route import api_of
+
+from harness.history.events import ReceiptResult
+from harness.providers import presets
+from harness.providers.http.messages import Answer
+from tests.providers.running import RECIPIENT, TOKEN
+from tests.systems.fakes import events_secret, fake, message, real_clock, route_to
+from tests.systems.running import running
+
+ACCEPTED, REJECTED, BUSY = Outcome.ACCEPTED, Outcome.REJECTED, Outcome.BUSY
+TROUBLE, UNKNOWN = Outcome.TROUBLE, Outcome.UNKNOWN
+
+# Every named answer of each fake, and what it must mean to a sender.
+JUDGED = {
+    "sendgrid": {
+        BUSY: ["too-many-requests"],
+        TROUBLE: ["bad-gateway", "credits-exceeded", "forbidden", "internal-error", "limits-exceeded",
+                  "service-unavailable", "unauthorized"],
+    },
+    "ses-v2": {
+        BUSY: ["sending-rate-exceeded", "too-many-requests"],
+        REJECTED: ["bad-request", "message-rejected"],
+        TROUBLE: ["account-suspended", "concurrent-modification", "daily-quota-exceeded",
+                  "email-address-not-verified", "internal-failure", "invalid-client-token-id",
+                  "limit-exceeded", "mail-from-domain-not-verified", "not-found", "sending-paused",
+                  "service-unavailable", "signature-does-not-match", "unrecognized-client"],
+    },
+}  # fmt: skip
+HTTP_PRESETS = sorted(JUDGED)
+QUERY = {"microsoft-graph": "?token_url=https://127.0.0.1:1/token"}
+
+
+def judged(preset: str, answer: Answer) -> Result:
+    api = api_of(endpoint(f"{presets.load(preset).scheme}://127.0.0.1:1{QUERY.get(preset, '')}"))
+    headers = {name.lower(): value for name, value in answer.headers}
+    return api.judge(Reply(answer.status, headers, answer.body.decode(), wall_s=1_800_000_000.0))
+
+
+@pytest.mark.parametrize("preset", HTTP_PRESETS)
+def test_every_answer_that_a_fake_has_a_name_for_is_understood(preset: str) -> None:
+    named = presets.load(preset).named
+    meant = {name: outcome for outcome, names in JUDGED[preset].items() for name in names}
+    assert {name: judged(preset, answer).outcome for name, answer in named.items()} == meant
+
+
+@pytest.mark.parametrize("preset", HTTP_PRESETS)
+async def test_a_message_arrives_whole_and_the_provider_s_name_for_it_is_kept(preset: str) -> None:
+    async with fake(preset) as provider, route_to(provider.url) as route:
+        assert (await route.check_login()).outcome is ACCEPTED
+        result = await route.send(message(), lambda: None)
+        (receipt,) = provider.receipts
+    assert (result.outcome, result.provider_id.strip("<>")) == (ACCEPTED, receipt.text.strip("<>"))
+    assert (receipt.result, receipt.token, receipt.recipient) == (ReceiptResult.ACCEPTED, TOKEN, RECIPIENT)
+    assert set(receipt.carriers or ()) == {"recipient", "header", "nonce"}
+
+
+@pytest.mark.parametrize("preset", HTTP_PRESETS)
+async def test_a_credential_that_opens_nothing_is_the_route_s_trouble(preset: str) -> None:
+    async with fake(preset) as provider, route_to(provider.rejecting_url) as route:
+        assert (await route.check_login()).outcome is TROUBLE
+        assert (await route.send(message(), lambda: None)).outcome is TROUBLE
+
+
+@pytest.mark.parametrize("preset", HTTP_PRESETS)
+async def test_a_message_that_no_route_could_send_is_rejected(preset: str) -> None:
+    async with fake(preset) as provider, route_to(provider.url) as route:
+        result = await route.send(message(to="not an address", text=""), lambda: None)
+    assert result.outcome is REJECTED
+
+
+@pytest.mark.parametrize("preset", HTTP_PRESETS)
+@pytest.mark.parametrize(
+    ("fault", "outcome"),
+    [
+        ({"type": "refuse", "code": 503}, TROUBLE),
+        ({"type": "refuse", "code": 429, "retry_after_s": 7.0}, BUSY),
+        ({"type": "throttle", "quota": 0}, BUSY),
+        ({"type": "refuse", "code": 504}, UNKNOWN),
+        ({"type": "ack-loss"}, UNKNOWN),
+        ({"type": "ack-loss", "stage": "mid-reply"}, UNKNOWN),
+        ({"type": "disconnect"}, UNKNOWN),
+        ({"type": "hang"}, UNKNOWN),
+        ({"type": "slow-ack", "delay_s": 4.0}, UNKNOWN),
+    ],
+    ids=str,
+)
+async def test_the_fate_of_a_message_that_meets_a_fault(
+    preset: str, fault: dict[str, object], outcome: Outcome
+) -> None:
+    silent = fault["type"] in ("hang", "slow-ack")
+    crossed = []
+    async with fake(preset) as provider, route_to(provider.url, 1.0 if silent else 10.0) as route:
+        provider.put(**fault)
+        result = await route.send(message(), lambda: crossed.append(True))
+        assert (result.outcome, result.timed_out, len(crossed)) == (outcome, silent, 1)
+        if fault.get("retry_after_s"):
+            assert result.retry_after_s == 7.0
+        assert len(provider.receipts) == 1  # nothing is repeated behind the router's back
+
+
+WITH_EVENTS = [name for name in HTTP_PRESETS if presets.load(name).events is not None]
+
+
+@pytest.mark.parametrize("preset", WITH_EVENTS)
+async def test_events_are_genuine_find_their_message_and_free_it(preset: str, config: Config) -> None:
+    """The acknowledgement gets lost, the message is held, and the provider's own events tell its fate."""
+    secret, key = events_secret(preset)
+    hook = f"http://127.0.0.1:{config.port}/events/{presets.load(preset).scheme.partition('+')[0]}"
+    async with fake(preset, events_url=hook, events_secret=secret) as provider:
+        provider.put(type="ack-loss", class_="transactional")
+        routes = {"primary": endpoint(provider.url), "send_timeout_s": 10.0}
+        keys = {"events_key_primary": key or None, "detect_after_s": 60.0, "failback_after_s": 60.0}
+        async with running(config, real_clock(), **routes, **keys) as client:
+            headers = {"X-Harness-Class": "transactional"}
+            await client.submit(TOKEN, to=RECIPIENT, headers=headers)
+            await client.until_state(TOKEN, "sent", deadline_s=20)
+            await client.until_event("delivered", deadline_s=20)
+            assert "state=held" in client.log.getvalue()
+            told = await client.http.post(hook, content=b"{}")
+            assert told.status_code == (401 if key else 400)
+    assert Counter(receipt.token for receipt in provider.receipts if receipt.token) == {TOKEN: 1}
