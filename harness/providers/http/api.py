@@ -5,9 +5,8 @@ gives the same bytes for the same arguments; it sees no socket, no clock and no 
 from __future__ import annotations
 
 import base64
-import binascii
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from harness.providers.http.accounts import Accounts
 from harness.providers.http.limits import Limit
@@ -27,6 +26,10 @@ class HttpApi(ABC):
     routes: Sequence[HttpRoute] = ()
     max_body_bytes: int = 30 * 1024 * 1024
     limits: Sequence[Limit] = ()  # each for one account
+    throttled_s: Mapping[
+        str, float
+    ] = {}  # by endpoint: how long a throttle lasts that does not say it; else 1
+    secrets_at: str | None = ""  # the endpoint that accounts' secrets are presented to; None: to none
     announces: Sequence[str] = ()  # the states of an incident that its status page or health feed can tell of
     idempotent_for_s: float | None = None  # how long an idempotency key is remembered; None: there is none
 
@@ -37,18 +40,6 @@ class HttpApi(ABC):
     @abstractmethod
     def unauthorized(self, request: HttpRequest, accounts: Accounts) -> Answer:
         """The answer to credentials that are missing or open nothing here."""
-
-    @abstractmethod
-    def read(self, request: HttpRequest) -> Submission:
-        """What a whole request to send carries, and whether the provider would take it."""
-
-    @abstractmethod
-    def glimpse(self, request: HttpRequest) -> Submission:
-        """What can be told from a request that did not come whole, or was too large to read."""
-
-    @abstractmethod
-    def accepted(self, request: HttpRequest, submission: Submission, ids: Sequence[str]) -> Answer:
-        """The answer that takes responsibility. `ids`: for each message 32 hexadecimal digits, unique."""
 
     @abstractmethod
     def throttled(self, allowance: Allowance) -> Answer: ...
@@ -71,6 +62,18 @@ class HttpApi(ABC):
 
     @abstractmethod
     def method_not_allowed(self, request: HttpRequest, allowed: str) -> Answer: ...
+
+    def read(self, request: HttpRequest) -> Submission:
+        """What a whole request to send carries, and whether the provider would take it."""
+        raise NotImplementedError(f"{type(self).__name__} has routes of operation `send` and reads nothing")
+
+    def glimpse(self, request: HttpRequest) -> Submission:
+        """What can be told from a request that did not come whole, or was too large to read."""
+        raise NotImplementedError(f"{type(self).__name__} has routes of operation `send` and reads nothing")
+
+    def accepted(self, request: HttpRequest, submission: Submission, ids: Sequence[str]) -> Answer:
+        """The answer that takes responsibility. `ids`: for each message 32 hexadecimal digits, unique."""
+        raise NotImplementedError(f"{type(self).__name__} has routes of operation `send` and no answer")
 
     def query(self, request: HttpRequest, account: Account) -> Answer:
         """The answer to an authorised request that is no sending."""
@@ -118,7 +121,7 @@ def basic(request: HttpRequest) -> tuple[str, str] | None:
         return None
     try:
         username, colon, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # not ASCII, not base64, not UTF-8
         return None
     return (username, password) if colon else None
 

@@ -11,11 +11,12 @@ from typing import Any
 from pydantic import BaseModel
 
 from harness.providers.credentials import CredentialShape
-from harness.providers.faults import Placed
+from harness.providers.errors import FaultRefused
+from harness.providers.faults import FaultType, Placed
 from harness.providers.http.answers import place
 from harness.providers.http.api import HttpApi
 from harness.providers.http.engine import HttpEngine
-from harness.providers.http.messages import Answer
+from harness.providers.http.messages import Answer, Operation
 from harness.providers.preset import ApiCanary, Context
 from harness.providers.webhooks import EventShape
 from harness.providers.wire import ProviderFault
@@ -52,6 +53,7 @@ class HttpPreset:
     def place_fault(self, fault: ProviderFault) -> Placed[Answer]:
         """Stage and answer of a fault; raises FaultRefused with the valid choices."""
         api = self._described()
+        _check_endpoint(fault, self.name, api)
         error = partial(api.error_beside, fault.endpoint) if fault.endpoint else api.error
         return place(
             fault,
@@ -68,3 +70,17 @@ class HttpPreset:
 
     def _described(self) -> HttpApi:
         return self.api(self.limits(), 0)
+
+
+def _check_endpoint(fault: ProviderFault, preset: str, api: HttpApi) -> None:
+    """Refuse a fault at an endpoint where it would do nothing."""
+    where = f"endpoint {fault.endpoint!r}" if fault.endpoint else "its main endpoint"
+    if fault.type == FaultType.KEY_ROTATED and fault.endpoint != api.secrets_at:
+        there = f"endpoint {api.secrets_at!r}" if api.secrets_at else "the main one"
+        hint = "none takes any" if api.secrets_at is None else f"{there} does"
+        raise FaultRefused(f"{where} of preset {preset} takes no secret that could be rotated: {hint}")
+    takes_mail = any(
+        route.operation is Operation.SEND and route.endpoint == fault.endpoint for route in api.routes
+    )
+    if fault.type == FaultType.SILENT_DROP and not takes_mail:
+        raise FaultRefused(f"{where} of preset {preset} takes no messages that could be dropped")

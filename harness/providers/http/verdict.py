@@ -142,7 +142,7 @@ class Judge:
             return valid
         if (refused := self._credential(request, valid)) is not None:
             return refused
-        if (refused := self._limits(caller, count)) is not None:
+        if (refused := self._limits(caller, count, len(request.body))) is not None:
             return refused
         if submission.declined is not None:
             return Verdict(answer=submission.declined)
@@ -187,13 +187,13 @@ class Judge:
         spent = use.take(1, self._context.clock.now_s())
         return None if spent is None else Verdict(answer=self._throttled(spent))
 
-    def _limits(self, caller: Caller, messages: int) -> Verdict | None:
+    def _limits(self, caller: Caller, messages: int, size_bytes: int) -> Verdict | None:
         if (refused := self._throttle(caller, messages)) is not None:
             return refused
         if caller.account is None or caller.account.canary:
             return None
         use = self._side.use_of(caller.account.username, self._api.limits)
-        spent = use.take(messages, self._context.clock.now_s())
+        spent = use.take(messages, self._context.clock.now_s(), size_bytes)
         return None if spent is None else Verdict(answer=self._throttled(spent))
 
     def _throttle(self, caller: Caller, messages: int) -> Verdict | None:
@@ -204,7 +204,7 @@ class Judge:
             lambda fault: self._side.throttles.exceeds(fault, account, messages, now_s),
         )
         if decision is not None:
-            wait_s = decision.fault.retry_after_s or 1.0
+            wait_s = decision.fault.retry_after_s or self._api.throttled_s.get(self._side.endpoint, 1.0)
             exhausted = Exhausted(name="fault", limit=decision.fault.burst or 0, remaining=0, wait_s=wait_s)
             return Verdict(answer=self._throttled(exhausted), fault=decision.fault.id)
         return None
