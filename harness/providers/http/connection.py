@@ -81,7 +81,9 @@ class ProviderConnection(H11Protocol):
         self._torn_down = True
         if self.cycle is not None:
             self.cycle.disconnected = True  # or uvicorn would answer 500 for the application's silence
-        peer: socket.socket | None = self.transport.get_extra_info("socket")
+        # Under TLS, a transport that is closing may have no socket to tell of any more.
+        closing = self.transport.is_closing()
+        peer: socket.socket | None = None if closing else self.transport.get_extra_info("socket")
         if peer is not None:
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self.transport.abort()
