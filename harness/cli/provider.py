@@ -160,7 +160,8 @@ def _banner(config: ProviderConfig, preset: Preset, provider: RunningProvider, p
     for each in beside:
         rows.append((each.endpoint, f"127.0.0.1:{each.port}, and rejecting 127.0.0.1:{each.rejecting_port}"))
     if preset.engine == "smtp":
-        rows.append(("login", f"{account.username} / {account.secret}"))
+        if account.username:
+            rows.append(("login", f"{account.username} / {account.secret}"))
         rows.append(("try", _swaks(preset, account, bound.port)))
     else:
         rows.append(("login", f"{account.username} / {account.secret}"))
@@ -178,8 +179,10 @@ def _banner(config: ProviderConfig, preset: Preset, provider: RunningProvider, p
 
 
 def _swaks(preset: Preset, account: Account, port: int) -> str:
-    words = ["swaks", "--server", f"127.0.0.1:{port}", "--auth", "LOGIN", "--auth-user", account.username]
-    words += ["--auth-password", account.secret, "--from", account.username, "--to", "c.me@customer.example"]
+    words = ["swaks", "--server", f"127.0.0.1:{port}", "--to", "c.me@customer.example"]
+    words += ["--from", account.username or "mailer@sender.example"]
+    if account.username:
+        words += ["--auth", "LOGIN", "--auth-user", account.username, "--auth-password", account.secret]
     return shlex.join([*words, "--tls"] if "starttls" in preset.scheme else words)
 
 

@@ -52,6 +52,7 @@ class FaultType(StrEnum):
     DISCONNECT = "disconnect"  # a reset in place of an answer, and nothing taken
     SILENT_DROP = "silent-drop"  # answered as taken, thrown away, and nobody is told
     THROTTLE = "throttle"  # `rate` and `burst`, or `quota`, in place of the account's own limit
+    CERTIFICATE = "certificate"  # new TLS handshakes are shown one that is `named`
     KEY_ROTATED = "key-rotated"  # the account's secret is refused; its `next_secret` is taken
     BOUNCE = "bounce"  # taken, and then what `event` says: bounced, complained, dropped, deferred
     EVENTS_LOST = "events-lost"  # what became of a message is never told

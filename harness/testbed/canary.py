@@ -139,6 +139,8 @@ class Canary:
             # The library's word for a connection that ends before the greeting as well.
             refused = isinstance(error.__cause__, ConnectionRefusedError)
             saw = Saw.CONNECT_REFUSED if refused else Saw.CLOSED
+        except ssl.SSLCertVerificationError:
+            saw = Saw.UNTRUSTED
         except (aiosmtplib.SMTPServerDisconnected, ConnectionError, httpx.TransportError):
             saw = Saw.CLOSED
         elapsed_ms = (asyncio.get_running_loop().time() - started) * 1000
@@ -160,7 +162,7 @@ class Canary:
         )
         await client.connect()
         try:
-            if self._account is not None:
+            if self._account is not None and self._account.username:
                 await client.login(self._account.username, self._account.secret)
             if token is not None:
                 await client.send_message(canary_message(token))

@@ -84,7 +84,7 @@ async def test_a_fault_that_cannot_be_played_is_refused_with_what_can() -> None:
             return error
 
         named = ProviderFault(id="f1", type="refuse", named="server-bussy")
-        assert "busy, mailbox-unavailable" in await complaint(body(named).replace(b"server-bussy", b"bussy"))
+        assert "auth-unsuccessful, busy" in await complaint(body(named).replace(b"server-bussy", b"bussy"))
         assert "it can: ack-loss, " in await complaint(body(ProviderFault(id="f1", type="explode")))
         assert "evry" in await complaint(b'{"id":"f1","type":"refuse","code":451,"evry":3}')
         assert "calls itself" in await complaint(body(ProviderFault(id="f1", type="ack-loss")), "f2")

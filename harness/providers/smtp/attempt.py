@@ -10,13 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from harness.history.events import ReceiptResult
+from harness.history.events import Receipt, ReceiptResult
 from harness.providers.smtp.service import ENDPOINT, Service
 from harness.providers.tokens import NOTHING_CARRIED, Canary, Carried, canary_of, identify
 
 
 class Reply(NamedTuple):
-    code: int
+    """What the client is told, or, without a code, why it is told nothing."""
+
+    code: int | None
     text: str
 
     @classmethod
@@ -29,9 +31,15 @@ class Reply(NamedTuple):
 
     @property
     def result(self) -> ReceiptResult:
+        if self.code is None:
+            return ReceiptResult.ABORTED
         if self.code < 400:
             return ReceiptResult.ACCEPTED
         return ReceiptResult.DEFERRED if self.code < 500 else ReceiptResult.REFUSED
+
+
+NO_ANSWER = Reply(None, "no answer was given")
+CUT = Reply(None, "the connection was reset in place of an answer")
 
 
 class Stored(NamedTuple):
@@ -51,6 +59,7 @@ class Attempt:
     recipients: list[str] = field(default_factory=list)
     refused: int = 0
     chunks: bytearray | None = None  # of BDAT; None until the first
+    settled: bool = False  # what became of it is recorded
 
 
 class Recorder:
@@ -58,13 +67,16 @@ class Recorder:
         self._service = service
         self._ledger = service.context.ledger
         self._connection = connection
-        self._claimed = ""
+        self.account = ""
         self._attempts = 0
         self.canary_account = False
+        self.tenant = service.listener.account.tenant  # whose it is, as long as nobody says otherwise
 
     def claim(self, username: str) -> None:
         """The client says who it is; its receipts say so too, whether it is believed or not."""
-        self._claimed = username
+        self.account = username
+        account = self._service.known(username)
+        self.tenant = account.tenant if account else ""
         self.canary_account = self._service.is_canary_account(username)
 
     @property
@@ -100,9 +112,9 @@ class Recorder:
         carried: Carried = NOTHING_CARRIED,
         stored: Stored | None = None,
         fault: str | None = None,
-    ) -> None:
+    ) -> list[Receipt]:
         """What became of these recipients; `result` follows from the reply unless that is never sent."""
-        for recipient in recipients:
+        return [
             self._receipt(
                 attempt,
                 result or reply.result,
@@ -113,6 +125,8 @@ class Recorder:
                 fault=fault,
                 stored=stored,
             )
+            for recipient in recipients
+        ]
 
     def aborted(self, attempt: Attempt, reason: str) -> None:
         """The attempt ended before its body was there. Refused recipients have had their receipts."""
@@ -137,9 +151,9 @@ class Recorder:
         text: str = "",
         fault: str | None = None,
         stored: Stored | None = None,
-    ) -> None:
+    ) -> Receipt:
         identity = identify(recipient, carried)
-        self._ledger.receipt(
+        return self._ledger.receipt(
             route=self._service.route,
             endpoint=ENDPOINT,
             result=result,
@@ -151,7 +165,8 @@ class Recorder:
             code=code,
             text=text,
             connection=self._connection,
-            account=self._claimed,
+            account=self.account,
+            tenant=self.tenant,
             body_sha256=carried.sha256,
             body_offset=stored.offset if stored else None,
             body_bytes=stored.size if stored else None,

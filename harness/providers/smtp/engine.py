@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -13,12 +12,12 @@ import msgspec
 from harness.providers.asgi import open_server
 from harness.providers.preset import Context
 from harness.providers.smtp.conversation import Conversation
-from harness.providers.smtp.limits import AccountUse, SmtpLimits
+from harness.providers.smtp.limits import AccountUse, Greylist, SmtpLimits, Throttle
 from harness.providers.smtp.relay import Relay
-from harness.providers.smtp.service import ENDPOINT, Manners, Service
+from harness.providers.smtp.service import ENDPOINT, Certificates, Manners, Service
 from harness.providers.smtp.voice import seeded_hosts
 from harness.providers.smtp.wire import Wire
-from harness.providers.wire import BoundListener, RouteListener
+from harness.providers.wire import BoundListener, ProviderFault, RouteListener
 
 STOPPING = "provider stopped"
 
@@ -29,13 +28,13 @@ class SmtpEngine:
         context: Context,
         manners: Manners,
         limits: SmtpLimits,
-        tls: ssl.SSLContext | None,
+        certificates: Certificates,
         minute_s: float,
     ) -> None:
         self._context = context
         self._manners = manners
         self._limits = limits
-        self._tls = tls
+        self._certificates = certificates
         self._minute_s = minute_s
         self._hosts = seeded_hosts(dict(manners.hosts), context.ids)
         config = context.config
@@ -45,6 +44,8 @@ class SmtpEngine:
         self._per_route: Counter[str] = Counter()
         self._numbered = 0
         self._uses: dict[str, AccountUse] = {}
+        self._throttles: dict[tuple[ProviderFault, str], Throttle] = {}
+        self._greylist = Greylist(limits.greylisting_s)
 
     async def start(self) -> list[BoundListener]:
         if self._relay:
@@ -91,6 +92,15 @@ class SmtpEngine:
             self._uses[account] = AccountUse(self._limits, self._minute_s)
         return self._uses[account]
 
+    def throttle(self, fault: ProviderFault, account: str) -> Throttle:
+        key = (fault, account)
+        if key not in self._throttles:
+            self._throttles[key] = Throttle(fault)
+        return self._throttles[key]
+
+    def greylisted_s(self, sender: str, recipient: str) -> float:
+        return self._greylist.left_s(sender, recipient, self._context.clock.now_s())
+
     async def _listen(self, listener: RouteListener, port: int, *, rejecting: bool) -> int:
         service = Service(
             context=self._context,
@@ -99,7 +109,7 @@ class SmtpEngine:
             limits=self._limits,
             listener=listener,
             rejecting=rejecting,
-            tls=self._tls,
+            certificates=self._certificates,
             registry=self,
             relay=self._relay,
         )

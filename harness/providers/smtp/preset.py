@@ -12,12 +12,12 @@ from harness.providers.credentials import MAILBOX, CredentialShape
 from harness.providers.errors import ConfigError
 from harness.providers.faults import Placed
 from harness.providers.preset import Context
-from harness.providers.smtp.answers import SmtpAnswer, place
+from harness.providers.smtp.answers import Offers, SmtpAnswer, place
 from harness.providers.smtp.engine import SmtpEngine
 from harness.providers.smtp.limits import MINUTE_S, SmtpLimits
-from harness.providers.smtp.service import Manners
+from harness.providers.smtp.service import Certificates, Manners
 from harness.providers.smtp.voice import Texts
-from harness.providers.tls import server_context
+from harness.providers.tls import flawed_contexts, server_context
 from harness.providers.wire import ProviderFault
 
 
@@ -53,7 +53,14 @@ class SmtpPreset:
         return {name: f"{answer} ({answer.stage})" for name, answer in self.named.items()}
 
     def place_fault(self, fault: ProviderFault) -> Placed[SmtpAnswer]:
-        return place(fault, self.name, self.named)
+        offers = Offers(
+            preset=self.name,
+            named=self.named,
+            login=any(line.startswith("AUTH ") for line in (*self.ehlo, *self.ehlo_tls)),
+            tls="starttls" in self.scheme,
+            events=self.events is not None,
+        )
+        return place(fault, offers)
 
     def build(self, context: Context) -> SmtpEngine:
         """Raises ConfigError when the certificate is missing or cannot be loaded."""
@@ -69,5 +76,8 @@ class SmtpPreset:
             ehlo=tuple(line for line in self.ehlo if tls is not None or line != "STARTTLS"),
             ehlo_tls=self.ehlo_tls,
             auth_required=self.auth_required,
+            named=self.named,
         )
-        return SmtpEngine(context, manners, limits, tls, self.minute_s)
+        flawed = {} if tls is None else flawed_contexts(context.config.tls_cert_path)
+        certificates = Certificates(right=tls, flawed=flawed)
+        return SmtpEngine(context, manners, limits, certificates, self.minute_s)

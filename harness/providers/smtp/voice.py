@@ -2,7 +2,8 @@
 
 Every text is a template that starts with its code. Fields: {frontend} and {mailbox} (host names of the
 preset, with digits from the seed), {ip} (the client), {date} (RFC 5322), {iso}, {session} (one id per
-connection), {message} (one id per message), {sender}, {recipient}, {mechanism}.
+connection), {message} and {number} (one id per message), {sender}, {domain} (of the sender), {recipient},
+{mechanism}, {wait} (hours, minutes and seconds). What is not known yet where a text is used is left empty.
 """
 
 from __future__ import annotations
@@ -51,6 +52,8 @@ class Texts:
     too_many_recipients: str = "452 4.5.3 Too many recipients"
     too_big: str = "552 5.3.4 Message size exceeds fixed maximum message size"
     connections_exceeded: str = "432 4.3.2 Concurrent connections limit exceeded"
+    throttled: str | None = None  # to what comes too fast for a throttle; None: it waits for its turn
+    greylisted: str = "451 4.7.1 Greylisting in action, please come back in {wait}"
     quota_exceeded: str = "554 5.2.0 Recipient quota exceeded"
     internal_error: str = "451 4.3.0 Temporary failure in the provider itself"
     idle: str = "421 4.4.2 Connection timed out"
@@ -66,7 +69,8 @@ class Voice:
         self.texts = texts
         self._clock = clock
         self._ids = ids
-        self._fields = {**hosts, "ip": ip, "session": session}
+        unknown = dict.fromkeys(("sender", "domain", "recipient", "mechanism", "wait"), "")
+        self._fields = {**unknown, **hosts, "ip": ip, "session": session}
 
     def say(self, template: str, **fields: str) -> str:
         """Fill in a template. What a client wrote may appear in it, so control characters are dropped."""
@@ -76,6 +80,10 @@ class Voice:
             wall = self._clock.wall()
             fields["date"] = format_datetime(wall)
             fields["iso"] = wall.strftime("%Y-%m-%dT%H:%M:%S.") + f"{wall.microsecond // 1000:03d}Z"
+        if "{domain}" in template:
+            fields["domain"] = fields.get("sender", "").rpartition("@")[2]
+        if "{number}" in template:
+            fields["number"] = str(int(self._ids.next_hex("number", 11), 16))
         if "{message}" in template:
             fields["message"] = self._ids.next_hex("message", 32).upper()
         return template.format_map({**self._fields, **fields})

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import struct
 from collections.abc import Callable
 from typing import Any, Protocol, cast
@@ -23,6 +24,7 @@ IDLE_S = 300
 LINE_BYTES = 64 * 1024
 DISCONNECTED = "disconnected"
 _START_TLS_OF_AIOSMTPD = "220 Ready to start TLS"
+_END_OF_MESSAGE = b"\r\n.\r\n"
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger: on, 0 seconds
 
 
@@ -48,7 +50,7 @@ class Wire(SMTP):
             None,
             hostname=service.hosts["frontend"],
             enable_SMTPUTF8=True,
-            tls_context=service.tls,
+            tls_context=service.certificates.right,
             timeout=IDLE_S,
             loop=loop,
         )
@@ -84,24 +86,28 @@ class Wire(SMTP):
 
     async def read_dotted(self, most_bytes: int) -> bytes | None:
         """A message up to its final dot, with transparent dots undone; None if it was bigger than allowed."""
-        lines: list[bytes] = []
-        size = 0
-        begins_line = True
+        body = bytearray(b"\r\n")  # that of DATA itself: the dot may follow at once
+        fits = True
         while True:
-            try:
-                line = await self._reader.readuntil(b"\r\n")
-                ends_line = True
-            except asyncio.LimitOverrunError as overrun:
-                line = await self._reader.readexactly(overrun.consumed)
-                ends_line = False
-            if begins_line and line[:1] == b".":
-                if line == b".\r\n":
-                    return None if size > most_bytes else b"".join(lines)
-                line = line[1:]
-            begins_line = ends_line
-            size += len(line)
-            if size <= most_bytes:
-                lines.append(line)
+            more = await self._reader.read(LINE_BYTES)
+            if not more:
+                raise asyncio.IncompleteReadError(b"", None)
+            searched = max(0, len(body) - len(_END_OF_MESSAGE) + 1)
+            body += more
+            end = body.find(_END_OF_MESSAGE, searched)
+            if end >= 0:
+                self._give_back(bytes(body[end + len(_END_OF_MESSAGE) :]))
+                del body[end + 2 :]
+                break
+            if len(body) > 2 * most_bytes + LINE_BYTES:  # dots that are undone could at most halve it
+                fits = False
+                del body[: 1 - len(_END_OF_MESSAGE)]
+        message = body.replace(b"\r\n.", b"\r\n")[2:]
+        return bytes(message) if fits and len(message) <= most_bytes else None
+
+    def _give_back(self, ahead: bytes) -> None:
+        """What a pipelining client sent behind its message; asyncio's reader has no way to take it back."""
+        self._reader._buffer[:0] = ahead  # type: ignore[attr-defined]
 
     async def read_chunk(self, size: int, most_bytes: int) -> bytes | None:
         """Exactly `size` bytes, which are read but not kept (None) if they are more than allowed."""
@@ -111,9 +117,13 @@ class Wire(SMTP):
             size -= len(await self._reader.readexactly(min(size, LINE_BYTES)))
         return None
 
-    async def upgrade(self) -> None:
-        """Answer STARTTLS and shake hands; raises ConnectionAbortedError when that fails."""
+    async def upgrade(self, certificate: ssl.SSLContext) -> None:
+        """Answer STARTTLS and shake hands; raises ConnectionAbortedError when that fails.
+
+        What was sent ahead in the clear is forgotten (by aiosmtpd, as RFC 3207 asks).
+        """
         self.encrypted = True
+        self.tls_context = certificate
         try:
             await self.smtp_STARTTLS("")
         except TLSSetupException as error:
@@ -139,6 +149,10 @@ class Wire(SMTP):
             await asyncio.wait_for(self.gone.wait(), wait_s)
         self._holding = False
 
+    async def hold_until_gone(self) -> None:
+        """Say nothing more, until the client gives up; not for ever."""
+        await self.hold(IDLE_S)
+
     def cut(self) -> None:
         """End the connection with a reset, in place of an answer."""
         if self.transport is None:
@@ -147,6 +161,13 @@ class Wire(SMTP):
         if connected is not None:
             connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         cast(asyncio.Transport, self.transport).abort()
+
+    def break_off(self, status: str) -> None:
+        """End the connection in the middle of an answer."""
+        if self.transport is not None and not self.transport.is_closing():
+            said = status.encode() + b"\r\n"
+            self._writer.write(said[: len(said) // 2])
+            self.transport.close()
 
     def stop(self, reason: str) -> None:
         """End the connection from the provider's side, now."""

@@ -10,6 +10,7 @@ import msgspec
 
 from harness.history.journal import Journal
 from harness.providers import presets
+from harness.providers.tls import flawed_paths
 from harness.providers.wire import BoundListener, ProviderConfig, Ready
 from harness.testbed.containers.ground import ContainerError, Ground, Net, Part, Started
 from harness.testbed.containers.proxy_server import ANY, Gate
@@ -57,6 +58,10 @@ class ProviderContainer(ProviderLink):
                 CONFIG: msgspec.json.encode(self.config),
                 str(PLACES.cert): (self._tls / "server.pem").read_bytes(),
                 str(PLACES.key): (self._tls / "server.key").read_bytes(),
+                **{
+                    str(place): (self._tls / place.name).read_bytes()
+                    for place in flawed_paths(PLACES.cert).values()
+                },
             },
         )
         self._started = await self._ground.start(part)

@@ -161,7 +161,7 @@ async def test_a_share_is_refused_at_the_recipient_because_it_goes_by_the_token(
         ({"code": 451, "text": "two\r\nlines"}, "one printable line"),
         ({"named": "busy", "code": 451}, "not both"),
         ({}, "needs a code"),
-        ({"type": "ack-loss", "code": 451}, "gives no answer"),
+        ({"type": "ack-loss", "code": 451, "stage": "mid-reply"}, "the reply is the provider.s own"),
     ],
 )
 async def test_a_fault_that_makes_no_sense_here_is_refused(

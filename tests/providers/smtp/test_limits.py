@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from harness.history.events import ReceiptResult
 from harness.providers.presets import smtp as plain
-from harness.providers.smtp.limits import DAY_S, AccountUse, FixedMinute, SmtpLimits
+from harness.providers.smtp.limits import DAY_S, AccountUse, FixedMinute, Greylist, SmtpLimits, Throttle
+from harness.providers.wire import ProviderFault
 from tests.providers.running import message, provider, raw, recipient, token
 
 
@@ -115,3 +116,63 @@ async def test_a_body_that_is_too_big_is_read_to_its_end_and_refused() -> None:
         assert (await client.ask(b"x" * 200_000 + b"\r\n.\r\n")).startswith("552")
         assert (await client.ask("NOOP")).startswith("250")
         assert (fake.receipts[0].result, fake.receipts[0].token) == (ReceiptResult.REFUSED, token(1))
+
+
+def throttle(**attributes: Any) -> Throttle:
+    return Throttle(ProviderFault(id="f", type="throttle", **attributes))
+
+
+def test_a_throttle_lets_a_burst_through_and_then_one_every_so_often() -> None:
+    use = throttle(rate=2, burst=3)
+    assert [use.exceeded(1, 10.0) for _ in range(5)] == [False, False, False, True, True]
+    assert [use.exceeded(1, 10.5), use.exceeded(1, 10.5)] == [False, True]
+    assert [use.exceeded(1, 100.0) for _ in range(4)] == [False, False, False, True]
+
+
+def test_where_the_excess_waits_it_waits_in_order() -> None:
+    use = throttle(rate=2, burst=2)
+    assert [use.wait_s(10.0) for _ in range(5)] == [0, 0, 0.5, 1.0, 1.5]
+    assert use.wait_s(11.0) == 1.0
+
+
+@given(st.integers(1, 4), st.lists(st.floats(0, 2), max_size=40))
+def test_no_throttle_lets_more_through_than_its_bucket(burst: int, gaps: list[float]) -> None:
+    use, now_s, through = throttle(rate=2, burst=burst), 0.0, []
+    for gap in gaps:
+        now_s += gap
+        if not use.exceeded(1, now_s):
+            through.append(now_s)
+    for first in range(len(through)):
+        for last in range(first, len(through)):
+            assert last - first + 1 <= burst + 2 * (through[last] - through[first]) + 1e-6
+
+
+def test_a_stranger_is_greylisted_by_sender_and_recipient_until_so_long_after_the_first_try() -> None:
+    greylist = Greylist(30)
+    assert [greylist.left_s("A@x", "b@y", now_s) for now_s in (0, 10, 30, 31)] == [30, 20, 0, 0]
+    assert greylist.left_s("a@X", "B@y", 40) == 0
+    assert greylist.left_s("a@x", "c@y", 40) == 30
+
+
+def test_a_greylist_does_not_grow_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Greylist, "MOST", 3)
+    greylist = Greylist(30)
+    for number in range(4):
+        greylist.left_s("a@x", f"{number}@y", 0)
+    assert [greylist.left_s("a@x", f"{number}@y", 30) for number in (3, 2, 0)] == [0, 0, 30]
+
+
+async def test_a_greylisted_message_is_deferred_and_taken_when_it_comes_again() -> None:
+    async with provider(limits={"greylist_s": 0.3}) as fake, raw(fake.port) as client:
+        await client.ask("MAIL FROM:<sender@sender.example>")
+        answer = await client.ask(f"RCPT TO:<{recipient(1)}>")
+        assert answer == "451 4.7.1 Greylisting in action, please come back in 00:00:01"
+        assert (await client.ask("DATA")).startswith("554")
+        await asyncio.sleep(0.35)
+        assert (await client.ask(f"RCPT TO:<{recipient(1)}>")).startswith("250")
+        assert (await client.ask(f"RCPT TO:<{recipient(2)}>")).startswith("451")
+        assert (await client.ask("RCPT TO:<c.canary0001@canary.example>")).startswith("250")
+        assert [(each.token, each.result.value) for each in fake.receipts] == [
+            (token(1), "deferred"),
+            (token(2), "deferred"),
+        ]

@@ -171,6 +171,68 @@ async def test_named_answers_fill_in_their_fields(certificates: Certificates) ->
         assert re.fullmatch(busy + TAG, refused.value.message)
 
 
+HOST = r"\[Hostname=DM4PR18MB\d{4}\.namprd18\.prod\.outlook\.com\]"
+TEXTS = {
+    "auth-unsuccessful": "535 5.7.3 Authentication unsuccessful TAG",
+    "auth-disabled-for-tenant": "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is "
+    "disabled for the Tenant. Visit https://aka.ms/smtp_auth_disabled for more information. TAG",
+    "basic-auth-disabled": "535 5.7.139 Authentication unsuccessful, basic authentication is disabled. TAG",
+    "auth-criteria-unmet": "535 5.7.139 Authentication unsuccessful, the request did not meet the criteria "
+    "to be authenticated successfully. TAG",
+    "auth-credentials-incorrect": "535 5.7.139 Authentication unsuccessful, the user credentials were "
+    "incorrect. TAG",
+    "basic-auth-retired": "550 5.7.30 Basic authentication is not supported for Client Submission. TAG",
+    "auth-temporary-failure": "454 4.7.0 Temporary authentication failure TAG",
+    "concurrent-connections": "432 4.3.2 Concurrent connections limit exceeded. "
+    "Visit https://aka.ms/concurrent_sending for more information. HOST",
+    "sender-thread-limit": "432 4.3.2 STOREDRV.ClientSubmit; sender thread limit exceeded HOST",
+    "submission-quota": "554 5.2.0 STOREDRV.Submission.Exception:SubmissionQuotaExceededException HOST",
+    "mailbox-full": "554 5.2.2 mailbox full; STOREDRV.Submission.Exception:QuotaExceededException."
+    "MapiExceptionShutoffQuotaExceeded HOST",
+    "send-as-denied": "550 5.7.60 SMTP; Client does not have permissions to send as this sender TAG",
+    "temporary-server-error": "451 4.3.2 Temporary server error. Please try again later ATTR1/ATTR2 TAG",
+    "too-many-connections": "451 4.7.652 The mail server [127.0.0.1] has exceeded the maximum number of "
+    "connections. (S3115) TAG",
+    "unauthenticated-domain": "550 5.7.515 Access denied, sending domain sender.example does not meet the "
+    "required authentication level. The sender's domain in the 5322.From address doesn't meet the "
+    "authentication requirements defined for the sender. TAG",
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+async def test_its_texts_to_the_letter(certificates: Certificates, name: str) -> None:
+    async with m365(certificates) as fake:
+        fake.running.faults.put(ProviderFault(id="f", type="refuse", named=name))
+        async with encrypted(certificates, fake.port) as client:
+            await client.ask(f"AUTH LOGIN {b64(ROUTE.username)}")
+            answer = await client.ask(b64(ROUTE.secret))
+            for line in (MAIL, f"RCPT TO:<{RECIPIENT}>", "DATA", message() + b".\r\n"):
+                if answer[0] in "23":
+                    answer = await client.ask(line)
+            wanted = re.escape(TEXTS[name]).replace("TAG", TAG).replace("HOST", HOST)
+            assert re.fullmatch(wanted, answer), answer
+
+
+async def test_a_text_about_a_message_can_be_given_before_there_is_one(certificates: Certificates) -> None:
+    async with m365(certificates) as fake:
+        for stage in ("connect", "auth", "mail", "rcpt", "data", "body"):
+            fake.running.faults.put(
+                ProviderFault(id="f", type="refuse", named="unauthenticated-domain", stage=stage)
+            )
+            with pytest.raises((aiosmtplib.SMTPResponseException, aiosmtplib.SMTPRecipientsRefused)):
+                async with logged_in(certificates, fake) as client:
+                    await send(client)
+            assert fake.receipts[-1].code == 550
+
+
+async def test_a_token_that_is_refused_is_refused_at_once(certificates: Certificates) -> None:
+    async with m365(certificates) as fake, encrypted(certificates, fake.port) as client:
+        assert await client.ask("AUTH XOAUTH2") == "334 "
+        answer = await client.ask(b64(f"user={ROUTE.username}\x01auth=Bearer stale\x01\x01"))
+        assert re.fullmatch(rf"535 5\.7\.3 Authentication unsuccessful {TAG}", answer)
+        assert (await client.ask("NOOP")).startswith("250")
+
+
 async def test_every_named_answer_comes_over_the_wire(certificates: Certificates) -> None:
     async with m365(certificates) as fake:
         for name, answer in microsoft365_smtp.PRESET.named.items():

@@ -91,6 +91,51 @@ async def test_chunks_and_data_do_not_mix() -> None:
         assert (await client.ask(RCPT)).startswith("503")
 
 
+async def test_pipelined_chunks_are_answered_one_by_one() -> None:
+    body = message()
+    async with provider() as fake, raw(fake.port) as client:
+        lines = [MAIL.encode(), RCPT.encode(), b"BDAT 10", body[:10] + b"BDAT %d LAST" % (len(body) - 10)]
+        client.send(b"\r\n".join(lines) + b"\r\n" + body[10:] + b"NOOP\r\n")
+        assert [(await client.reply())[:3] for _ in range(5)] == ["250"] * 5
+        assert bytes(fake.running.pack.content) == body  # type: ignore[attr-defined]
+
+
+async def test_chunks_behind_a_refused_envelope_are_read_past_and_refused_in_order() -> None:
+    async with provider() as fake, raw(fake.port) as client:
+        client.send(
+            f"{MAIL} SIZE=99999999\r\n{RCPT}\r\nBDAT 6\r\nQUIT\r\nBDAT 2 LAST\r\n".encode() + b"\r\nNOOP\r\n"
+        )
+        codes = [(await client.reply())[:3] for _ in range(5)]
+        assert codes == ["552", "503", "503", "503", "250"]
+        assert len(fake.receipts) == 1
+
+
+async def test_a_chunk_after_a_message_belongs_to_none() -> None:
+    async with provider() as fake, raw(fake.port) as client:
+        for line in (MAIL, RCPT, "DATA"):
+            await client.ask(line)
+        assert (await client.ask(message() + b".\r\n")).startswith("250")
+        assert (await client.ask(b"BDAT 3 LAST\r\nabc")).startswith("503")
+        assert len(fake.receipts) == 1
+
+
+async def test_chunks_that_are_too_many_are_refused_once() -> None:
+    async with provider(limits={"message_bytes": 1000}) as fake, raw(fake.port) as client:
+        for line in (MAIL, RCPT):
+            await client.ask(line)
+        assert (await client.ask(b"BDAT 600\r\n" + b"x" * 600)).startswith("250")
+        assert (await client.ask(b"BDAT 401\r\n" + b"x" * 401)).startswith("552")
+        assert (await client.ask(b"BDAT 5 LAST\r\n" + b"x" * 5)).startswith("503")
+        assert [each.code for each in fake.receipts] == [552]
+
+
+async def test_nobody_offers_what_is_not_there() -> None:
+    async with provider() as fake, raw(fake.port) as client:
+        offers = await client.ask("EHLO client.example")
+        assert "STARTTLS" not in offers and "BINARYMIME" not in offers
+        assert (await client.ask("STARTTLS")).startswith("500")
+
+
 async def test_lines_of_any_length_in_the_body_and_too_long_ones_outside() -> None:
     body = message(text="." + "x" * 300_000)
     async with provider() as fake, raw(fake.port) as client:
