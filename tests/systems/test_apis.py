@@ -18,7 +18,7 @@ from harness.providers.http.messages import Answer
 from tests.providers.running import RECIPIENT, TOKEN
 from tests.systems.fakes import events_secret, fake, message, real_clock, route_to
 from tests.systems.running import running
-from tests.systems.stubs import SmtpStub
+from tests.systems.stubs import Mood, SendGridStub, SmtpStub
 from tests.waiting import until
 
 ACCEPTED, REJECTED, BUSY = Outcome.ACCEPTED, Outcome.REJECTED, Outcome.BUSY
@@ -67,20 +67,27 @@ JUDGED = {
                   "limit-exceeded", "mail-from-domain-not-verified", "not-found", "sending-paused",
                   "service-unavailable", "signature-does-not-match", "unrecognized-client"],
     },
+    "twilio-sms": {
+        BUSY: ["queue-full", "too-many-requests"],
+        REJECTED: ["invalid-to", "unsubscribed"],
+        TROUBLE: ["authenticate", "internal-error", "no-permission", "service-unavailable"],
+    },
 }  # fmt: skip
 PRESETS = sorted(set(JUDGED) & set(presets.names()))
-BY_ITSELF = [name for name in PRESETS if name != "microsoft-graph"]
-"""Those that need nothing but their URL; test_entra.py has the other one."""
-QUERY = {"mailgun": "?domain=shop.example", "microsoft-graph": "?token_url=https://127.0.0.1:1/token"}
+BY_ITSELF = [name for name in PRESETS if name not in ("microsoft-graph", "twilio-sms")]
+"""Those that take mail and need nothing but their URL; test_entra.py has the other that does."""
+SMS = sorted(set(PRESETS) - {"microsoft-graph", *BY_ITSELF})
+QUERY = {"mailgun": "?domain=shop.example", "microsoft-graph": "?token_url=https://127.0.0.1:1/token",
+         "twilio-sms": "?from=%2B15005550006"}  # fmt: skip
 
 
-def api(preset: str) -> Api:
+def api_for(preset: str) -> Api:
     return api_of(endpoint(f"{presets.load(preset).scheme}://127.0.0.1:1{QUERY.get(preset, '')}"))
 
 
 def judged(preset: str, answer: Answer) -> Result:
     headers = {name.lower(): value for name, value in answer.headers}
-    return api(preset).judge(Reply(answer.status, headers, answer.body.decode(), wall_s=1_800_000_000.0))
+    return api_for(preset).judge(Reply(answer.status, headers, answer.body.decode(), wall_s=1_800_000_000.0))
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -184,7 +191,7 @@ async def test_events_are_genuine_find_their_message_and_free_it(preset: str, co
     assert Counter(receipt.token for receipt in taken if receipt.token) == {TOKEN: 1}
 
 
-REPEATING = [name for name in BY_ITSELF if api(name).repeats_for_s]
+REPEATING = [name for name in BY_ITSELF if api_for(name).repeats_for_s]
 
 
 @pytest.mark.parametrize("preset", REPEATING)
@@ -223,6 +230,27 @@ async def test_what_it_knows_again_is_not_offered_to_the_other_route_while_it_is
             provider.clear()
             await client.until_state(TOKEN, "sent")
     assert smtp.copies() == {"c.two@customer.example": 1}
+
+
+@pytest.mark.parametrize("preset", SMS)
+async def test_an_sms_goes_out_in_place_of_the_mail_and_its_callbacks_find_it(
+    preset: str, config: Config, smtp: SmtpStub, api: SendGridStub
+) -> None:
+    await smtp.become(Mood.REFUSES_LOGIN)
+    await api.become(Mood.REFUSES_LOGIN)
+    secret, key = events_secret(preset)
+    hook = f"http://127.0.0.1:{config.port}/events/twilio"
+    async with fake(preset, query=QUERY[preset], events_url=hook, events_secret=secret) as provider:
+        async with route_to(provider.rejecting_url) as stranger:
+            assert (await stranger.check_login()).outcome is TROUBLE
+        channel = {"fallback": endpoint(provider.url), "fallback_after_s": 0.0, "events_key_fallback": key}
+        async with running(config, real_clock(), **channel) as client:
+            await client.submit(TOKEN, text=message().text, phone="+12025550123")
+            await client.until_state(TOKEN, "sent", deadline_s=20)
+            await client.until_event("delivered", deadline_s=20)
+            assert (await client.http.post(hook, content=b"MessageSid=SM1")).status_code == 401
+        (receipt,) = provider.receipts
+    assert (receipt.token, receipt.result) == (TOKEN, ReceiptResult.ACCEPTED)
 
 
 async def _true(condition: bool) -> bool:
