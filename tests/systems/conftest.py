@@ -14,7 +14,7 @@ sys.path.insert(0, str(SYSTEMS))  # systems under test are run by path, never in
 from mailrouter.config import Config, endpoint  # noqa: E402
 
 from tests.systems.running import free_port  # noqa: E402
-from tests.systems.stubs import SendGridStub, SmtpStub  # noqa: E402
+from tests.systems.stubs import SendGridStub, SmtpStub, TwilioStub  # noqa: E402
 
 
 @pytest.fixture
@@ -28,6 +28,14 @@ async def smtp() -> AsyncIterator[SmtpStub]:
 @pytest.fixture
 async def api() -> AsyncIterator[SendGridStub]:
     stub = SendGridStub()
+    await stub.start()
+    yield stub
+    await stub.stop()
+
+
+@pytest.fixture
+async def sms() -> AsyncIterator[TwilioStub]:
+    stub = TwilioStub()
     await stub.start()
     yield stub
     await stub.stop()

@@ -19,6 +19,8 @@ from mailrouter.serve import serve
 
 from tests.systems.stubs import Stub
 
+CLOCK = Clock(epoch_s=1_800_000_000.0)
+
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -73,6 +75,12 @@ class Client:
 
         return await self.until(reached, deadline_s)
 
+    async def until_event(self, word: str, deadline_s: float = 8.0) -> float:
+        async def told() -> bool:
+            return word in (await self.status())["events"]
+
+        return await self.until(told, deadline_s)
+
     async def until_quiet(self, deadline_s: float = 8.0) -> float:
         async def reached() -> bool:
             queue = (await self.status())["queue"]
@@ -82,9 +90,9 @@ class Client:
 
 
 @asynccontextmanager
-async def running(config: Config, **changes: Any) -> AsyncIterator[Client]:
+async def running(config: Config, clock: Clock = CLOCK, **changes: Any) -> AsyncIterator[Client]:
     config = replace(config, **changes)
-    clock, log, stop = Clock(epoch_s=1_800_000_000.0), io.StringIO(), asyncio.Event()
+    log, stop = io.StringIO(), asyncio.Event()
     task = asyncio.create_task(serve(config, clock, stop, Log(clock, log)))
     try:
         async with httpx.AsyncClient(

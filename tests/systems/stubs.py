@@ -9,6 +9,7 @@ import asyncio
 import json
 from collections import Counter
 from enum import StrEnum
+from urllib.parse import parse_qsl
 
 
 class Mood(StrEnum):
@@ -152,6 +153,8 @@ TAKES = (Mood.WELL, Mood.CLOSES_AFTER, Mood.HANGS_AFTER, Mood.GATEWAY_TIMEOUT)
 
 class SendGridStub(Stub):
     scheme = "sendgrid+http"
+    taken_status = b"202 Accepted"
+    answer = b"{}"
     retry_after_s = 0
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -162,15 +165,32 @@ class SendGridStub(Stub):
             lengths = [line for line in head.lower().split("\r\n") if line.startswith("content-length:")]
             if head.startswith("POST"):
                 self.attempts.append(asyncio.get_running_loop().time())
-                body = json.loads(await reader.readexactly(int(lengths[0].split(":")[1])))
+                body = await reader.readexactly(int(lengths[0].split(":")[1]))
                 if self.mood in TAKES:
-                    self._take(body["personalizations"][0]["to"][0]["email"])
+                    self._take(self._recipient_in(body))
                 if self.mood is Mood.CLOSES_AFTER:
                     return
                 if self.mood is Mood.HANGS_AFTER:
                     await self._hang()
-                status = STATUS.get(self.mood, b"202 Accepted")
+                status = STATUS.get(self.mood, self.taken_status)
             else:
                 status = STATUS[self.mood] if self.mood is Mood.REFUSES_LOGIN else b"200 OK"
             more = b"Retry-After: %d\r\n" % self.retry_after_s if self.mood is Mood.TOO_FAST else b""
-            writer.write(b"HTTP/1.1 " + status + b"\r\n" + more + b"Content-Length: 2\r\n\r\n{}")
+            length = b"Content-Length: %d\r\n\r\n" % len(self.answer)
+            writer.write(b"HTTP/1.1 " + status + b"\r\n" + more + length + self.answer)
+
+    def _recipient_in(self, body: bytes) -> str:
+        return str(json.loads(body)["personalizations"][0]["to"][0]["email"])
+
+
+class TwilioStub(SendGridStub):
+    scheme = "twilio+http"
+    taken_status = b"201 Created"
+    answer = b'{"sid": "SM1"}'
+
+    @property
+    def url(self) -> str:
+        return f"{super().url}?from=%2B15005550006"
+
+    def _recipient_in(self, body: bytes) -> str:
+        return dict(parse_qsl(body.decode()))["To"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from mailrouter.config import ConfigError, Throttle, Waves, WhenPrimaryIsDown, from_environment
+from mailrouter.config import ConfigError, Kind, Throttle, Waves, WhenPrimaryIsDown, from_environment
 from mailrouter.defects import Defect, UnknownDefect
 
 LEAST = {
@@ -39,6 +39,35 @@ def test_a_mistake_is_named(name: str, value: str) -> None:
         from_environment(LEAST | {name: value})
 
 
+@pytest.mark.parametrize(
+    ("url", "wrong"),
+    [
+        ("msgraph+https://id:secret@graph.example:443", "needs `\\?token_url"),
+        ("ses+http://id:secret@ses.example:80?regio=eu-west-1", "no option 'regio'; it has: region"),
+        ("sendgrid+smtp://k@x.example:1", "unknown kind of route"),
+        ("resend+http://k@x.example", "a host and a port"),
+        ("twilio+http://sid:token@x.example:1?from=1", "FALLBACK_URL"),
+    ],
+)
+def test_what_a_route_s_url_lacks_is_said(url: str, wrong: str) -> None:
+    with pytest.raises(ConfigError, match=f"PRIMARY_URL: .*{wrong}"):
+        from_environment(LEAST | {"PRIMARY_URL": url})
+
+
+def test_a_route_by_an_api_is_its_kind_its_place_and_its_options() -> None:
+    config = from_environment(
+        LEAST
+        | {"PRIMARY_URL": "msgraph+https://id:s%2Fecret@h.example:443?token_url=https://l.example/t/token"}
+        | {"BACKUP_URL": "ses+http://AKIA:k@127.0.0.1:80?region=eu-west-1", "EVENTS_KEY_BACKUP": "pem"}
+        | {"FALLBACK_URL": "twilio+http://AC1:token@127.0.0.1:81?from=%2B15005550006", "FALLBACK_AFTER": "9s"}
+    )
+    assert (config.primary.kind, config.primary.transport) == (Kind.MSGRAPH, "https")
+    assert config.primary.options == {"token_url": "https://l.example/t/token"}
+    assert config.backup.options == {"region": "eu-west-1"}
+    assert config.fallback is not None and config.fallback.options == {"from": "+15005550006"}
+    assert (config.events_keys("ses"), config.events_keys("msgraph")) == (["pem"], [])
+
+
 def test_an_unknown_defect_is_answered_with_the_catalogue() -> None:
-    with pytest.raises((ConfigError, UnknownDefect), match="blind-resend, no-throttle, slow-detect, forgets"):
+    with pytest.raises((ConfigError, UnknownDefect), match="blind-resend, retries-unknown-fate, timeout-is"):
         from_environment(LEAST | {"DEFECTS": "no-such"})

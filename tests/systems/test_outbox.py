@@ -8,7 +8,7 @@ import pytest
 from mailrouter.clock import Clock
 from mailrouter.fate import Outcome, Result
 from mailrouter.message import BadMessage, Message, State
-from mailrouter.outbox import Event, Outbox
+from mailrouter.outbox import Outbox
 
 
 class SetClock(Clock):
@@ -112,18 +112,3 @@ def test_what_cannot_be_sent_is_refused_at_the_door(wrong: dict[str, object]) ->
     Message.submitted("key", right)
     with pytest.raises(BadMessage):
         Message.submitted("key", {**right, **wrong})
-
-
-def test_an_event_that_is_told_twice_counts_once_and_stays_after_a_restart(path: Path) -> None:
-    outbox = Outbox(path, CLOCK)
-    outbox.accept(message("a"), None)
-    outbox.accept(message("b"), None)
-    told = [
-        Event("e1", "a", "processed", 1),
-        Event("e2", "a", "delivered", 2),
-        Event("e3", "nobody", "delivered", 2),
-    ]
-    assert outbox.learn(told) == 3
-    assert reopened(path).learn([*told, Event("e4", "b", "processed", 3)]) == 1
-    assert reopened(path).fates() == {"processed": 2, "delivered": 1}
-    assert [(each["key"], each["delivered"]) for each in outbox.listing(None)] == [("a", True), ("b", False)]

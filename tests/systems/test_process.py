@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import mailrouter
 import pytest
+from mailrouter.defects import Defect
 
 from tests.systems.running import Client, free_port
 from tests.systems.stubs import Mood, SendGridStub, SmtpStub
@@ -101,6 +102,5 @@ async def test_a_wrong_configuration_is_exit_2_and_a_sentence(tmp_path: Path) ->
     _, told = await refused.communicate()
     assert refused.returncode == 2
     assert told.decode() == (
-        "mailrouter: DEFECTS: unknown defect 'no-such'; "
-        "there are: blind-resend, no-throttle, slow-detect, forgets-on-restart\n"
+        f"mailrouter: DEFECTS: unknown defect 'no-such'; there are: {', '.join(Defect)}\n"
     )

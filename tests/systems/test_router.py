@@ -11,12 +11,11 @@ from typing import Any
 import pytest
 from mailrouter.clock import Clock
 from mailrouter.config import Config, Throttle, Waves, WhenPrimaryIsDown
-from mailrouter.defects import Defect
 from mailrouter.fate import Outcome, Result
+from mailrouter.lane import RouteName
 from mailrouter.log import Log
 from mailrouter.message import Message
 from mailrouter.outbox import Outbox
-from mailrouter.router import RouteName
 from mailrouter.serve import assemble
 
 from tests.systems.running import Client, running, submission
@@ -253,66 +252,5 @@ async def test_metrics_tell_states_routes_and_results(config: Config) -> None:
     assert "mailrouter_queue_depth 0.0" in told
 
 
-class TestDefects:
-    """Each planted bug shows itself where the tests above show its absence."""
-
-    async def test_blind_resend_makes_a_second_copy(
-        self, config: Config, smtp: SmtpStub, api: SendGridStub
-    ) -> None:
-        smtp.mood = Mood.CLOSES_AFTER
-        async with running(config, defects=frozenset({Defect.BLIND_RESEND})) as client:
-            await client.submit("c.one")
-            await client.until_state("c.one", "sent")
-        assert (smtp.copies() + api.copies())["c.one@customer.example"] == 2
-
-    async def test_no_throttle_dumps_the_backlog_at_once(self, config: Config, smtp: SmtpStub) -> None:
-        async with running(config, defects=frozenset({Defect.NO_THROTTLE})) as client:
-            await fail_over(client, smtp)
-            await submit_many(client, 30)
-            await smtp.become(Mood.WELL)
-            await client.until_quiet()
-        assert most_in_a_window(times_of(smtp, "m."), config.waves.every_s) == 30
-
-    async def test_slow_detect_leaves_receipts_waiting(
-        self, config: Config, smtp: SmtpStub, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr("mailrouter.serve.SLOW_DETECT_S", 1.2)
-        async with running(config, defects=frozenset({Defect.SLOW_DETECT})) as client:
-            await smtp.become(Mood.REFUSES_LOGIN)
-            assert await client.until_route("primary", "down") > 3 * config.detect_after_s
-
-    async def test_forgets_on_restart_loses_what_it_had_accepted(
-        self, config: Config, smtp: SmtpStub, api: SendGridStub
-    ) -> None:
-        forgetful = replace(config, defects=frozenset({Defect.FORGETS_ON_RESTART}))
-        async with running(forgetful) as client:
-            await fail_over(client, smtp)
-            await submit_many(client, 5)
-        async with running(forgetful) as client:
-            listed = (await client.http.get("/messages")).json()["messages"]
-        assert [message["key"] for message in listed] == ["c.trigger"]
-
-
 async def _true(condition: bool) -> bool:
     return condition
-
-
-async def test_what_became_of_mail_is_told_by_the_provider_and_shown(config: Config, smtp: SmtpStub) -> None:
-    def event(number: int, key: str, what: str) -> dict[str, Any]:
-        return {"sg_event_id": f"e{number}", "key": key, "event": what, "timestamp": 1_800_000_000 + number}
-
-    async with running(config) as client:
-        await client.submit("c.one")
-        await client.until_quiet()
-        told = [
-            event(1, "c.one", "processed"),
-            event(2, "c.one", "delivered"),
-            event(3, "nobody", "delivered"),
-        ]
-        assert (await client.http.post("/events/sendgrid", json=told)).json() == {"new": 3}
-        assert (await client.http.post("/events/sendgrid", json=told[1:])).json() == {"new": 0}
-        assert (await client.status())["events"] == {"processed": 1, "delivered": 1}
-        (listed,) = (await client.http.get("/messages")).json()["messages"]
-        assert (listed["key"], listed["delivered"]) == ("c.one", True)
-        for nonsense in (b"{", b"7", b'["text"]', b'[{"event": "delivered"}]'):
-            assert (await client.http.post("/events/sendgrid", content=nonsense)).status_code == 400

@@ -195,7 +195,9 @@ class ProviderConnection(asyncio.Protocol):
     def tear_down(self) -> None:
         """End the connection by a reset, with nothing more sent. A request under way gets no answer."""
         self._torn_down = True
-        peer: socket.socket | None = self._transport.get_extra_info("socket")
+        # Under TLS, a transport that is closing may have no socket to tell of any more.
+        closing = self._transport.is_closing()
+        peer: socket.socket | None = None if closing else self._transport.get_extra_info("socket")
         if peer is not None and peer.fileno() >= 0:
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self._transport.abort()
