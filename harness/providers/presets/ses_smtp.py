@@ -4,9 +4,9 @@ What is modelled: STARTTLS before a login, AUTH PLAIN and LOGIN, and the sending
 the sandbox. What exceeds them is answered `454 Throttling failure` after the message, and SES keeps nothing
 of it: whether it is ever sent is the sender's business alone.
 
-Where the texts come from: [D] AWS's developer guide (testing the SMTP interface from a command line; response
-codes of the SMTP interface; sending quotas and what exceeds them). [P] sessions that users posted. [M] general
-knowledge: the words of commands out of order, and of STARTTLS.
+Where the texts come from: [D] AWS's developer guide (testing the SMTP interface from a command line;
+response codes of the SMTP interface; sending quotas and what exceeds them). [P] sessions that users posted.
+[M] general knowledge: the words of commands out of order, and of STARTTLS.
 """
 
 from __future__ import annotations
