@@ -3,7 +3,8 @@
 Every text is a template that starts with its code. Fields: {frontend} and {mailbox} (host names of the
 preset, with digits from the seed), {ip} (the client), {date} (RFC 5322), {iso}, {session} (one id per
 connection), {message}, {number}, {uuid} with {milliseconds} (one id per message), {sender}, {domain} (of the
-sender), {recipient}, {mechanism}, {wait} (hours, minutes and seconds). What is not known yet where a text is used is left empty.
+sender), {recipient}, {mechanism}, {wait} (hours, minutes and seconds). What is not known yet where a text is
+used is left empty.
 """
 
 from __future__ import annotations
