@@ -90,7 +90,7 @@ class SmtpEngine:
 
     def use_of(self, account: str) -> AccountUse:
         if account not in self._uses:
-            self._uses[account] = AccountUse(self._limits, self._minute_s)
+            self._uses[account] = AccountUse(self._limits, self._minute_s, self._context.clock.now_s())
         return self._uses[account]
 
     def throttle(self, fault: ProviderFault, account: str) -> Throttle:

@@ -111,6 +111,8 @@ class Handover:
         assert use is not None
         if use.too_many_connections(self._session.id):
             return None, self._texts.connections_exceeded
+        if self._texts.throttled is not None and use.too_fast(recipients, now_s):
+            return None, self._texts.throttled
         if use.over_quota(recipients, now_s):
             return None, self._texts.quota_exceeded
         if (wait_s := use.wait_s(now_s)) > 0:

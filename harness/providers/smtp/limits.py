@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from harness.providers.http.limits import TokenBucket
 from harness.providers.wire import ProviderFault
 
 MINUTE_S = 60.0
@@ -31,6 +32,11 @@ class SmtpLimits(BaseModel):
         """How long a sender whom nobody knows has to wait; 0: nobody is kept waiting."""
         return 0.0
 
+    @property
+    def recipients_per_s(self) -> tuple[float, int] | None:
+        """What is refused beyond so many a second, and so many at once; None: nothing for its pace."""
+        return None
+
 
 class GreylistingLimits(SmtpLimits):
     greylist_s: float = Field(
@@ -40,6 +46,15 @@ class GreylistingLimits(SmtpLimits):
     @property
     def greylisting_s(self) -> float:
         return self.greylist_s
+
+
+class PacedLimits(SmtpLimits):
+    rate: float = Field(14, gt=0, description="recipients a second; what is faster is refused")
+    burst: int = Field(14, ge=1, description="recipients at once")
+
+    @property
+    def recipients_per_s(self) -> tuple[float, int] | None:
+        return self.rate, self.burst
 
 
 class FixedMinute:
@@ -65,12 +80,14 @@ class FixedMinute:
 class AccountUse:
     """What one account uses of its limits at the moment."""
 
-    def __init__(self, limits: SmtpLimits, minute_s: float = MINUTE_S) -> None:
+    def __init__(self, limits: SmtpLimits, minute_s: float = MINUTE_S, now_s: float = 0.0) -> None:
         self._limits = limits
         self._connections: list[str] = []  # in order of logging in
         self._minute = (
             FixedMinute(limits.messages_per_minute, minute_s) if limits.messages_per_minute else None
         )
+        pace = limits.recipients_per_s
+        self._pace = TokenBucket(*pace, now_s) if pace is not None else None
         self._day = -1
         self._recipients_today = 0
 
@@ -86,6 +103,10 @@ class AccountUse:
         """Whether this connection is beyond the limit: those that logged in earlier go first."""
         allowed = self._limits.connections
         return allowed is not None and connection not in self._connections[:allowed]
+
+    def too_fast(self, recipients: int, now_s: float) -> bool:
+        """Count a message's recipients, unless they come too soon after the others."""
+        return self._pace is not None and not self._pace.take(now_s, recipients)
 
     def over_quota(self, recipients: int, now_s: float) -> bool:
         """Count a message's recipients, unless they do not fit into the day any more."""

@@ -2,8 +2,9 @@
 
 Every text is a template that starts with its code. Fields: {frontend} and {mailbox} (host names of the
 preset, with digits from the seed), {ip} (the client), {date} (RFC 5322), {iso}, {session} (one id per
-connection), {message} and {number} (one id per message), {sender}, {domain} (of the sender), {recipient},
-{mechanism}, {wait} (hours, minutes and seconds). What is not known yet where a text is used is left empty.
+connection), {message}, {number}, {uuid} with {milliseconds} (one id per message), {sender}, {domain} (of the
+sender), {recipient}, {mechanism}, {wait} (hours, minutes and seconds). What is not known yet where a text is
+used is left empty.
 """
 
 from __future__ import annotations
@@ -84,6 +85,10 @@ class Voice:
             fields["domain"] = fields.get("sender", "").rpartition("@")[2]
         if "{number}" in template:
             fields["number"] = str(int(self._ids.next_hex("number", 11), 16))
+        if "{uuid}" in template:
+            drawn = self._ids.next_hex("uuid", 32)
+            fields["uuid"] = "-".join((drawn[:8], drawn[8:12], drawn[12:16], drawn[16:20], drawn[20:]))
+            fields["milliseconds"] = f"{round(self._clock.wall().timestamp() * 1000):012x}"
         if "{message}" in template:
             fields["message"] = self._ids.next_hex("message", 32).upper()
         return template.format_map({**self._fields, **fields})
