@@ -4,6 +4,7 @@ where faults are proved, felt by clients of that endpoint alone, and gone.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,6 +12,8 @@ import pytest
 import pytest_asyncio
 
 from harness.history.events import EndpointCalled
+from harness.providers import presets
+from harness.testbed.canary import Saw
 from harness.testbed.faults import InjectionError
 from tests.providers.stand_ins import PAGE, TOKEN, standing_in
 from tests.requires import require_tool
@@ -131,3 +134,25 @@ async def test_what_is_still_broken_there_is_found_at_the_end(bench: Bench) -> N
     await outage.inject()
     assert await bench.testbed.verify_clean() == ["the canary on route backup.token met `connection refused`"]
     await outage.remove()
+
+
+@pytest.mark.parametrize("fake", [name for name in presets.names() if presets.load(name).endpoints])
+async def test_a_fake_that_ships_proves_faults_at_each_of_its_endpoints(fake: str, tmp_path: Path) -> None:
+    text = SCENARIO.replace("{fake: sendgrid}", f"{{fake: {fake}}}")
+    async with routes_alone(tmp_path / "run", "embedded", text) as bench:
+        for endpoint in presets.load(fake).endpoints:
+            canary = bench.endpoint(f"backup.{endpoint}").canary
+            assert (await canary.login(5)).saw is Saw.OK
+            for type_ in ("auth-failure", "outage", "latency"):
+                injector = bench.injector(f"backup.{endpoint}", type_, **FAULTS[type_][0])
+                await injector.inject()
+                await injector.confirm()
+                await injector.act()
+                assert (await bench.endpoint("backup").canary.login(5)).saw is Saw.OK
+                await injector.remove()
+            assert (await canary.login(5)).saw is Saw.OK
+            known = bench.addresses["backup"].template_context()
+            assert known[f"{endpoint}_url"] != known["base_url"]
+        assert await bench.testbed.verify_clean() == []
+        await until(lambda: all(call.canary for call in bench.events(EndpointCalled)))
+        assert len(bench.events(EndpointCalled)) >= 2 * len(presets.load(fake).endpoints)
