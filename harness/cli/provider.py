@@ -20,7 +20,7 @@ from harness.cli.exits import CommandError
 if TYPE_CHECKING:
     from harness.providers.ledger import FileSink
     from harness.providers.preset import Preset
-    from harness.providers.wire import ProviderConfig, RouteListener
+    from harness.providers.wire import Account, ProviderConfig, RouteListener
 
 MAIN = "main"
 EPILOG = """\b
@@ -111,11 +111,11 @@ def command(
         preset = presets.load(name)
         place.mkdir(parents=True, exist_ok=True)
         _, cert, key = make_ca(place, list(preset.real_hosts)) if has_tls(preset) else (None, None, None)
-        first, *others = [_listener(preset, each, tenant, events_url) for each in names]
-        login = msgspec.structs.replace(
-            first.account, username=username or first.account.username, secret=secret or first.account.secret
-        )
-        first = msgspec.structs.replace(first, account=login, port=port, rejecting_port=rejecting_port)
+        first, *others = [
+            _listener(preset, each, _account(preset, each, tenant, username, secret), events_url)
+            for each in names
+        ]
+        first = msgspec.structs.replace(first, port=port, rejecting_port=rejecting_port)
         config = ProviderConfig(
             name=name,
             preset=name,
@@ -135,16 +135,26 @@ def command(
         raise CommandError(f"cannot serve {name}: {error}", do="choose another --port or --dir") from error
 
 
-def _listener(preset: Preset, name: str, tenant: str, events_url: str | None) -> RouteListener:
-    """An account's ways in; the first that is made, without a name, is the mailer's."""
+def _account(preset: Preset, name: str, tenant: str, username: str | None, secret: str | None) -> Account:
+    """The first that is made, without a name, is the mailer's."""
+    import msgspec
+
+    made_up = preset.credential.account(0, "mailer" if name == MAIN else name, tenant=tenant)
+    return msgspec.structs.replace(
+        made_up, username=username or made_up.username, secret=secret or made_up.secret
+    )
+
+
+def _listener(preset: Preset, name: str, account: Account, events_url: str | None) -> RouteListener:
+    """An account's ways in."""
     from harness.providers.wire import RouteListener
     from harness.testbed.credentials import events_secret
 
     return RouteListener(
         route=name,
-        account=preset.credential.account(0, "mailer" if name == MAIN else name, tenant=tenant),
+        account=account,
         https=preset.scheme.endswith("+https"),
-        events_secret=events_secret(preset, 0, name),
+        events_secret=events_secret(preset, 0, name, account),
         events_url=events_url,
     )
 

@@ -104,7 +104,7 @@ def route_address(
         username=account.username if account else "",
         password=account.secret if account else "",
         tenant=wanted.tenant,
-        events_key=events_key(preset, seed, route),
+        events_key=events_key(preset, seed, route, account) if account else "",
         beside=beside,
     )
 

@@ -23,16 +23,16 @@ def canary_account(preset: Preset, seed: int, provider: str) -> Account:
     return preset.credential.account(seed, "harness-canary", scope=provider, canary=True)
 
 
-def events_secret(preset: Preset, seed: int, route: str) -> str:
+def events_secret(preset: Preset, seed: int, route: str, account: Account) -> str:
     """What the provider signs this route's events with; empty where it posts none."""
     if preset.events is None:
         return ""
     if preset.events.secret == OF_THE_ACCOUNT:
-        return preset.credential.account(seed, f"app-{route}", scope="route").secret
+        return account.secret
     return fill(preset.events.secret, str(seed), "events", route)
 
 
-def events_key(preset: Preset, seed: int, route: str) -> str:
+def events_key(preset: Preset, seed: int, route: str, account: Account) -> str:
     """What the system verifies those signatures with; empty where they are unsigned."""
-    secret = events_secret(preset, seed, route)
+    secret = events_secret(preset, seed, route, account)
     return preset.events.verifies_with(secret) if preset.events is not None and secret else ""

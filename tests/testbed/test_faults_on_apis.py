@@ -61,3 +61,9 @@ async def test_a_route_is_given_the_providers_own_kind_of_credential(bench: Benc
     ses, sms = bench.addresses["primary"], bench.addresses["backup"]
     assert ses.username.startswith("AKIA") and ses.url.startswith("ses+http://AKIA")
     assert sms.username.startswith("AC") and sms.url.startswith("twilio+http://AC")
+
+
+async def test_a_route_is_given_what_its_events_are_verified_with(bench: Bench) -> None:
+    ses, sms = bench.addresses["primary"], bench.addresses["backup"]
+    assert ses.events_key.startswith("-----BEGIN CERTIFICATE-----")
+    assert sms.events_key == sms.password  # Twilio signs with the account's auth token

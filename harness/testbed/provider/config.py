@@ -70,12 +70,13 @@ def config_of(name: str, scenario: Scenario, seed: int, places: Places, onward: 
         listeners=[
             RouteListener(
                 route=route,
-                account=route_account(scenario, seed, route),
+                account=account,
                 https=route in https,
-                events_secret=events_secret(preset, seed, route),
+                events_secret=events_secret(preset, seed, route, account),
                 events_url=onward.events.get(route),
             )
             for route in routes
+            for account in [route_account(scenario, seed, route)]
         ],
         canary_account=canary_account(preset, seed, name),
         seed=seed,
