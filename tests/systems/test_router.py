@@ -71,9 +71,12 @@ async def test_receipts_go_before_newsletters(config: Config, smtp: SmtpStub) ->
     assert sum(time > last_receipt for time in times_of(smtp, "m.")) >= 10
 
 
-async def test_attempts_keep_to_the_throttle_and_retries_count(config: Config, smtp: SmtpStub) -> None:
-    smtp.mood = Mood.TOO_FAST
+async def test_attempts_keep_to_the_throttle_and_retries_count(
+    config: Config, smtp: SmtpStub, api: SendGridStub
+) -> None:
+    smtp.mood, api.mood = Mood.TOO_FAST, Mood.REFUSES_LOGIN
     async with running(config, throttle=Throttle(40.0, 10)) as client:
+        await client.until_route("backup", "down")
         await submit_many(client, 20, "transactional")
         await client.until(lambda: _true(len(smtp.attempts) > 25))
         await smtp.become(Mood.WELL)
@@ -95,6 +98,17 @@ async def test_retry_after_is_kept_and_a_receipt_does_not_wait_for_it(
         assert (await client.status())["routes"]["primary"]["state"] == "up"
     assert len(api.attempts) == 1
     assert smtp.copies() == {"c.one@customer.example": 1}
+
+
+async def test_a_route_that_only_says_too_fast_is_no_outage_and_a_receipt_leaves_it_all_the_same(
+    config: Config, smtp: SmtpStub, api: SendGridStub
+) -> None:
+    smtp.mood = Mood.TOO_FAST
+    async with running(config) as client:
+        await client.submit("c.one")
+        await client.until_state("c.one", "sent")
+        assert (await client.status())["routes"]["primary"]["state"] == "up"
+    assert api.copies() == {"c.one@customer.example": 1}
 
 
 @pytest.mark.parametrize(
