@@ -122,10 +122,6 @@ class FaultTable(Generic[Answer]):
     def list(self) -> list[FaultStatus]:
         return [self._status(active) for active in self._active.values()]
 
-    def __contains__(self, fault_id: str) -> bool:
-        """Whether it is still in place: who hangs on its account looks now and then."""
-        return fault_id in self._active
-
     def are_at(self, stage: str) -> bool:
         """Whether any fault acts at this stage."""
         return any(each.placed.stage == stage for each in self._active.values())
