@@ -9,12 +9,13 @@ ARGS ?=
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint shows tools images compose bench lock clean
+.PHONY: help setup demo test lint shows clients tools images compose bench lock clean
 
 help:
 	@echo "make demo    run the main scenario: Microsoft 365 refuses every login (about 75 s)"
 	@echo "make test    lint, types, layers and the tests; ARGS='-k plan' passes on to pytest"
 	@echo "make shows   every full-length command that the project promises, with its exit code (about 13 min)"
+	@echo "make clients measure again what client libraries make of the providers (docs/clients/*.json)"
 	@echo "make setup   the virtual environment and the locked dependencies, and no more"
 	@echo "make lint    ruff, import-linter and mypy"
 	@echo "make tools   build Toxiproxy and Mailpit into .tools (needs Go; without them the embedded proxy runs)"
@@ -56,6 +57,9 @@ test: lint
 
 shows: setup
 	@$(BIN)/python tests/shows.py $(ARGS)
+
+clients: setup
+	HARNESS_OBSERVE=write $(BIN)/python -m pytest -q tests/providers/clients $(ARGS)
 
 bench: setup
 	@set -e; for file in benchmarks/[!_]*.py; do echo "== $$file"; $(BIN)/python $$file; done

@@ -13,11 +13,14 @@ play (scheduled while it lasted, or waiting when it began) and one of:
 - messages scheduled during an outage that waited and went out by that route after it, with the route
   silent in between.
 
-For a fault of the system itself (a kill), messages in play are enough. For one beside the mail, on the way of
-events back, there must be events on their way while it lasted, and one that did not get through at once;
-where the fault merely delays, any. The harness's and the system's
-canaries count for nothing. It cannot prove how hard the system was hit. It never fails: lack of exposure is
-inconclusive, here and, if no fault of an incident was met, in every check that depends on it.
+For a fault of the system itself (a kill), messages in play are enough. For one on an endpoint that mail needs
+beside the route's own, such as a token service, an attempt is a request there that met the fault, or one on
+the route that was refused for want of a login: what was got before and still holds hides the fault. For one
+on the way of events back, there must be events on their way while it lasted, and one that did not get
+through at once; where the fault merely delays, any. A fault on a route that carries no mail is not asked
+about. The harness's and the system's canaries count for nothing. It cannot prove how hard the system was hit.
+It never fails: lack of exposure is inconclusive, here and, if no fault of an incident was met, in every check
+that depends on it.
 """
 
 from __future__ import annotations
@@ -45,7 +48,7 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
     unmet = [row for row in rows if not row[-1]]
     exposed = len(rows) - len(unmet)
     reason = "; ".join(_why(row) for row in unmet)
-    nothing = "no fault was put in place"
+    nothing = "no fault was put in place on which mail or its events depend"
     verdict, why = conclude(failed=False, counted=len(rows), nothing=nothing, doubts=[reason])
     summary = (
         nothing
@@ -70,7 +73,7 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
 def _why(row: tuple[object, ...]) -> str:
     fault, type_, target, in_play = row[:4]
     name = f"{type_} on {target} ({fault})"
-    beside = "." in str(target)
+    events = str(target).endswith(".events")
     if not in_play:
-        return f"no {'event was on its way' if beside else 'message was scheduled or waiting'} during {name}"
-    return f"nothing shows that any of {in_play} {'events' if beside else 'messages in play'} met {name}"
+        return f"no {'event was on its way' if events else 'message was scheduled or waiting'} during {name}"
+    return f"nothing shows that any of {in_play} {'events' if events else 'messages in play'} met {name}"

@@ -7,11 +7,9 @@ record.
 from __future__ import annotations
 
 import asyncio
-import shlex
 import signal
 import tempfile
 import time
-from email.message import EmailMessage
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,13 +20,15 @@ from harness.cli.exits import CommandError
 if TYPE_CHECKING:
     from harness.providers.ledger import FileSink
     from harness.providers.preset import Preset
-    from harness.providers.serve import RunningProvider
-    from harness.providers.wire import Account, ProviderConfig
+    from harness.providers.wire import ProviderConfig, RouteListener
 
+MAIN = "main"
 EPILOG = """\b
 Examples:
   harness provider microsoft365-smtp --port 2525
   harness provider sendgrid --port 8025 --secret SG.my-test-key
+  harness provider sendgrid --account shop --account news --tenant retail
+  harness provider sendgrid --events-url http://127.0.0.1:8099/events
   harness provider smtp --port 2525 --control-port 2526
   curl -X PUT 127.0.0.1:2526/faults/f -d '{"id": "f", "type": "refuse", "code": 451}'
 """
@@ -36,7 +36,12 @@ Examples:
 
 @click.command(epilog=EPILOG)
 @click.argument("name")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Its port; a free one by default.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    help="Its port, of the first account; a free one by default.",
+)
 @click.option(
     "--rejecting-port",
     type=click.IntRange(0, 65535),
@@ -46,6 +51,15 @@ Examples:
 @click.option("--control-port", type=click.IntRange(0, 65535), default=0, help="Faults, journal and numbers.")
 @click.option("--username", help="Who may log in; a made-up one by default, of the provider's own form.")
 @click.option("--secret", help="Password, access token or API key; a made-up one by default.")
+@click.option(
+    "--account",
+    "accounts",
+    multiple=True,
+    metavar="NAME",
+    help="Have an account of that name, with ports and credentials of its own. May be repeated.",
+)
+@click.option("--tenant", default="", help="Whose accounts they are; faults can be about one tenant alone.")
+@click.option("--events-url", metavar="URL", help="Where it posts what became of the mail, if it does.")
 @click.option(
     "--limit",
     "limits",
@@ -66,6 +80,9 @@ def command(
     control_port: int,
     username: str | None,
     secret: str | None,
+    accounts: tuple[str, ...],
+    tenant: str,
+    events_url: str | None,
     limits: tuple[str, ...],
     folder: Path | None,
 ) -> None:
@@ -76,34 +93,33 @@ def command(
     """
     import msgspec
 
+    from harness.cli.provider_banner import has_tls
     from harness.providers import presets
     from harness.providers.errors import ConfigError
     from harness.providers.tls import make_ca
-    from harness.providers.wire import ProviderConfig, RouteListener
+    from harness.providers.wire import ProviderConfig
 
+    names = accounts or (MAIN,)
+    if len(set(names)) < len(accounts):
+        raise click.UsageError("Name each --account once.")
+    if len(names) > 1 and (username or secret):
+        raise click.UsageError("--username and --secret are for a single account; several have made-up ones.")
     if name == "mailpit":
         raise CommandError("Mailpit is no fake, and needs no harness to be tried", do="run `mailpit`")
     place = folder or Path(tempfile.mkdtemp(prefix=f"harness-{Path(name).name}-"))
     try:
         preset = presets.load(name)
         place.mkdir(parents=True, exist_ok=True)
-        _, cert, key = make_ca(place) if _has_tls(preset) else (None, None, None)
-        account = preset.credential.account(0, "mailer")
-        account = msgspec.structs.replace(
-            account, username=username or account.username, secret=secret or account.secret
+        _, cert, key = make_ca(place, list(preset.real_hosts)) if has_tls(preset) else (None, None, None)
+        first, *others = [_listener(preset, each, tenant, events_url) for each in names]
+        login = msgspec.structs.replace(
+            first.account, username=username or first.account.username, secret=secret or first.account.secret
         )
+        first = msgspec.structs.replace(first, account=login, port=port, rejecting_port=rejecting_port)
         config = ProviderConfig(
             name=name,
             preset=name,
-            listeners=[
-                RouteListener(
-                    route="main",
-                    account=account,
-                    port=port,
-                    rejecting_port=rejecting_port,
-                    https=preset.scheme.endswith("+https"),
-                )
-            ],
+            listeners=[first, *others],
             canary_account=preset.credential.account(0, "canary", canary=True),
             limits=dict(_limit(each) for each in limits),
             control_port=control_port,
@@ -119,6 +135,20 @@ def command(
         raise CommandError(f"cannot serve {name}: {error}", do="choose another --port or --dir") from error
 
 
+def _listener(preset: Preset, name: str, tenant: str, events_url: str | None) -> RouteListener:
+    """An account's ways in; the first that is made, without a name, is the mailer's."""
+    from harness.providers.wire import RouteListener
+    from harness.testbed.credentials import events_secret
+
+    return RouteListener(
+        route=name,
+        account=preset.credential.account(0, "mailer" if name == MAIN else name, tenant=tenant),
+        https=preset.scheme.endswith("+https"),
+        events_secret=events_secret(preset, 0, name),
+        events_url=events_url,
+    )
+
+
 def _limit(text: str) -> tuple[str, float | int]:
     key, _, number = text.partition("=")
     try:
@@ -130,6 +160,7 @@ def _limit(text: str) -> tuple[str, float | int]:
 
 
 async def _serve(config: ProviderConfig, preset: Preset, place: Path) -> None:
+    from harness.cli.provider_banner import banner
     from harness.providers.clock import Clock
     from harness.providers.ledger import FileSink
     from harness.providers.serve import serve
@@ -143,64 +174,14 @@ async def _serve(config: ProviderConfig, preset: Preset, place: Path) -> None:
     sink = PrintingSink(FileSink(Path(config.journal_path)), clock.now_ns())
     provider = await serve(config, clock, sink, stop)
     try:
-        _banner(config, preset, provider, place)
+        click.secho(f"{preset.name}: {preset.summary}", bold=True)
+        for line in banner(config, preset, provider.ready, place):
+            click.echo(f"  {line}")
+        click.echo("Ctrl-C ends it. Every attempt from here on:")
         await stop.wait()
     finally:
         await provider.close()
     click.echo(f"ended; the journal is in {place}")
-
-
-def _banner(config: ProviderConfig, preset: Preset, provider: RunningProvider, place: Path) -> None:
-    bound, *beside = provider.ready.listeners
-    account = config.listeners[0].account
-    control = f"127.0.0.1:{provider.ready.control_port}"
-    fault = shlex.quote('{"id": "f", "type": "ack-loss"}')
-    rows = [("listens", f"127.0.0.1:{bound.port} ({preset.scheme})")]
-    rows.append(("rejects", f"127.0.0.1:{bound.rejecting_port}, the same provider refusing every login"))
-    for each in beside:
-        rows.append((each.endpoint, f"127.0.0.1:{each.port}, and rejecting 127.0.0.1:{each.rejecting_port}"))
-    if preset.engine == "smtp":
-        rows.append(("login", f"{account.username} / {account.secret}"))
-        rows.append(("try", _swaks(preset, account, bound.port)))
-    else:
-        rows.append(("login", f"{account.username} / {account.secret}"))
-        if preset.canary is not None:
-            rows.append(("try", _curl(preset, account, bound.port, place)))
-    if _has_tls(preset):
-        rows.append(("trust", str(place / "ca.pem")))
-    rows.append(("fault", f"curl -X PUT {control}/faults/f -d {fault}"))
-    rows.append(("no fault", f"curl -X DELETE {control}/faults/f"))
-    rows.append(("journal", f"{config.journal_path}, or curl -N {control}/journal"))
-    click.secho(f"{preset.name}: {preset.summary}", bold=True)
-    for label, text in rows:
-        click.echo(f"  {label:9}{text}")
-    click.echo("Ctrl-C ends it. Every attempt from here on:")
-
-
-def _swaks(preset: Preset, account: Account, port: int) -> str:
-    words = ["swaks", "--server", f"127.0.0.1:{port}", "--auth", "LOGIN", "--auth-user", account.username]
-    words += ["--auth-password", account.secret, "--from", account.username, "--to", "c.me@customer.example"]
-    return shlex.join([*words, "--tls"] if "starttls" in preset.scheme else words)
-
-
-def _has_tls(preset: Preset) -> bool:
-    return "starttls" in preset.scheme or preset.scheme.endswith("+https")
-
-
-def _curl(preset: Preset, account: Account, port: int, place: Path) -> str:
-    assert preset.canary is not None
-    message = EmailMessage()
-    message["From"], message["To"] = "shop@contoso.example", "c.me@customer.example"
-    message["Subject"] = "Hello"
-    message.set_content("Hello")
-    request = preset.canary.message(account, message)
-    at = f"127.0.0.1:{port}{request.path}"
-    https = _has_tls(preset)
-    words = ["curl", "-i", "-X", request.method, f"https://{at}" if https else at]
-    words += ["--cacert", str(place / "ca.pem")] if https else []
-    for name, value in request.headers.items():
-        words += ["-H", f"{name}: {value}"]
-    return shlex.join([*words, "--data-binary", request.body.decode()] if request.body else words)
 
 
 class PrintingSink:
@@ -226,9 +207,9 @@ def describe(line: bytes, started_ns: int) -> str:
     """One record of a provider's journal as one line for a person; times count from the start, in seconds."""
     import msgspec
 
-    from harness.history.events import ConnectionsClosed, ProviderEvent, Receipt
+    from harness.history.events import ConnectionsClosed, EndpointCalled, ProviderEvent, Receipt
 
-    record = msgspec.json.decode(line, type=Receipt | ConnectionsClosed | ProviderEvent)
+    record = msgspec.json.decode(line, type=Receipt | ConnectionsClosed | EndpointCalled | ProviderEvent)
     at = f"{(record.t_ns - started_ns) / 1e9:9.3f} s"
     if isinstance(record, Receipt):
         code = f" {record.code}" if record.code is not None else ""
@@ -237,4 +218,7 @@ def describe(line: bytes, started_ns: int) -> str:
         return f"{at}  {record.result:9}{code} {whom}  {record.text}".rstrip()
     if isinstance(record, ConnectionsClosed):
         return f"{at}  closed     {', '.join(record.connections)}  {record.reason}".rstrip()
+    if isinstance(record, EndpointCalled):
+        answered = record.code or "no answer"
+        return f"{at}  {record.endpoint:9} {answered} {record.request}  {record.account}".rstrip()
     return f"{at}  {record.event:9}  {record.recipient or ''}".rstrip()

@@ -22,7 +22,7 @@ from harness.history.events import (
     FaultRemoving,
 )
 from harness.history.journal import Journal
-from harness.scenario.targets import SYSTEM, is_beside
+from harness.scenario.targets import SYSTEM, is_way_back
 from harness.scenario.timeline import Fault
 from harness.testbed.faults import MASKING, FaultInjector, InjectionError
 from harness.testbed.resources import ResourceLedger, What
@@ -153,6 +153,6 @@ class FaultSchedule:
 def _masks(other: Fault, fault: Fault) -> bool:
     """Whether a canary for `fault` meets `other` instead: on the same way, or, behind the way of events back,
     in the system itself."""
-    if other.target == SYSTEM and is_beside(fault.target):
+    if other.target == SYSTEM and is_way_back(fault.target):
         return True
     return other.target == fault.target and other.id != fault.id and other.type in MASKING

@@ -197,6 +197,7 @@ def _run_started(request: RunRequest, testbed: Testbed, wall_start: datetime) ->
         testbed=testbed.name,
         proxy=testbed.proxy,
         limits={name: dict(provider.limits) for name, provider in scenario.providers.items()},
+        routes_without_mail=[name for name in scenario.routes if name not in scenario.mail_routes],
         expect=[
             {"check": name, "params": params.model_dump(mode="json", by_alias=True, exclude_none=True)}
             for name, params in scenario.expectations()

@@ -69,6 +69,7 @@ class RunStarted(Event, frozen=True, kw_only=True, tag="run.started"):
     testbed: str  # local | containers | simulated
     proxy: str  # toxiproxy | embedded
     limits: dict[str, Any] = {}  # per provider, as configured
+    routes_without_mail: list[str] = []  # to providers that take no messages, such as a status page
     expect: list[dict[str, Any]] = []  # [{"check": name, "params": {...}}], only these decide
     binaries: dict[str, Any] = {}  # "<route>.<endpoint>" -> {"path", "version"}
     versions: dict[str, str] = {}
@@ -164,11 +165,29 @@ class ConnectionsClosed(Event, frozen=True, kw_only=True, tag="connections.close
     reason: str = ""
 
 
+class EndpointCalled(Event, frozen=True, kw_only=True, tag="endpoint.called"):
+    """A request at an endpoint beside the one that mail goes through, as a token service; t_ns = end_ns."""
+
+    source: str
+    n: int
+    provider: str
+    route: str
+    endpoint: str
+    request: str  # "POST /tenant/oauth2/v2.0/token"
+    code: int | None = None  # what it was answered; None: nothing
+    begin_ns: int
+    end_ns: int
+    account: str = ""
+    tenant: str = ""
+    canary: str | None = None  # "harness"
+    fault: str | None = None  # the provider-side fault that shaped the answer
+
+
 class _Fault(Event, frozen=True, kw_only=True):
     fault: str  # the fault's id in the timeline
     incident: str
     type: str  # outage, latency, ... (scenario word: `fault:`)
-    target: str  # a route, an endpoint beside it ("backup.events"), or "system"
+    target: str  # a route, an endpoint beside it ("primary.token", "backup.events"), or "system"
     scheduled_ns: int
     attributes: dict[str, Any] = {}
     detail: dict[str, Any] = {}  # what was read back, or what the canary saw
@@ -275,6 +294,7 @@ AnyEvent = (
     | MessageSubmitted
     | Receipt
     | ConnectionsClosed
+    | EndpointCalled
     | FaultInjecting
     | FaultActive
     | FaultActed

@@ -22,5 +22,9 @@ class Clock:
     def now_ns(self) -> int:
         return round(self._loop.time() * 1e9)
 
+    def wall_s(self) -> float:
+        """Unix seconds."""
+        return self.epoch_s + self._loop.time()
+
     def wall(self) -> datetime:
-        return datetime.fromtimestamp(self.epoch_s + self._loop.time(), UTC)
+        return datetime.fromtimestamp(self.wall_s(), UTC)

@@ -56,6 +56,7 @@ class FaultType(StrEnum):
     BOUNCE = "bounce"  # taken, and then what `event` says: bounced, complained, dropped, deferred
     EVENTS_LOST = "events-lost"  # what became of a message is never told
     EVENTS_LATE = "events-late"  # it is told `delay_s` late
+    STATUS = "status"  # the status page, or the health feed, tells of an incident: `named`, titled `text`
 
 
 class Placed(msgspec.Struct, Generic[Answer], frozen=True, kw_only=True):
@@ -82,6 +83,22 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     canary: bool = False  # the harness's own
 
 
+class Announced(msgspec.Struct, frozen=True, kw_only=True):
+    """An incident that a provider tells of, or told of, by a fault of type `status`; in Unix seconds."""
+
+    id: str
+    status: str  # in the provider's own word
+    title: str | None
+    since_s: float
+    updated_s: float
+    until_s: float | None = None  # when the fault was taken away; None: it is in place
+
+
+class _Told(msgspec.Struct):
+    fault: ProviderFault
+    incident: Announced
+
+
 class _Active(msgspec.Struct, Generic[Answer], kw_only=True):
     fault: ProviderFault
     placed: Placed[Answer]
@@ -92,16 +109,20 @@ class _Active(msgspec.Struct, Generic[Answer], kw_only=True):
 
 Place = Callable[[ProviderFault], Placed[Answer]]
 Acts = Callable[[ProviderFault], bool]
+WallTime = Callable[[], float]
 
 
 class FaultTable(Generic[Answer]):
-    """`place` is the preset's: it finds stage and answer, or raises FaultRefused with the valid choices."""
+    """`place` is the preset's: it finds stage and answer, or raises FaultRefused with the valid choices.
+    `wall_s` gives the times of incidents, in Unix seconds."""
 
-    def __init__(self, place: Place[Answer], routes: Collection[str], seed: int) -> None:
+    def __init__(self, place: Place[Answer], routes: Collection[str], seed: int, wall_s: WallTime) -> None:
         self._place = place
         self._routes = sorted(routes)
         self._seed = seed
+        self._wall_s = wall_s
         self._active: dict[str, _Active[Answer]] = {}
+        self._told: list[_Told] = []
 
     def put(self, fault: ProviderFault) -> FaultStatus:
         """Put a fault in place. The same fault again keeps its counts; a changed one starts anew."""
@@ -112,15 +133,45 @@ class FaultTable(Generic[Answer]):
         there = self._active.get(fault.id)
         if there is None or there.fault != fault:
             self._active[fault.id] = _Active(fault=fault, placed=placed)
+            if fault.type == FaultType.STATUS:
+                self._tell(fault)
         return self._status(self._active[fault.id])
 
     def delete(self, fault_id: str) -> FaultStatus | None:
         """Take a fault away and return its last counts; None if there was none of that name."""
         gone = self._active.pop(fault_id, None)
+        if (told := self._going_on(fault_id)) is not None:
+            now_s = self._wall_s()
+            told.incident = msgspec.structs.replace(told.incident, updated_s=now_s, until_s=now_s)
         return None if gone is None else self._status(gone)
 
     def list(self) -> list[FaultStatus]:
         return [self._status(active) for active in self._active.values()]
+
+    def announced(self, route: str, endpoint: str) -> tuple[Announced, ...]:
+        """The incidents told of there, the resolved ones among them; in the order in which they began."""
+        return tuple(
+            told.incident
+            for told in self._told
+            if told.fault.route in (None, route) and told.fault.endpoint == endpoint
+        )
+
+    def _tell(self, fault: ProviderFault) -> None:
+        """A changed fault of the same name is news of the same incident, unless that was over."""
+        now_s = self._wall_s()
+        incident = Announced(
+            id=fault.id, status=fault.named or "", title=fault.text, since_s=now_s, updated_s=now_s
+        )
+        if (told := self._going_on(fault.id)) is None:
+            self._told.append(_Told(fault, incident))
+        else:
+            told.incident = msgspec.structs.replace(incident, since_s=told.incident.since_s)
+            told.fault = fault
+
+    def _going_on(self, fault_id: str) -> _Told | None:
+        return next(
+            (each for each in self._told if each.fault.id == fault_id and each.incident.until_s is None), None
+        )
 
     def are_at(self, stage: str) -> bool:
         """Whether any fault acts at this stage."""
@@ -162,6 +213,8 @@ class FaultTable(Generic[Answer]):
 
 
 def _is_there(fault: ProviderFault, subject: Subject) -> bool:
+    if fault.type == FaultType.STATUS:  # what a status page says does nothing to a request
+        return False
     return fault.route in (None, subject.route) and fault.endpoint == subject.endpoint
 
 

@@ -25,6 +25,12 @@ class SeededIds:
         return hashlib.sha256(f"{self._prefix}{stream}".encode()).hexdigest()[:digits]
 
 
+def uuid_of(*key: str) -> str:
+    """A UUID that depends on the key and nothing else."""
+    digits = hashlib.sha256("\0".join(key).encode()).hexdigest()
+    return "-".join((digits[:8], digits[8:12], f"4{digits[13:16]}", f"8{digits[17:20]}", digits[20:32]))
+
+
 def fraction(seed: int, *key: str) -> float:
     """A number in [0, 1) that depends on the seed and the key and nothing else."""
     digest = hashlib.sha256("\0".join([str(seed), *key]).encode()).digest()

@@ -17,7 +17,13 @@ from typing import Protocol, TypedDict, Unpack
 
 import msgspec
 
-from harness.history.events import ConnectionsClosed, ProviderEvent, Receipt, ReceiptResult
+from harness.history.events import (
+    ConnectionsClosed,
+    EndpointCalled,
+    ProviderEvent,
+    Receipt,
+    ReceiptResult,
+)
 from harness.providers.clock import Clock
 from harness.providers.errors import JournalError
 
@@ -138,6 +144,17 @@ class ProviderEventFields(TypedDict, total=False):
     delay_ns: int | None
 
 
+class CallFields(TypedDict):
+    """What an EndpointCalled says of the request; see there."""
+
+    request: str
+    code: int | None
+    account: str
+    tenant: str
+    canary: str | None
+    fault: str | None
+
+
 class Ledger:
     def __init__(self, provider: str, clock: Clock, sink: Sink) -> None:
         self.provider = provider
@@ -200,6 +217,23 @@ class Ledger:
             )
         )
 
+    def called(self, *, route: str, endpoint: str, begin_ns: int, **fields: Unpack[CallFields]) -> None:
+        """Record a request, about to be answered, at an endpoint where no mail goes through."""
+        end_ns = self._clock.now_ns()
+        self._append(
+            EndpointCalled(
+                t_ns=end_ns,
+                source=self.provider,
+                n=self._last_n + 1,
+                provider=self.provider,
+                route=route,
+                endpoint=endpoint,
+                begin_ns=begin_ns,
+                end_ns=end_ns,
+                **fields,
+            )
+        )
+
     def event(self, event: str, **fields: Unpack[ProviderEventFields]) -> None:
         """Record what became of a message later: delivered, bounced, complained, dropped, deferred."""
         self._append(
@@ -235,7 +269,7 @@ class Ledger:
         self._closed = True
         self._wake()
 
-    def _append(self, record: Receipt | ConnectionsClosed | ProviderEvent) -> None:
+    def _append(self, record: Receipt | ConnectionsClosed | EndpointCalled | ProviderEvent) -> None:
         line = self._encoder.encode(record) + b"\n"
         self._sink.record(line)
         self._last_n += 1

@@ -6,7 +6,7 @@ A preset is a module of harness.providers.presets that sets `PRESET`. Describing
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from email.message import EmailMessage
@@ -73,15 +73,19 @@ class ApiRequest:
     body: bytes = b""
 
 
+Ask = Callable[[Account], ApiRequest]
+"""A request that hands nothing over."""
+
+
 class ApiCanary(Protocol):
     """How the harness's canary speaks to an HTTP API. An answer of 400 and above means rejected."""
 
     def login(self, account: Account) -> ApiRequest:
-        """Asks for nothing but needs valid credentials."""
+        """Asks for nothing but needs valid credentials; where no mail is carried, gets the page."""
         ...
 
     def message(self, account: Account, message: EmailMessage) -> ApiRequest:
-        """Sends this message: one recipient, plain text."""
+        """Sends this message: one recipient, plain text. Not asked of a preset that carries no mail."""
         ...
 
 
@@ -122,6 +126,21 @@ class Preset(Protocol):
     @property
     def endpoints(self) -> tuple[str, ...]:
         """Those beside the one that mail goes through, such as `token`; each has a proxy of its own."""
+        ...
+
+    @property
+    def endpoint_canaries(self) -> Mapping[str, Ask]:
+        """For each of `endpoints` what the harness's canary asks it, as one with valid credentials."""
+        ...
+
+    @property
+    def real_hosts(self) -> Mapping[str, str]:
+        """The provider's own host names -> which endpoint each is; empty: the one that mail goes through."""
+        ...
+
+    @property
+    def carries_mail(self) -> bool:
+        """False where it takes no messages, as a status page: a route to it is no way out for mail."""
         ...
 
     @property

@@ -73,7 +73,8 @@ async def serve(
     pack: BodyPack = FilePack(Path(config.pack_path)) if config.pack_path else MemoryPack()
     ledger = Ledger(config.name, clock, sink)
     ids = SeededIds(config.seed, config.name)
-    faults = FaultTable(preset.place_fault, [listener.route for listener in config.listeners], config.seed)
+    routes = [listener.route for listener in config.listeners]
+    faults = FaultTable(preset.place_fault, routes, config.seed, clock.wall_s)
     events = _events(preset, config, clock, ledger)
     context = Context(
         config=config,

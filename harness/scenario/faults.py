@@ -42,7 +42,7 @@ class FaultBase(Part):
     at: Time
     """When it begins, counted from the end of the baseline."""
     on: Target
-    """What is broken: a route, the way of its events back (`backup.events`), or the system."""
+    """What is broken: a route, an endpoint beside it (`primary.token`, `backup.events`), or the system."""
     incident: Line | None = None
     """Faults with the same label belong to one incident; those that overlap in time do anyhow."""
 

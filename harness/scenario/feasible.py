@@ -18,7 +18,7 @@ from harness.scenario.document import Document
 from harness.scenario.errors import Problem
 from harness.scenario.faults import FaultBase
 from harness.scenario.models import Scenario
-from harness.scenario.targets import SYSTEM, breaks_a_route, is_beside
+from harness.scenario.targets import SYSTEM, is_way_back
 from harness.scenario.workload import MOST_MESSAGES, TRANSACTIONAL, Stream
 
 # Faults behind which no canary gets through, so that another one there cannot be proved to act or be gone.
@@ -52,8 +52,8 @@ def _quiescence(scenario: Scenario, document: Document) -> Iterator[Problem]:
 def _nothing_to_time(scenario: Scenario, document: Document) -> Iterator[Problem]:
     """MTTD and MTTR need a fault, a way to see it, and a target that the clock can resolve."""
     mttd, mttr = _expected(scenario, "mttd"), _expected(scenario, "mttr")
-    on_routes = [fault for fault in scenario.faults if breaks_a_route(fault.on)]
-    on_mail = [fault for fault in scenario.faults if not is_beside(fault.on)]
+    on_routes = [fault for fault in scenario.faults if scenario.breaks_a_route(fault.on)]
+    on_mail = [fault for fault in scenario.faults if not scenario.is_aside(fault.on)]
     for name, params in (("mttd", mttd), ("mttr", mttr)):
         if params is not None and not scenario.faults:
             message = f"`{name}` is measured from a fault, and the scenario has none"
@@ -62,11 +62,11 @@ def _nothing_to_time(scenario: Scenario, document: Document) -> Iterator[Problem
             message = f"`{name}` has no target, so nothing could be decided"
             yield document.problem(("expect", name), message, at_key=True, advice=f"Write `{name}: 10s`.")
     if mttd is not None and scenario.faults and not on_routes:
-        where = "on `system`" if on_mail else "where no mail goes through"
+        where = "on `system`" if on_mail else "where no mail depends on it"
         message = f"`mttd` is the time until the fault of a route is noticed, and every fault here is {where}"
         yield document.problem(("expect", "mttd"), message, at_key=True)
     if mttr is not None and scenario.faults and not on_mail:
-        message = "`mttr` is the time until mail is well again, and no mail goes through what is broken here"
+        message = "`mttr` is the time until mail is well again, and no mail depends on what is broken here"
         yield document.problem(("expect", "mttr"), message, at_key=True)
     every = [s.every_ns for name, s in scenario.system.signals.items() if name == "detected"]
     target = getattr(mttd, "target", None)
@@ -84,12 +84,13 @@ def _nothing_to_time(scenario: Scenario, document: Document) -> Iterator[Problem
 def _waves(scenario: Scenario, document: Document) -> Iterator[Problem]:
     """The last wave must leave before the drain ends."""
     params = _expected(scenario, "waves")
-    off = max((fault.end_ns for fault in scenario.faults if breaks_a_route(fault.on)), default=None)
+    breaking = [fault for fault in scenario.faults if scenario.breaks_a_route(fault.on)]
+    off = max((fault.end_ns for fault in breaking), default=None)
     share, every = getattr(params, "share", None), getattr(params, "every", None)
     if params is None or off is None or not share or not every:
         return
     class_ = getattr(params, "class_", None)
-    began = min(fault.at for fault in scenario.faults if breaks_a_route(fault.on))
+    began = min(fault.at for fault in breaking)
     waiting = sum(
         stream.expected_count
         for stream in scenario.workload
@@ -118,20 +119,19 @@ def _throttle(scenario: Scenario, document: Document) -> Iterator[Problem]:
     """A limit below the steady flow: on the usual route always, on the others while that is broken."""
     limits = _limits_of(_expected(scenario, "throttle"))
     steady = [stream for stream in scenario.workload if stream.rate is not None and stream.for_ is not None]
-    first = next(iter(scenario.routes))
-    if first in limits and len(scenario.routes) == 1:
+    first, *others = scenario.mail_routes
+    if first in limits and not others:
         rate, burst = limits[first]
         for stream in steady:
             yield from _flow(document, first, stream, rate, burst, stream.length_ns, scenario.drain.deadline)
     mttr = getattr(_expected(scenario, "mttr"), "target", None)
     transactional = [stream for stream in steady if stream.class_ == TRANSACTIONAL]
-    if first in limits and len(scenario.routes) > 1:
+    if first in limits and others:
         rate, burst = limits[first]
         for stream in transactional:
             if not any(fault.on == first for fault in scenario.faults) or float(stream.rate or 0) > rate:
                 yield from _flow(document, first, stream, rate, burst, scenario.baseline.for_, 0)
     for fault in scenario.faults:
-        others = [route for route in scenario.routes if route != first]
         if fault.on != first or not _breaks(fault) or not isinstance(mttr, int) or not others:
             continue
         if any(route not in limits for route in others):
@@ -167,7 +167,10 @@ def _carried(scenario: Scenario, document: Document) -> Iterator[Problem]:
     if _expected(scenario, "delivered") is None:
         return
     capacities = {name: capacity_of(provider) for name, provider in scenario.providers.items()}
-    used = [capacities[name] for name in dict.fromkeys(route.provider for route in scenario.routes.values())]
+    used = [
+        capacities[name]
+        for name in dict.fromkeys(scenario.routes[route].provider for route in scenario.mail_routes)
+    ]
     if any(capacity is None for capacity in used):
         return
     known = [capacity for capacity in used if capacity is not None]
@@ -187,7 +190,7 @@ def _carried(scenario: Scenario, document: Document) -> Iterator[Problem]:
 
 def _baseline(scenario: Scenario, document: Document) -> Iterator[Problem]:
     """The usual route must carry the baseline in time, or the storm is never entered."""
-    first = next(iter(scenario.routes.values()))
+    first = scenario.routes[scenario.mail_routes[0]]
     capacity: Capacity | None = capacity_of(scenario.providers[first.provider])
     rate, length = scenario.baseline_stream.exact_rate, scenario.baseline.for_
     if capacity is None or rate is None:
@@ -220,7 +223,7 @@ def _masked(scenario: Scenario, document: Document) -> Iterator[Problem]:
         for other_number, other in enumerate(scenario.faults):
             # Behind the way of events is the system itself; a partition leaves that way as it is.
             silent = other.on == SYSTEM and other.kind != "partition"
-            masked = _masks(other) if fault.on == other.on else is_beside(fault.on) and silent
+            masked = _masks(other) if fault.on == other.on else is_way_back(fault.on) and silent
             if number == other_number or not masked:
                 continue
             inside = other.at <= fault.at and fault.end_ns <= other.end_ns

@@ -1,7 +1,8 @@
 """Host names of a run: what a route is called on its network, and the real names that it claims with `as:`.
 
 A claimed name leads to the route's proxy for whoever looks it up inside the run's networks, and the run's own
-authority vouches for it; so a client whose provider is compiled in is tested as it is. Nobody outside is
+authority vouches for it; so a client whose provider is compiled in is tested as it is. A name that the preset
+knows as another endpoint's, such as that of a token service, leads to that one's proxy. Nobody outside is
 ever asked for such a name.
 """
 
@@ -9,13 +10,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, WithJsonSchema
 
 if TYPE_CHECKING:
-    from harness.scenario.providers import Route
+    from harness.scenario.models import Scenario
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})+")
@@ -55,13 +55,24 @@ HostName = Annotated[
 """A whole host name, in small letters."""
 
 
-def route_host(route: str) -> str:
-    """A route's own name on the network of its proxy: valid as a host name, and in a certificate."""
-    return route.lower().replace("_", "-")
+def route_host(route: str, endpoint: str = "") -> str:
+    """An endpoint's own name on the network of its proxy: valid as a host name, and in a certificate."""
+    host = route.lower().replace("_", "-")
+    return f"{host}.{endpoint}" if endpoint else host
 
 
-def certificate_names(routes: Mapping[str, Route]) -> list[str]:
-    """Every name besides this machine's own that a client of these routes may verify."""
-    own = [route_host(name) for name in routes]
-    claimed = [host for route in routes.values() for host in route.as_]
-    return list(dict.fromkeys([*own, *claimed]))
+def hosts_of(scenario: Scenario, route: str, endpoint: str = "") -> list[str]:
+    """By which names a client finds an endpoint: its own, and the real ones that the route claims for it."""
+    wanted = scenario.routes[route]
+    real = scenario.preset(route).real_hosts
+    return [route_host(route, endpoint), *(host for host in wanted.as_ if real.get(host, "") == endpoint)]
+
+
+def certificate_names(scenario: Scenario) -> list[str]:
+    """Every name besides this machine's own that a client of its routes may verify."""
+    found = [
+        hosts_of(scenario, name, endpoint)
+        for name in scenario.routes
+        for endpoint in ("", *scenario.preset(name).endpoints)
+    ]
+    return list(dict.fromkeys(host for hosts in found for host in hosts))

@@ -14,11 +14,14 @@ from pydantic import BaseModel, Field, PrivateAttr, create_model
 
 from harness.checks import CHECKS
 from harness.checks.units import NS_PER_S
+from harness.providers import presets
+from harness.providers.preset import Preset
 from harness.scenario.faults import Fault
 from harness.scenario.operator import OperatorStep
 from harness.scenario.part import Length, Line, Name, Part
 from harness.scenario.providers import Provider, Route
 from harness.scenario.system import CONTAINED, System
+from harness.scenario.targets import SYSTEM, is_way_back, parts
 from harness.scenario.workload import TRANSACTIONAL, Stream
 
 
@@ -120,10 +123,27 @@ class _Scenario(Part):
         transactional = (s for s in self.workload if s.class_ == TRANSACTIONAL)
         return next(transactional, self.workload[0])
 
+    @property
+    def mail_routes(self) -> tuple[str, ...]:
+        """The routes by which mail can go, the usual one first."""
+        return tuple(name for name in self.routes if self.preset(name).carries_mail)
+
+    def preset(self, route: str) -> Preset:
+        """What the provider that a route leads to looks and fails like."""
+        return presets.load(self.providers[self.routes[route].provider].fake)
+
+    def breaks_a_route(self, target: str) -> bool:
+        """Whether mail needs what a fault is on, on its way to a provider."""
+        return not is_way_back(target) and parts(target)[0] in self.mail_routes
+
+    def is_aside(self, target: str) -> bool:
+        """Whether no mail depends on what a fault is on, so that nothing is measured from it."""
+        return target != SYSTEM and not self.breaks_a_route(target)
+
     def signal_route(self, name: str) -> str | None:
-        """The route a signal speaks of: what it says, or the first route for `detected`."""
+        """The route a signal speaks of: what it says, or the usual one for `detected`."""
         said = self.system.signals[name].route
-        return next(iter(self.routes)) if said is None and name == "detected" else said
+        return self.mail_routes[0] if said is None and name == "detected" else said
 
     def expectations(self) -> list[tuple[str, BaseModel]]:
         """(check, parameters) of what the file expects, in the order of the checks."""

@@ -18,11 +18,9 @@ from random import Random
 import msgspec
 
 from harness.checks.units import NS_PER_S
-from harness.scenario.faults import Fault as ScenarioFault
 from harness.scenario.letters import write_letter
 from harness.scenario.models import Scenario
 from harness.scenario.operator import OperatorStep
-from harness.scenario.targets import is_beside
 from harness.scenario.timeline import AnyEntry, Fault, Marker, Message, Operator, Timeline
 from harness.scenario.workload import Stream
 
@@ -167,7 +165,7 @@ def _poisson(rate: float, length_ns: int, count: int | None, random: Random) -> 
 
 
 def _faults(scenario: Scenario) -> Iterator[Fault]:
-    for index, (fault, incident) in enumerate(zip(scenario.faults, incidents(scenario.faults), strict=True)):
+    for index, (fault, incident) in enumerate(zip(scenario.faults, incidents(scenario), strict=True)):
         yield Fault(
             at_ns=fault.at,
             id=f"f{index + 1}",
@@ -185,12 +183,14 @@ def _how(scenario: Scenario, step: OperatorStep) -> str:
     return action.http or shlex.join(action.command or ())
 
 
-def incidents(faults: tuple[ScenarioFault, ...]) -> list[str]:
+def incidents(scenario: Scenario) -> list[str]:
     """The incident of each fault: those that overlap in time, or carry one label, belong together.
 
-    A fault where no mail goes through ties no others together; only a label makes it part of an incident.
+    A fault on which no mail depends ties no others together; only a label makes it part of an incident.
     Incidents are numbered by their first fault's time: i1, i2, …
     """
+    faults = scenario.faults
+    aside = [scenario.is_aside(fault.on) for fault in faults]
     group = list(range(len(faults)))
 
     def root(index: int) -> int:
@@ -201,8 +201,8 @@ def incidents(faults: tuple[ScenarioFault, ...]) -> list[str]:
     for later in range(len(faults)):
         for earlier in range(later):
             a, b = faults[earlier], faults[later]
-            aside = is_beside(a.on) or is_beside(b.on)
-            overlap = not aside and a.at < max(b.end_ns, b.at + 1) and b.at < max(a.end_ns, a.at + 1)
+            tied = not aside[later] and not aside[earlier]
+            overlap = tied and a.at < max(b.end_ns, b.at + 1) and b.at < max(a.end_ns, a.at + 1)
             if overlap or (a.incident is not None and a.incident == b.incident):
                 group[root(later)] = root(earlier)
     by_time = sorted(range(len(faults)), key=lambda index: faults[index].at)

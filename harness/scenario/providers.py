@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, fie
 from harness.checks.units import RATE_PATTERN, format_rate, parse_rate
 from harness.providers import presets
 from harness.providers.preset import Preset
+from harness.scenario.document import Document, lookup
 from harness.scenario.hosts import HostName
 from harness.scenario.part import Name, Part
 
@@ -82,7 +83,8 @@ class Route(Part):
     provider: Name
     """The provider it leads to."""
     as_: Annotated[tuple[HostName, ...], Field(alias="as")] = ()
-    """Real host names that lead here, for a client with its provider compiled in; needs containers."""
+    """Real host names that lead here, for a client with its provider compiled in; needs containers. One that
+    the provider has for another of its endpoints leads to that."""
     tenant: Name | Literal[""] = ""
     """Whose account it is at the provider; faults can be about one tenant alone."""
     listen: Annotated[str, AfterValidator(_address)] | None = None
@@ -92,3 +94,10 @@ class Route(Part):
 def preset_of(fake: str) -> Preset | None:
     """The preset behind a fake: its limits' model, its named answers, its faults. None for Mailpit."""
     return None if fake == MAILPIT else presets.load(fake)
+
+
+def preset_behind(document: Document, route: str) -> Preset | None:
+    """What a route leads to, as it is written; None where that makes no sense, which is told elsewhere."""
+    provider = lookup(document.data, ("routes", route, "provider"))
+    fake = lookup(document.data, ("providers", provider, "fake")) if isinstance(provider, str) else None
+    return presets.load(fake) if isinstance(fake, str) and fake in FAKES else None

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness.checks.units import parse_rate, parse_share
+from harness.providers import presets
 from harness.providers.errors import FaultRefused
 from harness.providers.wire import ProviderFault
 from harness.scenario.document import Document, Path, lookup
@@ -19,9 +20,10 @@ from harness.scenario.explain import explain
 from harness.scenario.faults import KINDS, ActsIn, FaultBase, Partition
 from harness.scenario.hosts import route_host
 from harness.scenario.operator import RELEASING
-from harness.scenario.providers import FAKES, MAILPIT, preset_of
-from harness.scenario.targets import ENDPOINTS, EVENTS, SYSTEM, parts
+from harness.scenario.providers import FAKES, MAILPIT, preset_behind, preset_of
+from harness.scenario.targets import EVENTS, SYSTEM, parts, target_of
 from harness.scenario.tellable import tellable
+from harness.scenario.templates import endpoint_variable
 from harness.scenario.workload import COMMON_CLASSES
 
 
@@ -29,6 +31,7 @@ def reference_problems(document: Document) -> list[Problem]:
     """Whatever refers to something that is not there or cannot be done."""
     return [
         *_routes(document),
+        *_mail_can_go(document),
         *_claims(document),
         *_limits(document),
         *_streams(document),
@@ -77,6 +80,20 @@ def _routes(document: Document) -> Iterator[Problem]:
         yield from _listening(document, route, taken)
 
 
+def _mail_can_go(document: Document) -> Iterator[Problem]:
+    """A run needs a route that takes mail; who carries none is no place to measure it."""
+    found = {route: preset_behind(document, route) for route in _names(document, "routes")}
+    without = [route for route, preset in found.items() if preset is not None and not preset.carries_mail]
+    if without and len(without) == len(found):
+        message = "none of these routes leads to a provider that takes mail"
+        yield document.problem(("routes",), message, at_key=True, advice="Add a route to one that does.")
+    throttle = lookup(document.data, ("expect", "throttle"))
+    for route in without:
+        if isinstance(throttle, dict) and route in throttle:
+            message = f"no mail goes by {shown(route)}, so there is nothing to count"
+            yield document.problem(("expect", "throttle", route), message, at_key=True)
+
+
 def _listening(document: Document, route: str, taken: dict[str, str]) -> Iterator[Problem]:
     """Two routes cannot listen at one address; a system that runs already must know where each of them is."""
     path = ("routes", route, "listen")
@@ -86,7 +103,19 @@ def _listening(document: Document, route: str, taken: dict[str, str]) -> Iterato
             yield document.problem(path, f"route {shown(taken[listen])} listens there already")
         taken.setdefault(listen, route)
     external = lookup(document.data, ("system", "external")) is not None
-    if external and listen is None and not lookup(document.data, ("system", "setup")):
+    told_nothing = external and not lookup(document.data, ("system", "setup"))
+    preset = preset_behind(document, route)
+    if told_nothing and preset is not None and preset.endpoints:
+        variables = ", ".join(
+            f"{{{{ routes.{route}.{endpoint_variable(each)} }}}}" for each in preset.endpoints
+        )
+        yield document.problem(
+            ("routes", route),
+            f"the system is `external`, so nothing tells it where this route's {variables} is",
+            at_key=True,
+            advice="Tell it in `setup`.",
+        )
+    elif told_nothing and listen is None:
         yield document.problem(
             ("routes", route),
             "the system is `external`, so nothing tells it where this route is",
@@ -193,7 +222,7 @@ def _faults(document: Document) -> Iterator[Problem]:
         if on != SYSTEM and route not in routes:
             yield _unknown(document, ("faults", index, "on"), "route", route, (*routes, SYSTEM))
         elif endpoint:
-            yield from _beside(document, index, on, model)
+            yield from _beside(document, index, fault, model)
         elif model is not None and (on == SYSTEM) != (model.acts_in is ActsIn.SYSTEM):
             right = (SYSTEM,) if on != SYSTEM else routes
             message = f"`{kind}` cannot act on {shown(on)}"
@@ -214,13 +243,30 @@ def _faults(document: Document) -> Iterator[Problem]:
             )
 
 
-def _beside(document: Document, index: int, on: str, model: type[FaultBase] | None) -> Iterator[Problem]:
-    """Whether an endpoint beside a route is there, and its network can have this fault."""
+def _beside(
+    document: Document, index: int, fault: dict[str, Any], model: type[FaultBase] | None
+) -> Iterator[Problem]:
+    """Whether an endpoint beside a route is there, and can have this fault."""
+    on, path = fault["on"], ("faults", index, "on")
     route, endpoint = parts(on)
-    path: Path = ("faults", index, "on")
-    if endpoint not in ENDPOINTS:
-        yield _unknown(document, path, "endpoint", on, tuple(f"{route}.{each}" for each in ENDPOINTS))
-        return
+    preset = preset_behind(document, route)
+    if endpoint == EVENTS:
+        yield from _way_back(document, index, on, model)
+    elif preset is None:
+        return  # what its provider is will be told elsewhere
+    elif endpoint not in preset.endpoints:
+        there = tuple(target_of(route, each) for each in (*preset.endpoints, EVENTS))
+        yield _unknown(document, path, "endpoint", on, there)
+    elif model is not None and model.acts_in is ActsIn.SYSTEM:
+        message = f"`{fault['fault']}` cannot act on {shown(on)}"
+        yield document.problem(path, message, choices=(SYSTEM,))
+    elif model is not None and model.acts_in is ActsIn.PROVIDER:
+        yield from _placeable(document, index, fault, preset.name, endpoint)
+
+
+def _way_back(document: Document, index: int, on: str, model: type[FaultBase] | None) -> Iterator[Problem]:
+    """Whether events come back by a route, and the network that they come by can have this fault."""
+    route, path = parts(on)[0], ("faults", index, "on")
     provider = lookup(document.data, ("routes", route, "provider"))
     if isinstance(provider, str) and provider not in _names_at(document, ("system", EVENTS)):
         message = f"no events come back by {shown(route)}: nothing says where `{provider}` posts them"
@@ -267,11 +313,16 @@ def _supported(
             advice="Use a fault of the network, or `fake: smtp` in place of Mailpit.",
         )
         return
+    if acts_in is ActsIn.UPSTREAM and not presets.load(fake).carries_mail:
+        message = f"`{kind}` refuses logins, and {fake} asks nobody for one"
+        yield document.problem(("faults", index, "fault"), message)
     if acts_in is ActsIn.PROVIDER:
         yield from _placeable(document, index, fault, fake)
 
 
-def _placeable(document: Document, index: int, fault: dict[str, Any], fake: str) -> Iterator[Problem]:
+def _placeable(
+    document: Document, index: int, fault: dict[str, Any], fake: str, endpoint: str = ""
+) -> Iterator[Problem]:
     """Ask the preset itself, if the types of the attributes are right; else they are reported elsewhere."""
     code, text, named = fault.get("code"), fault.get("text"), fault.get("named")
     preset = preset_of(fake)
@@ -296,7 +347,15 @@ def _placeable(document: Document, index: int, fault: dict[str, Any], fake: str)
         return
     try:
         preset.place_fault(
-            ProviderFault(id="f", type=fault["fault"], code=code, text=text, named=named, share=share)
+            ProviderFault(
+                id="f",
+                type=fault["fault"],
+                code=code,
+                text=text,
+                named=named,
+                share=share,
+                endpoint=endpoint,
+            )
         )
     except FaultRefused as refused:
         key = "code" if code is not None else "fault"

@@ -19,8 +19,21 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from harness.scenario.document import Document, Path, lookup
 from harness.scenario.errors import Problem, nearest, shown
 from harness.scenario.models import Scenario
+from harness.scenario.providers import preset_behind
 
-ROUTE_VARIABLES = ("url", "scheme", "host", "port", "username", "password", "api_key", "base_url")
+ROUTE_VARIABLES = (
+    "url",
+    "scheme",
+    "host",
+    "port",
+    "username",
+    "password",
+    "api_key",
+    "base_url",
+    "tenant",
+    "events_key",
+)
+"""Those of every route; `endpoint_variable` names the others."""
 SYSTEM_VARIABLES = ("host", "port", "state_dir")
 TOP_VARIABLES = ("routes", "system", "webhooks", "ca_file", "python", "run_dir", "scenario_dir")
 MESSAGE_VARIABLES = ("token", "to", "from", "subject", "text", "class", "stream", "headers", "expires_in_ms")
@@ -88,9 +101,8 @@ def _environment() -> _Environment:
 
 def template_problems(document: Document) -> list[Problem]:
     """Whatever is wrong with the templates of a document, each with its place."""
-    routes = lookup(document.data, ("routes",))
-    names = tuple(str(name) for name in routes) if isinstance(routes, dict) else ()
-    run, message = _dummy(names, webhook_names(document)), dict.fromkeys(MESSAGE_VARIABLES, "x")
+    run = _dummy(_routes(document), webhook_names(document))
+    message = dict.fromkeys(MESSAGE_VARIABLES, "x")
     problems = []
     for places, known in ((OF_THE_RUN, run), (OF_A_MESSAGE, message), (OF_BOTH, run | message)):
         for path, text in _texts(document.data, places):
@@ -189,9 +201,25 @@ def texts_in(data: Any, path: Path) -> Iterator[tuple[Path, str]]:
             yield from texts_in(value, (*path, index))
 
 
-def _dummy(routes: tuple[str, ...], webhooks: tuple[str, ...]) -> dict[str, Any]:
+def endpoint_variable(endpoint: str) -> str:
+    """What the base URL of an endpoint beside a route's own is called among the route's variables."""
+    return f"{endpoint}_url"
+
+
+def _routes(document: Document) -> dict[str, tuple[str, ...]]:
+    """Each route's variables: those of the endpoints beside its own go by its provider's preset."""
+    found = {}
+    routes = lookup(document.data, ("routes",))
+    for name in routes if isinstance(routes, dict) else ():
+        preset = preset_behind(document, name)
+        endpoints = preset.endpoints if preset is not None else ()
+        found[str(name)] = (*ROUTE_VARIABLES, *(endpoint_variable(each) for each in endpoints))
+    return found
+
+
+def _dummy(routes: Mapping[str, tuple[str, ...]], webhooks: tuple[str, ...]) -> dict[str, Any]:
     context: dict[str, Any] = dict.fromkeys(TOP_VARIABLES, "x")
-    context["routes"] = {name: dict.fromkeys(ROUTE_VARIABLES, "1") for name in routes}
+    context["routes"] = {name: dict.fromkeys(variables, "1") for name, variables in routes.items()}
     context["system"] = dict.fromkeys(SYSTEM_VARIABLES, "1")
     context["webhooks"] = dict.fromkeys(webhooks, "x")
     return context

@@ -6,20 +6,23 @@ the faults.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from urllib.parse import quote
 
-from harness.providers import presets
 from harness.scenario.models import Scenario
 from harness.scenario.providers import MAILPIT
-from harness.testbed.credentials import route_account
+from harness.scenario.targets import target_of
+from harness.scenario.templates import endpoint_variable
+from harness.testbed.credentials import events_key, route_account
 
 SUBMISSION, HTTPS, HTTP = 587, 443, 8080
 
 
 @dataclass(frozen=True)
 class RouteAddress:
-    """One route's sending endpoint as a client sees it. `scheme` as in `smtp+starttls` or `sendgrid+http`."""
+    """A route as a client sees it: where mail goes, and the endpoints beside that. `scheme` as in
+    `smtp+starttls` or `sendgrid+http`."""
 
     route: str
     scheme: str
@@ -27,6 +30,11 @@ class RouteAddress:
     port: int
     username: str = ""
     password: str = ""
+    tenant: str = ""
+    events_key: str = ""
+    """What the signatures of its events are verified with; empty where there are none."""
+    beside: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    """Where the other endpoints are, by name; they speak as this one does, in the clear or under TLS."""
 
     @property
     def url(self) -> str:
@@ -39,6 +47,11 @@ class RouteAddress:
         """For HTTP APIs: scheme, host and port alone."""
         transport = self.scheme.rpartition("+")[2] if self.is_http else self.scheme
         return f"{transport}://{self.host}:{self.port}"
+
+    def endpoint(self, name: str) -> RouteAddress:
+        """One of those beside, as an address of its own."""
+        host, port = self.beside[name]
+        return replace(self, route=target_of(self.route, name), host=host, port=port, beside={})
 
     @property
     def is_https(self) -> bool:
@@ -63,15 +76,26 @@ class RouteAddress:
             "username": self.username,
             "password": self.password,
             "api_key": self.api_key,
+            "tenant": self.tenant,
+            "events_key": self.events_key,
+            **{endpoint_variable(name): self.endpoint(name).base_url for name in self.beside},
         }
 
 
-def route_address(scenario: Scenario, seed: int, route: str, host: str, port: int) -> RouteAddress:
-    """A route at that address, with the account that a run with this seed has for it; Mailpit has none."""
-    wanted = scenario.routes[route]
-    fake = scenario.providers[wanted.provider].fake
-    preset = presets.load(fake)
-    account = None if fake == MAILPIT else route_account(scenario, seed, route)
+def route_address(
+    scenario: Scenario,
+    seed: int,
+    route: str,
+    at: tuple[str, int],
+    beside: Mapping[str, tuple[str, int]],
+) -> RouteAddress:
+    """A route at that host and port, with the account that a run with this seed has for it; Mailpit has none.
+
+    `beside`: where the endpoints of its preset are.
+    """
+    wanted, preset = scenario.routes[route], scenario.preset(route)
+    account = None if preset.name == MAILPIT else route_account(scenario, seed, route)
+    host, port = at
     return RouteAddress(
         route=route,
         scheme=scheme_of(preset.scheme, claims_hosts=bool(wanted.as_)),
@@ -79,6 +103,9 @@ def route_address(scenario: Scenario, seed: int, route: str, host: str, port: in
         port=port,
         username=account.username if account else "",
         password=account.secret if account else "",
+        tenant=wanted.tenant,
+        events_key=events_key(preset, seed, route),
+        beside=beside,
     )
 
 

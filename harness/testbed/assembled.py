@@ -17,14 +17,13 @@ import httpx
 
 from harness.history.events import HarnessWarning
 from harness.history.journal import Journal
-from harness.providers import presets
 from harness.providers.errors import ConfigError
-from harness.providers.preset import Preset
+from harness.providers.preset import ApiCanary, Ask, Preset
 from harness.providers.tls import make_ca
 from harness.providers.wire import BoundListener
 from harness.scenario.hosts import certificate_names
 from harness.scenario.models import Scenario
-from harness.scenario.targets import EVENTS, is_beside
+from harness.scenario.targets import EVENTS, is_way_back, target_of
 from harness.scenario.timeline import Fault
 from harness.testbed.address import RouteAddress, route_address
 from harness.testbed.base import TestbedError
@@ -33,7 +32,7 @@ from harness.testbed.faults import Endpoint, FaultInjector, injector_for_system,
 from harness.testbed.inbox import Inbox
 from harness.testbed.processes import ProcessError
 from harness.testbed.provider import Provider
-from harness.testbed.provider.config import Onward, routes_of, wants_an_inbox
+from harness.testbed.provider.config import Onward, main_endpoint, routes_of, wants_an_inbox
 from harness.testbed.provider.link import ProviderLink
 from harness.testbed.proxy.endpoint import ProxiedEndpoint
 from harness.testbed.proxy.errors import ProxyError
@@ -122,9 +121,9 @@ class AssembledTestbed(ABC):
     async def _make_way_of_events(self, route: str, journal: Journal, ledger: ResourceLedger) -> Way:
         """The proxy `<route>.events` in front of the SUT's port, not yet started; nor is the SUT."""
 
-    def endpoint(self, route: str) -> Endpoint:
-        """Where this route's faults act; there once the routes are started."""
-        return self._endpoints[route]
+    def endpoint(self, target: str) -> Endpoint:
+        """Where faults on a route, or on an endpoint beside it, act; there once the routes are started."""
+        return self._endpoints[target]
 
     def injector(self, fault: Fault) -> FaultInjector:
         if fault.target == "system":
@@ -132,10 +131,12 @@ class AssembledTestbed(ABC):
         return injector_on(fault, self.endpoint(fault.target))
 
     def _preset(self, route: str) -> Preset:
-        return presets.load(self._scenario.providers[self._scenario.routes[route].provider].fake)
+        return self._scenario.preset(route)
 
-    def _endpoint_name(self, route: str) -> str:
-        return "api" if self._preset(route).engine == "http" else "smtp"
+    def _endpoint_names(self, route: str) -> tuple[str, ...]:
+        """As the provider's listeners have them, the one that mail goes through first."""
+        preset = self._preset(route)
+        return (main_endpoint(preset), *preset.endpoints)
 
     async def start(self, journal: Journal, ledger: ResourceLedger) -> None:
         addresses = await self.start_routes(journal, ledger)
@@ -179,7 +180,7 @@ class AssembledTestbed(ABC):
         """Providers and proxies alone; where each route is for clients here. Raises TestbedError."""
         for folder in ("providers", "bodies", "proxies"):
             (self._run_dir / folder).mkdir(exist_ok=True)
-        make_ca(self._tls, certificate_names(self._scenario.routes))
+        make_ca(self._tls, certificate_names(self._scenario))
         try:
             await self._start_ground(journal, ledger)
             self._onward = Onward(
@@ -195,9 +196,11 @@ class AssembledTestbed(ABC):
             await asyncio.gather(*(provider.calibrate("start") for provider in self._providers.values()))
             for provider in self._providers.values():
                 provider.follow()
-            bound = {listener.route: listener for ready in started for listener in ready.listeners}
+            bound: dict[str, list[BoundListener]] = {}
+            for listener in (each for ready in started for each in ready.listeners):
+                bound.setdefault(listener.route, []).append(listener)
             addresses = await asyncio.gather(
-                *(self._start_route(listener, journal, ledger) for listener in bound.values())
+                *(self._start_route(route, listeners, journal, ledger) for route, listeners in bound.items())
             )
         except (ProcessError, ProxyError, httpx.HTTPError) as error:
             raise TestbedError(str(error)) from error
@@ -241,9 +244,10 @@ class AssembledTestbed(ABC):
         way = await self._make_way_of_events(route, journal, ledger)
         self._proxies[way.proxy.name] = way.proxy
         await way.proxy.start()
-        name = f"{route}.{EVENTS}"
+        name = target_of(route, EVENTS)
         self._endpoints[name] = Endpoint(
-            route=name,
+            route=route,
+            beside=EVENTS,
             proxy=way.proxy,
             canary=Canary(
                 RouteAddress(route=name, scheme="events+http", host=way.proxy.host, port=way.proxy.port),
@@ -258,33 +262,64 @@ class AssembledTestbed(ABC):
         return way.for_client or (way.proxy.host, way.proxy.port)
 
     async def _start_route(
-        self, bound: BoundListener, journal: Journal, ledger: ResourceLedger
+        self, route: str, listeners: list[BoundListener], journal: Journal, ledger: ResourceLedger
     ) -> RouteAddress:
-        """The route's proxy, in front of the provider's listener for it."""
+        """The route's proxies, each in front of one of the provider's listeners for it."""
+        ways = await asyncio.gather(*(self._start_way(bound, journal, ledger) for bound in listeners))
+        main, *beside = zip(listeners, ways, strict=True)
+
+        def at(place: Callable[[Way], tuple[str, int]]) -> RouteAddress:
+            others = {bound.endpoint: place(way) for bound, way in beside}
+            return route_address(self._scenario, self._seed, route, place(main[1]), others)
+
+        for_harness = at(lambda way: (way.proxy.host, way.proxy.port))
+        self._seen_by_system[route] = at(lambda way: way.for_client or (way.proxy.host, way.proxy.port))
+        preset = self._preset(route)
+        asked = preset.canary is not None and not preset.carries_mail
+        self._endpoints[route] = self._endpoint_of(
+            route,
+            "",
+            main[1],
+            for_harness,
+            api=None if asked else preset.canary,
+            ask=preset.canary.login if preset.canary is not None and asked else None,
+        )
+        for bound, way in beside:
+            name = bound.endpoint
+            self._endpoints[target_of(route, name)] = self._endpoint_of(
+                route, name, way, for_harness.endpoint(name), ask=preset.endpoint_canaries[name]
+            )
+        return for_harness
+
+    async def _start_way(self, bound: BoundListener, journal: Journal, ledger: ResourceLedger) -> Way:
         way = self._make_way(bound, journal, ledger)
         self._proxies[way.proxy.name] = way.proxy
         await way.proxy.start()
-        preset = self._preset(bound.route)
-        provider = self._providers[self._scenario.routes[bound.route].provider]
+        return way
+
+    def _endpoint_of(
+        self,
+        route: str,
+        beside: str,
+        way: Way,
+        address: RouteAddress,
+        *,
+        api: ApiCanary | None = None,
+        ask: Ask | None = None,
+    ) -> Endpoint:
+        provider = self._providers[self._scenario.routes[route].provider]
         fake = provider if isinstance(provider, ProviderLink) else None
-
-        def at(host: str, port: int) -> RouteAddress:
-            return route_address(self._scenario, self._seed, bound.route, host, port)
-
-        for_harness = at(way.proxy.host, way.proxy.port)
-        self._endpoints[bound.route] = Endpoint(
-            route=bound.route,
+        account = fake.config.canary_account if fake else None
+        return Endpoint(
+            route=route,
+            beside=beside,
             proxy=way.proxy,
-            canary=Canary(
-                for_harness, fake.config.canary_account if fake else None, self._ca_path, api=preset.canary
-            ),
+            canary=Canary(address, account, self._ca_path, api=api, ask=ask),
             upstream=way.upstream,
             rejecting_upstream=way.rejecting_upstream,
             provider=fake,
             refused_as=self.refused_as,
         )
-        self._seen_by_system[bound.route] = at(*way.for_client) if way.for_client else for_harness
-        return for_harness
 
     @staticmethod
     def _warner(journal: Journal, subject: str) -> Callable[[str, str], None]:
@@ -311,7 +346,7 @@ class AssembledTestbed(ABC):
         return [complaint for complaint in found if complaint is not None]
 
     async def _verify(self, name: str, endpoint: Endpoint) -> str | None:
-        if is_beside(name) and (self._system is None or not self._system.is_running):
+        if is_way_back(name) and (self._system is None or not self._system.is_running):
             # Nobody is there to answer; that the proxy is as it was is all that can be known.
             try:
                 await endpoint.proxy.confirm()

@@ -17,7 +17,7 @@ from pathlib import Path
 import aiosmtplib
 import httpx
 
-from harness.providers.preset import ApiCanary
+from harness.providers.preset import ApiCanary, Ask
 from harness.providers.wire import Account
 from harness.testbed.address import RouteAddress
 
@@ -52,7 +52,7 @@ class Sighting:
 
 
 class Canary:
-    """A client of one route's proxy, with an account that providers exempt from limits and mark."""
+    """A client of one endpoint's proxy, with an account that providers exempt from limits and mark."""
 
     def __init__(
         self,
@@ -60,10 +60,17 @@ class Canary:
         account: Account | None,
         ca_path: Path | None,
         api: ApiCanary | None = None,
+        *,
+        ask: Ask | None = None,
     ) -> None:
-        """`api` makes the requests where the route is an HTTP API; SMTP needs none."""
+        """`api` makes the requests where the route is an HTTP API; SMTP needs none.
+
+        `ask` in its place makes the one request that there is where no mail goes through, which is then both
+        the login and the message.
+        """
         self.address = address
-        self._api = api
+        self._ask = api.login if api is not None else ask
+        self._write = api.message if api is not None else None
         self._account = account
         self._ca_path = ca_path
         self._numbers = itertools.count(1)
@@ -108,8 +115,8 @@ class Canary:
         return await self._speak(timeout_s, message=False)
 
     async def send(self, timeout_s: float) -> Sighting:
-        """Send one message to the canary's own recipient."""
-        return await self._speak(timeout_s, message=True)
+        """Send one message to the canary's own recipient; ask, where no mail goes through."""
+        return await self._speak(timeout_s, message=self._ask is None or self._write is not None)
 
     async def _speak(self, timeout_s: float, *, message: bool) -> Sighting:
         token = f"canary{next(self._numbers):04d}" if message else None
@@ -118,8 +125,8 @@ class Canary:
         text = ""
         try:
             async with asyncio.timeout(timeout_s):
-                if self._api is not None:
-                    code, text = await self._http(self._api, token, timeout_s)
+                if self._ask is not None:
+                    code, text = await self._http(self._ask, token, timeout_s)
                 else:
                     await self._smtp(token, timeout_s)
             saw = Saw.OK if code is None or code < 400 else Saw.REJECTED
@@ -168,11 +175,12 @@ class Canary:
         finally:
             client.close()
 
-    async def _http(self, api: ApiCanary, token: str | None, timeout_s: float) -> tuple[int, str]:
+    async def _http(self, ask: Ask, token: str | None, timeout_s: float) -> tuple[int, str]:
         assert self._account is not None, "an API without an account"
-        request = (
-            api.login(self._account) if token is None else api.message(self._account, canary_message(token))
-        )
+        if token is None or self._write is None:
+            request = ask(self._account)
+        else:
+            request = self._write(self._account, canary_message(token))
         tls = self._tls() if self.address.is_https else None
         async with httpx.AsyncClient(
             base_url=self.address.base_url, timeout=timeout_s, trust_env=False, verify=tls or False

@@ -52,6 +52,7 @@ class Run:
         longest_retry: str | None = "2s",
         clock_error: float = 0,
         expect: list[dict[str, Any]] | None = None,
+        without_mail: list[str] | None = None,
     ) -> None:
         self.name = name
         self._numbers = dict.fromkeys(PROVIDERS.values(), 0)
@@ -70,6 +71,7 @@ class Run:
                 testbed="simulated",
                 proxy="embedded",
                 expect=expect or [],
+                routes_without_mail=without_mail or [],
             ),
             ev.PhaseEntered(t_ns=0, phase=ev.Phase.BASELINE),
             ev.PhaseEntered(t_ns=ns(0), phase=ev.Phase.STORM),
@@ -181,6 +183,37 @@ class Run:
         )
         self.events.append(receipt)
         return receipt
+
+    def calls(
+        self,
+        endpoint: str,
+        at: float,
+        code: int | None = 200,
+        *,
+        via: str = "primary",
+        took: float = 0.01,
+        fault: str | None = None,
+        canary: str | None = None,
+    ) -> None:
+        """A request at an endpoint beside the one that mail goes through."""
+        source = PROVIDERS[via]
+        self._numbers[source] += 1
+        self.events.append(
+            ev.EndpointCalled(
+                t_ns=ns(at),
+                source=source,
+                n=self._numbers[source],
+                provider=source,
+                route=via,
+                endpoint=endpoint,
+                request=f"POST /{endpoint}",
+                code=code,
+                begin_ns=ns(at - took),
+                end_ns=ns(at),
+                fault=fault,
+                canary=canary,
+            )
+        )
 
     def copy(self, message: Message, at: float, via: str = "primary", **more: Any) -> ev.Receipt:
         return self.receipt(message, at, via, "accepted", **more)

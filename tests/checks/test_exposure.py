@@ -21,7 +21,7 @@ def faulty(type_: str = "outage", target: str = "primary") -> Run:
 def test_no_fault_at_all_is_inconclusive() -> None:
     run = Run()
     run.traffic(0, 10, 1)
-    assert judged(run).reason == "no fault was put in place"
+    assert judged(run).reason == "no fault was put in place on which mail or its events depend"
 
 
 def test_a_workload_that_was_over_before_is_inconclusive_whatever_the_system_noticed() -> None:
@@ -158,7 +158,124 @@ class TestKill:
         assert judged(run).verdict is Verdict.INCONCLUSIVE
 
 
-class TestBesideTheMail:
+class TestAnEndpointThatMailNeeds:
+    """A token service: who holds a token that is still valid never meets its fault."""
+
+    PROXY = ("outage", "blackhole", "reset", "auth-failure")
+
+    @pytest.mark.parametrize("type_", (*PROXY, "latency", "refuse"))
+    def test_mail_that_goes_on_as_before_hides_it(self, type_: str) -> None:
+        run = faulty(type_, "primary.token")
+        run.traffic(8, 22, 0.5)
+        run.calls("token", 9)
+        run.calls("token", 21)
+        finding = judged(run)
+        assert finding.verdict is Verdict.INCONCLUSIVE
+        assert f"met {type_} on primary.token (f1)" in finding.reason
+
+    @pytest.mark.parametrize("type_", (*PROXY, "refuse"))
+    def test_an_attempt_on_the_route_that_was_refused_for_want_of_a_login_shows_it(self, type_: str) -> None:
+        run = faulty(type_, "primary.token")
+        run.receipt(run.message(12, "marketing"), 12.1, "primary", "refused", code=401)
+        assert judged(run).verdict is Verdict.PASS
+
+    @pytest.mark.parametrize("result", ["refused", "deferred", "aborted", "ack-lost"])
+    def test_one_that_went_wrong_for_another_reason_does_not(self, result: str) -> None:
+        run = faulty("outage", "primary.token")
+        run.receipt(run.message(12, "marketing"), 12.1, "primary", result, code=503)
+        assert judged(run).verdict is Verdict.INCONCLUSIVE
+
+    @pytest.mark.parametrize(
+        ("type_", "code", "verdict"),
+        [
+            ("auth-failure", 401, Verdict.PASS),
+            ("auth-failure", 200, Verdict.INCONCLUSIVE),  # what needs no login
+            ("latency", 200, Verdict.PASS),
+            ("reset", 200, Verdict.PASS),  # answered, and cut on the way
+            ("outage", 200, Verdict.INCONCLUSIVE),  # it had come before
+            ("refuse", 429, Verdict.INCONCLUSIVE),  # not by this fault
+        ],
+    )
+    def test_a_request_there_shows_what_it_met(self, type_: str, code: int, verdict: Verdict) -> None:
+        run = faulty(type_, "primary.token")
+        run.message(12, "marketing")
+        run.calls("token", 12, code)
+        assert judged(run).verdict is verdict
+
+    def test_one_that_the_provider_marked_shows_it(self) -> None:
+        run = faulty("refuse", "primary.token")
+        run.message(12, "marketing")
+        run.calls("token", 12, 429, fault="f1")
+        assert judged(run).verdict is Verdict.PASS
+
+    def test_a_request_of_the_harness_or_elsewhere_or_at_another_time_shows_nothing(self) -> None:
+        run = faulty("auth-failure", "primary.token")
+        run.message(12, "marketing")
+        run.calls("token", 12, 401, canary="harness")
+        run.calls("token", 12, 401, via="backup")
+        run.calls("other", 12, 401)
+        run.calls("token", 25, 401)
+        assert judged(run).verdict is Verdict.INCONCLUSIVE
+
+    def test_it_is_met_by_who_noticed_left_the_route_or_let_mail_wait(self) -> None:
+        noticed, left, waited = (faulty("outage", "primary.token") for _ in range(3))
+        noticed.message(12, "marketing")
+        noticed.detects(13)
+        left.traffic(10, 20, 0.2, via="backup")
+        waited.copy(waited.message(12, "marketing"), 20.5)
+        for run in (noticed, left, waited):
+            assert judged(run).verdict is Verdict.PASS
+
+    def test_an_attempt_there_says_nothing_of_a_fault_of_the_route_itself(self) -> None:
+        run = faulty("auth-failure", "primary")
+        run.message(12, "marketing")
+        run.calls("token", 12, 401)
+        assert judged(run).verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_fault_on_an_endpoint_that_mail_needs_is_an_incident_of_its_route() -> None:
+    run = Run()
+    run.fault(10, 20, "auth-failure", "primary.token")
+    run.calls("token", 11, 401)
+    run.detects(12)
+    run.traffic(10, 20, 0.5, via="backup", after=3)
+    for name, target, number in (("mttd", "5s", 2.0), ("mttr", "30s", 12.5)):
+        found = check(run, name, target)
+        assert found.verdict is Verdict.PASS and found.counted == 1
+        assert found.numbers[f"{name}_s_max"] == pytest.approx(number, abs=0.6)
+    assert check(run, "mttd", "1s").verdict is Verdict.FAIL
+    assert check(run, "mttr", "5s").verdict is Verdict.FAIL
+
+
+def test_a_hidden_fault_proves_nothing_of_what_depends_on_it() -> None:
+    run = Run()
+    run.fault(10, 20, "outage", "primary.token")
+    run.traffic(0, 30, 0.5)
+    finding = check(run, "duplicates", "none")
+    assert finding.verdict is Verdict.INCONCLUSIVE
+    assert "the system never met incident f1 (outage on primary.token)" in finding.reason
+
+
+def test_a_fault_on_a_route_without_mail_is_not_asked_about_and_measures_nothing() -> None:
+    run = Run(without_mail=["status"])
+    run.fault(10, 20)
+    run.fault(11, 40, "outage", "status")
+    run.detects(12)
+    run.traffic(10, 20, 0.5, via="backup", after=3)
+    assert judged(run).numbers == {"faults": 1, "exposed": 1}
+    assert check(run, "mttd", "5s").counted == 1
+    assert check(run, "mttr", "30s").counted == 1
+
+
+def test_where_nothing_but_such_a_route_was_broken_there_is_nothing_to_prove() -> None:
+    run = Run(without_mail=["status"])
+    run.fault(10, 20, "outage", "status")
+    run.traffic(0, 30, 0.5)
+    assert judged(run).reason == "no fault was put in place on which mail or its events depend"
+    assert check(run, "mttd", "5s").verdict is Verdict.INCONCLUSIVE
+
+
+class TestTheWayOfEvents:
     def events(self, type_: str, webhook: str, at: float = 15, delay: float = 2, **more: str) -> Finding:
         run = faulty(type_, "backup.events")
         message = run.message(12)

@@ -9,13 +9,19 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tests.ran import ROOT
+
+PROGRAM = "from harness.cli import main; main()"
+
 
 class Foreground:
     """`until` reads the output up to a line that says something; `interrupt` is Ctrl-C."""
 
-    def __init__(self, *arguments: str) -> None:
-        command = [sys.executable, "-u", "-c", "from harness.cli import main; main()", *arguments]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    def __init__(self, *arguments: str, program: str = PROGRAM) -> None:
+        command = [sys.executable, "-u", "-c", program, *arguments]
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
 
     def until(self, said: str) -> str:
         assert self.process.stdout is not None
@@ -34,8 +40,8 @@ class Foreground:
 
 
 @contextmanager
-def foreground(*arguments: str) -> Iterator[Foreground]:
-    running = Foreground(*arguments)
+def foreground(*arguments: str, program: str = PROGRAM) -> Iterator[Foreground]:
+    running = Foreground(*arguments, program=program)
     try:
         yield running
     finally:

@@ -6,7 +6,16 @@ import json
 import socket
 from pathlib import Path
 
+import pytest
+
+from harness.cli.plan_routes import show_routes
+from harness.cli.scenarios import Planned
+from harness.scenario.loader import load_text
+from harness.scenario.plan import plan
+from harness.testbed.address import route_address
 from tests.cli.conftest import Harness
+from tests.providers.stand_ins import standing_in
+from tests.scenario.writing import VALID
 
 SYSTEMS = Path(__file__).resolve().parents[2] / "scenarios" / "systems"
 EXTERNAL, APPROVAL = SYSTEMS / "external.yaml", SYSTEMS / "approval.yaml"
@@ -67,3 +76,25 @@ def test_the_plan_shows_the_operators_actions(harness: Harness) -> None:
         "action": "approve",
         "detail": "POST /operator/approve",
     }
+
+
+def test_endpoints_tenants_and_what_verifies_events_are_told_as_a_run_has_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listen = "{provider: grid, listen: 127.0.0.1:2526, tenant: shop}"
+    text = VALID.replace("{provider: grid}", listen)
+    with standing_in():
+        scenario = load_text(text, tmp_path / "drill.yaml")
+        planned = Planned(tmp_path, scenario, plan(scenario))
+        show_routes(planned, as_json=True)
+        known = json.loads(capsys.readouterr().out)
+        address = route_address(scenario, 7, "backup", ("127.0.0.1", 2526), {"token": ("127.0.0.1", 9)})
+        show_routes(planned, as_json=False)
+        shown = capsys.readouterr().out
+    backup = known["backup"]
+    assert backup["base_url"] == "http://127.0.0.1:2526" and backup["token_url"] is None
+    assert backup["tenant"] == "shop"
+    assert backup["events_key"] == address.events_key != ""
+    assert known["primary"]["events_key"] == "" and "token_url" not in known["primary"]
+    assert address.template_context()["token_url"] == "http://127.0.0.1:9"
+    assert "  token_url  chosen at each start\n" in shown and f"  events_key {address.events_key}\n" in shown

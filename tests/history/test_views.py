@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from harness.providers.faults import FaultType
 from tests.checks.histories import Run, ns, opened
 
 
@@ -99,11 +100,11 @@ class TestIncidents:
             ("f1", ["primary"], ns(20), ns(40)),
             ("b", ["backup"], ns(50), None),
         ]
-        assert ask(run, "select fault, route, beside from faults order by fault") == [
-            ("f1", "primary", None),
-            ("f2", "backup", "events"),
-            ("f3", "backup", None),
-            ("f4", "backup", "events"),
+        assert ask(run, "select fault, route, endpoint, aside from faults order by fault") == [
+            ("f1", "primary", None, False),
+            ("f2", "backup", "events", True),
+            ("f3", "backup", None, False),
+            ("f4", "backup", "events", True),
         ]
         assert ask(run, "select route, delay_ns from route_delays where delay_ns > 0") == [
             ("backup", 100_000_000)
@@ -113,11 +114,47 @@ class TestIncidents:
             ("fault off", ns(50)),
         ]
 
-    def test_a_blackhole_beside_the_mail_swallows_none_of_it(self) -> None:
+    def test_one_on_an_endpoint_that_mail_needs_breaks_its_route(self) -> None:
         run = Run()
+        run.fault(10, 20, "latency", "primary.token", attributes={"latency": 100})
+        run.fault(12, 25, incident="f1")
+        run.fault(40, 50, "outage", "backup.token")
+        assert ask(run, "select incident, routes, lead_routes, off_lo from incidents order by number") == [
+            ("f1", ["primary"], ["primary"], ns(25)),
+            ("f3", ["backup"], ["backup"], ns(50)),
+        ]
+        assert ask(run, "select fault, route, endpoint, aside from faults order by fault") == [
+            ("f1", "primary", "token", False),
+            ("f2", "primary", None, False),
+            ("f3", "backup", "token", False),
+        ]
+        assert ask(run, "select * from route_delays where delay_ns > 0") == []  # no attempt was held back
+
+    def test_one_on_a_route_without_mail_is_none_and_ends_none(self) -> None:
+        run = Run(without_mail=["status"])
+        run.fault(10, 20)
+        run.fault(12, 60, "blackhole", "status")
+        run.fault(30, 40, "refuse", "status", incident="f1")
+        assert ask(run, "select incident, routes, lead_routes, off_lo, next_on_lo from incidents") == [
+            ("f1", ["primary"], ["primary"], ns(20), None)
+        ]
+        assert ask(run, "select release, t_ns from releases") == [("fault off", ns(20))]
+        assert ask(run, "select fault from exposures") == [("f1",)]
+
+    @pytest.mark.parametrize("target", ["backup.events", "primary.token", "status"])
+    def test_a_blackhole_beside_the_mail_swallows_none_of_it(self, target: str) -> None:
+        run = Run(without_mail=["status"])
         run.message(12)
-        run.fault(10, 20, "blackhole", "backup.events")
+        run.fault(10, 20, "blackhole", target)
         assert ask(run, "select why from unknown_fates") == []
+
+    def test_those_that_a_provider_plays_itself_are_known(self) -> None:
+        played = [each.value for each in FaultType]
+        rows = ask(
+            Run(), f"select type from (select unnest({played}) as type) where played_by_provider(type)"
+        )
+        assert sorted(type_ for (type_,) in rows) == sorted(played)
+        assert ask(Run(), "select played_by_provider('outage')") == [(False,)]
 
     def test_a_fault_that_nobody_removed_lasts_to_the_end(self) -> None:
         run = Run(ends=60)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from harness.providers.errors import FaultRefused
-from harness.providers.faults import FaultTable, Placed, Subject
+from harness.providers.faults import Announced, FaultTable, Placed, Subject
 from harness.providers.wire import ProviderFault
 from tests.providers.running import token
 
@@ -18,8 +19,10 @@ def place(fault: ProviderFault) -> Placed[str]:
     return Placed(stage="mail", answer=fault.named or "default")
 
 
-def table(*faults: ProviderFault, seed: int = 7) -> FaultTable[str]:
-    made = FaultTable(place, ["primary", "backup"], seed)
+def table(
+    *faults: ProviderFault, seed: int = 7, wall_s: Callable[[], float] = lambda: 0.0
+) -> FaultTable[str]:
+    made = FaultTable(place, ["primary", "backup"], seed, wall_s)
     for fault in faults:
         made.put(fault)
     return made
@@ -117,3 +120,41 @@ def test_what_means_nothing_is_refused(attributes: dict[str, Any], complaint: st
     with pytest.raises(FaultRefused, match=complaint):
         faults.put(fault(**attributes))
     assert faults.list() == []
+
+
+class TestIncidents:
+    """A fault of type `status` is what a status page tells, from when it was put until it is taken away."""
+
+    @staticmethod
+    def at(*times: float) -> Callable[[], float]:
+        return iter(times).__next__
+
+    def test_an_incident_is_told_of_and_then_resolved(self) -> None:
+        faults = table(wall_s=self.at(100.0, 160.0))
+        faults.put(fault(type="status", named="major", text="Delays"))
+        begun = Announced(id="f1", status="major", title="Delays", since_s=100.0, updated_s=100.0)
+        assert faults.announced("primary", "") == (begun,)
+        faults.delete("f1")
+        (resolved,) = faults.announced("primary", "")
+        assert (resolved.since_s, resolved.until_s) == (100.0, 160.0)
+
+    def test_news_of_an_incident_do_not_begin_it_again_and_a_relapse_is_another(self) -> None:
+        faults = table(wall_s=self.at(100.0, 120.0, 160.0, 200.0))
+        faults.put(fault(type="status", named="minor"))
+        faults.put(fault(type="status", named="major"))
+        (told,) = faults.announced("primary", "")
+        assert (told.status, told.since_s, told.updated_s) == ("major", 100.0, 120.0)
+        faults.delete("f1")
+        faults.put(fault(type="status", named="minor"))
+        over, told = faults.announced("primary", "")
+        assert (over.since_s, over.until_s) == (100.0, 160.0)
+        assert (told.since_s, told.until_s) == (200.0, None)
+
+    def test_it_is_told_where_it_was_put_and_touches_no_attempt(self) -> None:
+        faults = table(fault(type="status", named="mail", route="backup"), fault(id="f2"))
+        assert faults.announced("primary", "") == ()
+        assert len(faults.announced("backup", "")) == 1
+        assert faults.announced("backup", "token") == ()
+        canary = Subject(route="backup", key="x", canary=True)
+        decision = faults.decide("mail", canary)
+        assert decision is not None and decision.fault.id == "f2"

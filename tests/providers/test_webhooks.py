@@ -96,7 +96,7 @@ class Sender:
         self.ledger = Ledger("sendgrid", clock, self.sink)
         urls = {} if url is None else {"backup": url}
         self.webhooks = Webhooks(shape, urls, {}, clock=clock, ledger=self.ledger)
-        self.faults = FaultTable(aftermath.place, ["backup"], 1)
+        self.faults = FaultTable(aftermath.place, ["backup"], 1, clock.wall_s)
         self.aftermath = Aftermath(
             shape,
             self.webhooks,

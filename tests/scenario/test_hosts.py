@@ -21,13 +21,13 @@ def claiming(primary: str, backup: str = "[api.sendgrid.com]") -> tuple[tuple[st
 def test_claimed_hosts_are_kept_in_small_letters_and_vouched_for() -> None:
     scenario = loaded(*claiming("[SMTP.Office365.com, smtp-legacy.office365.com]"))
     assert scenario.routes["primary"].as_ == ("smtp.office365.com", "smtp-legacy.office365.com")
-    assert certificate_names(scenario.routes) == [
+    assert certificate_names(scenario) == [
         "primary",
-        "backup",
-        "third",
         "smtp.office365.com",
         "smtp-legacy.office365.com",
+        "backup",
         "api.sendgrid.com",
+        "third",
     ]
 
 

@@ -62,7 +62,7 @@ select run, token, rkey, min(why) as why, max(at_ns) as at_ns from (
     -- What a blackhole or a partition swallowed, or a kill caught before its first byte, leaves no receipt. A
     -- restart that took too long ended in a kill.
     select m.run, m.token, m.rkey, 'perhaps swallowed by a fault', greatest(m.scheduled_ns, f.on_lo)
-    from messages m join faults f on f.run = m.run and f.beside is null
+    from messages m join faults f on f.run = m.run and f.endpoint is null and not f.aside
          and (f.type in ('blackhole', 'partition', 'kill')
               or f.type = 'restart' and exists (select 1 from kills k where k.run = f.run
                                                 and k.t_ns between f.on_lo and f.off_hi))

@@ -1,8 +1,9 @@
 -- Faults, incidents, and how the system's own life and signals went.
 
 -- One row a fault that was in place. It came on in (on_lo, on_hi] and went off in (off_lo, off_hi]. What nobody
--- removed lasts until the system is back (a kill, a restart) or to the end of the record. `beside` is the endpoint of
--- a fault where no mail goes through, such as the way of events back; `route` is then the route that it is beside.
+-- removed lasts until the system is back (a kill, a restart) or to the end of the record. `endpoint` is the one beside
+-- that of the mail that it is on, null where it is on that. `aside`: no mail depends on what it is on, as on the way of
+-- events back, or on a route that carries none; what lies on the mail's way, such as a token service, is not aside.
 create table faults as
 with told as (
     select run, fault, any_value(incident) as incident, any_value(type) as type, any_value(target) as target,
@@ -22,7 +23,9 @@ with told as (
 )
 select t.run, t.fault, coalesce(nullif(t.incident, ''), t.fault) as incident, t.type, t.target, t.attributes,
        case when t.target <> 'system' then split_part(t.target, '.', 1) end as route,
-       nullif(split_part(t.target, '.', 2), '') as beside,
+       nullif(split_part(t.target, '.', 2), '') as endpoint,
+       split_part(t.target, '.', 2) = 'events'
+           or list_contains(r.routes_without_mail, split_part(t.target, '.', 1)) as aside,
        coalesce(t.injecting_ns, t.active_ns) as on_lo, t.active_ns as on_hi,
        coalesce(b.back_ns, t.removing_ns, r.watch_end_ns) as off_lo,
        coalesce(b.back_ns, t.removed_ns, r.watch_end_ns) as off_hi
@@ -30,15 +33,15 @@ from told t join runs r using (run) left join back b using (run, fault)
 where t.active_ns is not null;
 
 -- The most that faults held an attempt on a route back, and so the most by which they can crowd attempts together.
--- Latencies that are on at once add up.
+-- Latencies that are on at once add up. One on an endpoint beside holds back what comes before an attempt.
 create view route_delays as
 with delays as (
-    select run, target as route, on_lo, off_hi,
+    select run, route, on_lo, off_hi,
            case when type = 'latency'
                 then cast(1e6 * (coalesce(cast(attributes ->> '$.latency' as double), 0)
                                  + coalesce(cast(attributes ->> '$.jitter' as double), 0)) as bigint)
                 else 0 end as delay_ns
-    from faults where target <> 'system' and beside is null
+    from faults where target <> 'system' and endpoint is null and not aside
 )
 select run, route, max(total_ns) as delay_ns from (
     select a.run, a.route, cast(sum(b.delay_ns) as bigint) as total_ns
@@ -46,21 +49,21 @@ select run, route, max(total_ns) as delay_ns from (
     group by a.run, a.route, a.on_lo
 ) group by run, route;
 
--- Faults that share a label are one incident. Those beside the mail belong to none: nothing is detected, left or
--- restored because of them. `routes` are all the routes it broke, lead_routes those it began with:
+-- Faults that share a label are one incident. Those aside belong to none: nothing is detected, left or restored
+-- because of them. `routes` are all the routes it broke, lead_routes those it began with:
 -- leaving these is what counts as switching. next_on_lo is when the next incident begins, null for the last.
 create table incidents as
 with grouped as (
     select run, incident,
            row_number() over (partition by run order by min(on_lo), incident) as number,
            min(on_lo) as on_lo, min(on_hi) as on_hi, max(off_lo) as off_lo, max(off_hi) as off_hi,
-           coalesce(list(distinct target order by target) filter (target <> 'system'), []) as routes,
+           coalesce(list(distinct route order by route) filter (route is not null), []) as routes,
            lead(min(on_lo)) over (partition by run order by min(on_lo), incident) as next_on_lo
-    from faults where beside is null group by run, incident
+    from faults where not aside group by run, incident
 ), began as (
-    select g.run, g.incident, list(distinct f.target order by f.target) as lead_routes
+    select g.run, g.incident, list(distinct f.route order by f.route) as lead_routes
     from grouped g join faults f on f.run = g.run and f.incident = g.incident
-    where f.target <> 'system' and f.beside is null and f.on_lo <= g.on_hi group by g.run, g.incident
+    where f.route is not null and not f.aside and f.on_lo <= g.on_hi group by g.run, g.incident
 )
 select g.*, coalesce(l.lead_routes, g.routes) as lead_routes
 from grouped g left join began l using (run, incident);

@@ -96,78 +96,110 @@ select run, row_number() over (partition by run order by t_ns, release) as numbe
        lead(t_ns) over (partition by run order by t_ns, release) as next_ns
 from told;
 
--- One row per fault: what shows that the SUT met it. `in_play` messages were there to be sent while it lasted; beside
--- the mail, `in_play` events were there to be told, and those that it cut are `attempts`.
+-- Faults that a provider plays itself, and marks whom they hit.
+create macro played_by_provider(type) as
+    type in ('refuse', 'ack-loss', 'slow-ack', 'hang', 'disconnect', 'silent-drop', 'throttle', 'key-rotated', 'bounce',
+             'events-lost', 'events-late');
+
+-- One row per fault, but those on routes that carry no mail: what shows that the SUT met it. `in_play` messages were
+-- there to be sent while it lasted; on the way of events, `in_play` events were there to be told, and those that it cut
+-- are `attempts`.
 create table exposures as
 with play as (
     select f.run, f.fault, count(*) as in_play,
            count(*) filter (m.scheduled_ns >= f.on_lo) as scheduled
     from faults f join fates m on m.run = f.run
-    where f.beside is null and not m.baseline and m.scheduled_ns <= f.off_lo and (m.copy_ns is null or m.copy_ns >= f.on_hi)
+    where not f.aside and not m.baseline and m.scheduled_ns <= f.off_lo and (m.copy_ns is null or m.copy_ns >= f.on_hi)
       and (m.result <> 'refused' or m.scheduled_ns >= f.on_lo) and not m.bounced
     group by f.run, f.fault
 ), told as (
     select run, route, webhook, t_ns as told_ns, t_ns - coalesce(delay_ns, 0) as at_ns
     from events where kind = 'provider.event' and webhook <> 'none' and canary is null
-), play_beside as (
+), play_of_events as (
     select f.run, f.fault, count(*) as in_play,
            count(*) filter (t.webhook <> 'delivered' or f.type = 'latency') as attempts
     from faults f join told t on t.run = f.run and t.route = f.route and t.at_ns <= f.off_lo and t.told_ns >= f.on_hi
-    where f.beside is not null group by f.run, f.fault
+    where f.endpoint = 'events' group by f.run, f.fault
 ), met as (
     -- Where the fault answers in the provider's place, or cuts, an ordinary acceptance shows nothing; where it only
     -- delays, every attempt went through it.
     select f.run, f.fault, count(*) as attempts
-    from faults f join receipts r on r.run = f.run and r.route = f.target
+    from faults f join receipts r on r.run = f.run and r.route = f.route and f.endpoint is null
     where r.canary is null and not r.baseline and r.begin_ns - r.error_ns <= f.off_hi
       and r.end_ns + r.error_ns >= f.on_lo
       and (f.type <> 'ack-loss' or r.result = 'ack-lost' or r.fault = f.fault)
       and (r.result <> 'accepted' or r.fault is not null
            or f.type not in ('outage', 'blackhole', 'reset', 'auth-failure', 'refuse', 'ack-loss'))
     group by f.run, f.fault
+), called as (
+    -- At an endpoint beside: through one that is broken in its proxy no request comes that did not meet it, and to one
+    -- that refuses every login some go without.
+    select f.run, f.fault, count(*) as attempts
+    from faults f join calls c on c.run = f.run and c.route = f.route and c.endpoint = f.endpoint
+    where c.begin_ns - c.error_ns <= f.off_hi and c.end_ns + c.error_ns >= f.on_lo
+      and (c.fault = f.fault
+           or f.type = 'auth-failure' and c.code >= 400
+           or f.type not in ('auth-failure', 'outage', 'blackhole') and not played_by_provider(f.type))
+    group by f.run, f.fault
+), refused_without as (
+    -- Who cannot get what the endpoint gives out, such as a token, is refused on the route for the lack of it. Until
+    -- it is missing the fault is hidden.
+    select f.run, f.fault, count(*) as attempts
+    from faults f join receipts r on r.run = f.run and r.route = f.route
+    where f.endpoint is not null and not f.aside and r.canary is null and not r.baseline
+      and r.begin_ns - r.error_ns <= f.off_hi and r.end_ns + r.error_ns >= f.on_lo
+      and r.result in ('refused', 'deferred') and r.code in (401, 403, 530, 535)
+    group by f.run, f.fault
 ), cut as (
-    select f.run, f.fault, count(*) as cut
+    select f.run, f.fault, count(*) as attempts
     from faults f join lost_acks a on a.run = f.run and a.route = f.target and a.end_ns between f.on_lo and f.off_hi
     where not a.certain group by f.run, f.fault
+), tried as (
+    select run, fault, cast(sum(attempts) as bigint) as attempts from (
+        select run, fault, attempts from play_of_events
+        union all select * from met union all select * from called union all select * from refused_without
+        union all select * from cut
+    ) group by run, fault
 ), avoided as (
     select f.run, f.fault, bool_or(e.hi is not null) as detected
     from faults f join signal_edges e
-      on e.run = f.run and e.signal = 'detected' and e.rising and e.route = f.target
+      on e.run = f.run and e.signal = 'detected' and e.rising and e.route = f.route and not f.aside
      and e.hi >= f.on_lo and e.lo <= f.off_hi
     group by f.run, f.fault
 ), late as (
     select f.run, f.fault, count(*) as overdue
     from faults f join overdue o
-      on o.run = f.run and f.beside is null and o.scheduled_ns between f.on_lo and f.off_hi
+      on o.run = f.run and not f.aside and o.scheduled_ns between f.on_lo and f.off_hi
      and f.type in ('outage', 'blackhole', 'reset', 'auth-failure')
     group by f.run, f.fault
 ), waited as (
     -- The route fell silent while messages waited, and took them when it was back.
     select f.run, f.fault, count(*) as waited
-    from faults f join fates m on m.run = f.run and m.copy_route = f.target
+    from faults f join fates m on m.run = f.run and m.copy_route = f.route and not f.aside
     where not m.baseline and m.scheduled_ns <= f.off_lo - 1_000_000_000 and m.copy_ns >= f.off_lo
       and m.scheduled_ns >= f.on_lo
       and f.type in ('outage', 'blackhole', 'reset', 'auth-failure')
-      and not exists (select 1 from copies c where c.run = f.run and c.route = f.target
+      and not exists (select 1 from copies c where c.run = f.run and c.route = f.route
                       and c.end_ns > f.on_hi and c.end_ns < f.off_lo)
     group by f.run, f.fault
 )
 select f.run, f.fault, f.incident, f.type, f.target, coalesce(p.in_play, b.in_play, 0) as in_play,
-       coalesce(m.attempts, 0) + coalesce(c.cut, 0) + coalesce(b.attempts, 0) as attempts,
+       coalesce(t.attempts, 0) as attempts,
        coalesce(a.detected, false) as detected,
        s.incident is not null as switched, coalesce(l.overdue, 0) as overdue, coalesce(w.waited, 0) as waited,
        coalesce(p.in_play, b.in_play, 0) > 0 and (
-           f.target = 'system' or coalesce(m.attempts, 0) + coalesce(c.cut, 0) + coalesce(b.attempts, 0) > 0
+           f.target = 'system' or coalesce(t.attempts, 0) > 0
            or coalesce(a.detected, false)
            or s.incident is not null or coalesce(l.overdue, 0) > 0 or coalesce(w.waited, 0) > 0) as exposed
 from faults f
 left join play p on p.run = f.run and p.fault = f.fault
-left join play_beside b on b.run = f.run and b.fault = f.fault
-left join met m on m.run = f.run and m.fault = f.fault
-left join cut c on c.run = f.run and c.fault = f.fault
+left join play_of_events b on b.run = f.run and b.fault = f.fault
+left join tried t on t.run = f.run and t.fault = f.fault
 left join avoided a on a.run = f.run and a.fault = f.fault
 left join incidents i on i.run = f.run and i.incident = f.incident
-left join switches s on s.run = f.run and s.incident = f.incident and list_contains(i.lead_routes, f.target)
+left join switches s on s.run = f.run and s.incident = f.incident and list_contains(i.lead_routes, f.route)
+     and not f.aside
      and s.switched_ns <= f.off_hi + 5_000_000_000
 left join late l on l.run = f.run and l.fault = f.fault
-left join waited w on w.run = f.run and w.fault = f.fault;
+left join waited w on w.run = f.run and w.fault = f.fault
+where not f.aside or f.endpoint = 'events';

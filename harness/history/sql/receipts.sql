@@ -27,6 +27,13 @@ left join messages m
 -- Every receipt but the harness's canaries.
 create view receipts as select * from _receipts where canary is distinct from 'harness';
 
+-- Requests at endpoints beside that of the mail, such as a token service, but the harness's own.
+create view calls as
+select e.run, e.seq, e.provider, e.route, e.endpoint, e.request, e.code, e.begin_ns, e.end_ns, e.fault,
+       coalesce(c.error_ns, 0) as error_ns
+from events e left join clock c on c.run = e.run and c.source = e.source
+where e.kind = 'endpoint.called' and e.canary is distinct from 'harness';
+
 -- One row per attempt, whatever the number of its recipients. The SUT's canaries count: a provider counts them.
 create table attempts as
 select run, source, attempt, any_value(provider) as provider, any_value(route) as route,

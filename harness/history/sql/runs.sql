@@ -28,6 +28,7 @@ with spans as (
            any_value(seed) filter (kind = 'run.started') as seed,
            any_value(resolved) filter (kind = 'run.started') as resolved,
            any_value(wall_start) filter (kind = 'run.started') as wall_start,
+           any_value(routes_without_mail) filter (kind = 'run.started') as routes_without_mail,
            max(greatest(t_ns, coalesce(end_ns, 0))) as last_ns
     from events group by run
 )
@@ -35,6 +36,7 @@ select run, scenario, seed, wall_start, outcome, finished_ns is not null as fini
        coalesce(teardown_ns, finished_ns, last_ns) as watch_end_ns,
        duration_ns(resolved ->> '$.system.longest_retry') as longest_retry_ns,
        coalesce(cast(resolved -> '$.system.canaries' as varchar[]), []) as system_canaries,
+       coalesce(routes_without_mail, []) as routes_without_mail,
        coalesce((select max(error_ns) from clock where clock.run = spans.run), 0) as error_ns
 from spans;
 

@@ -9,7 +9,7 @@ A selection that goes by the token, the class or the recipient needs the body.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from http import HTTPStatus
 
@@ -36,6 +36,7 @@ class Stage(StrEnum):
     BODY = "body"  # in place of taking what came
     TAKEN = "taken"  # taken, or so it seems
     REPLY = "reply"  # in place of the answer, or late
+    TOLD = "told"  # in what a status page says; no request is touched
     MID_REPLY = "mid-reply"  # half of the answer, and then the end of the connection
 
 
@@ -52,6 +53,7 @@ _TAKES: Mapping[FaultType, frozenset[str]] = {
     FaultType.SILENT_DROP: frozenset(),
     FaultType.THROTTLE: frozenset({"rate", "burst", "quota", "retry_after_s"}),
     FaultType.KEY_ROTATED: frozenset(),
+    FaultType.STATUS: frozenset({"named", "text"}),
 }
 
 
@@ -62,15 +64,17 @@ def place(
     error: Error,
     endpoints: tuple[str, ...] = (),
     *,
+    announces: Sequence[str] = (),
     events: bool = False,
 ) -> Placed[Answer]:
-    """Stage and answer of a fault; raises FaultRefused that says what is valid. `events`: whether the preset
-    tells senders what became of their messages."""
+    """Stage and answer of a fault; raises FaultRefused that says what is valid. `announces`: the states of an
+    incident that the provider can tell of; `events`: whether it tells senders what became of their mail."""
     after = aftermath.TAKES if events else {}
     if fault.type in after:
         return aftermath.place(fault)
-    if fault.type not in _TAKES:
-        raise unknown_type(fault, preset, [each.value for each in (*_TAKES, *after)])
+    valid = [each for each in _TAKES if announces or each is not FaultType.STATUS]
+    if fault.type not in valid:
+        raise unknown_type(fault, preset, [each.value for each in (*valid, *after)])
     kind = FaultType(fault.type)
     check_attributes(fault, _TAKES[kind])
     if fault.endpoint and fault.endpoint not in endpoints:
@@ -99,6 +103,10 @@ def place(
         case FaultType.THROTTLE:
             check_throttle(fault)
             return Placed(stage=Stage.LIMIT)
+        case FaultType.STATUS:
+            if fault.named not in announces:
+                raise FaultRefused(f"status needs `named`, which is one of: {', '.join(announces)}")
+            return Placed(stage=Stage.TOLD)
         case _:
             return Placed(stage=Stage.AUTH)
 

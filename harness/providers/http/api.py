@@ -5,9 +5,8 @@ gives the same bytes for the same arguments; it sees no socket, no clock and no 
 from __future__ import annotations
 
 import base64
-import binascii
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from harness.providers.http.accounts import Accounts
 from harness.providers.http.limits import Limit
@@ -27,7 +26,17 @@ class HttpApi(ABC):
     routes: Sequence[HttpRoute] = ()
     max_body_bytes: int = 30 * 1024 * 1024
     limits: Sequence[Limit] = ()  # each for one account
+    throttled_s: Mapping[
+        str, float
+    ] = {}  # by endpoint: what each refusal there tells to wait, whatever is left
+    secrets_at: str | None = ""  # the endpoint that accounts' secrets are presented to; None: to none
+    announces: Sequence[str] = ()  # the states of an incident that its status page or health feed can tell of
     idempotent_for_s: float | None = None  # how long an idempotency key is remembered; None: there is none
+
+    @property
+    def carries_mail(self) -> bool:
+        """False where nothing can be sent, as to a status page: faults there are about what is asked."""
+        return any(route.operation == "send" for route in self.routes)
 
     @abstractmethod
     def identify(self, request: HttpRequest, accounts: Accounts) -> Account | None:
@@ -38,23 +47,17 @@ class HttpApi(ABC):
         """The answer to credentials that are missing or open nothing here."""
 
     @abstractmethod
-    def read(self, request: HttpRequest) -> Submission:
-        """What a whole request to send carries, and whether the provider would take it."""
-
-    @abstractmethod
-    def glimpse(self, request: HttpRequest) -> Submission:
-        """What can be told from a request that did not come whole, or was too large to read."""
-
-    @abstractmethod
-    def accepted(self, request: HttpRequest, submission: Submission, ids: Sequence[str]) -> Answer:
-        """The answer that takes responsibility. `ids`: for each message 32 hexadecimal digits, unique."""
-
-    @abstractmethod
     def throttled(self, allowance: Allowance) -> Answer: ...
 
     @abstractmethod
     def error(self, status: int, text: str | None, retry_after_s: float | None) -> Answer:
         """This status in the provider's own form, for a fault that names no answer of the provider's."""
+
+    def error_beside(
+        self, endpoint: str, status: int, text: str | None, retry_after_s: float | None
+    ) -> Answer:
+        """The same at an endpoint beside the main one."""
+        return self.error(status, text, retry_after_s)
 
     @abstractmethod
     def too_large(self) -> Answer: ...
@@ -65,6 +68,18 @@ class HttpApi(ABC):
     @abstractmethod
     def method_not_allowed(self, request: HttpRequest, allowed: str) -> Answer: ...
 
+    def read(self, request: HttpRequest) -> Submission:
+        """What a whole request to send carries, and whether the provider would take it."""
+        raise NotImplementedError(f"{type(self).__name__} has routes of operation `send` and reads nothing")
+
+    def glimpse(self, request: HttpRequest) -> Submission:
+        """What can be told from a request that did not come whole, or was too large to read."""
+        raise NotImplementedError(f"{type(self).__name__} has routes of operation `send` and reads nothing")
+
+    def accepted(self, request: HttpRequest, submission: Submission, ids: Sequence[str]) -> Answer:
+        """The answer that takes responsibility. `ids`: for each message 32 hexadecimal digits, unique."""
+        raise NotImplementedError(f"{type(self).__name__} has routes of operation `send` and no answer")
+
     def query(self, request: HttpRequest, account: Account) -> Answer:
         """The answer to an authorised request that is no sending."""
         raise NotImplementedError(f"{type(self).__name__} has routes of operation `query` and no answer")
@@ -72,6 +87,11 @@ class HttpApi(ABC):
     def open(self, request: HttpRequest, accounts: Accounts) -> Answer:
         """The answer to a request that needs no credentials, or holds them in its body."""
         raise NotImplementedError(f"{type(self).__name__} has routes of operation `open` and no answer")
+
+    def dressed(self, answer: Answer, request: HttpRequest, attempt: str) -> Answer:
+        """An answer with what the provider puts into each of its own: the time, an id of the request.
+        `attempt` is this request's alone."""
+        return answer
 
     def suppressed(self, message: LogicalMessage) -> Answer | None:
         """The refusal of a recipient who bounced or complained; None: such mail is taken and dropped."""
@@ -106,7 +126,7 @@ def basic(request: HttpRequest) -> tuple[str, str] | None:
         return None
     try:
         username, colon, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # not ASCII, not base64, not UTF-8
         return None
     return (username, password) if colon else None
 

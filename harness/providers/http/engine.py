@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from harness.providers.errors import ConfigError
@@ -12,7 +13,7 @@ from harness.providers.http.accounts import Accounts
 from harness.providers.http.api import HttpApi
 from harness.providers.http.exchange import ENDPOINT, Exchange
 from harness.providers.http.idempotency import Memory
-from harness.providers.http.limits import AccountUse
+from harness.providers.http.limits import AccountUse, Limit
 from harness.providers.http.listener import HttpListener
 from harness.providers.http.side import Side
 from harness.providers.preset import Context
@@ -49,11 +50,11 @@ class HttpEngine:
     def stats(self) -> Mapping[str, Any]:
         return {}
 
-    def _use_of(self, route: str, username: str) -> AccountUse:
+    def _use_of(self, route: str, whose: str, limits: Sequence[Limit]) -> AccountUse:
         """By route as well: where the secret alone says who calls, all accounts have the same user name."""
-        key = (route, username)
+        key = (route, whose)
         if key not in self._uses:
-            self._uses[key] = AccountUse(self._api.limits, self._context.clock.now_s())
+            self._uses[key] = AccountUse(limits, self._context.clock.now_s())
         return self._uses[key]
 
     async def _start(self, listener: RouteListener, endpoint: str) -> BoundListener:
@@ -98,5 +99,5 @@ class HttpEngine:
             endpoint=endpoint,
             accounts=Accounts([listener.account, self._context.config.canary_account]),
             rejecting=rejecting,
-            use_of=lambda username: self._use_of(listener.route, username),
+            use_of=partial(self._use_of, listener.route),
         )

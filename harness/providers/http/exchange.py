@@ -69,7 +69,6 @@ class Exchange:
 
     def begin(self, connection: ProviderConnection, head: h11.Request, began_ns: int) -> Attempt:
         """The headers are there; what needs no body is answered here."""
-        clock = self._context.clock
         path, _, query = head.target.decode("latin-1").partition("?")
         found = self._paths.find(unquote(path))
         request = HttpRequest(
@@ -78,7 +77,8 @@ class Exchange:
             query=query,
             headers={name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers},
             path_params=found.params,
-            now_s=clock.epoch_s + clock.now_s(),
+            now_s=self._context.clock.wall_s(),
+            announced=self._context.faults.announced(self._side.route, self._side.endpoint),
         )
         attempt = Attempt(
             id=self._context.ids.next_hex("attempt", 16),
@@ -88,11 +88,14 @@ class Exchange:
             route=found.routes.get(request.method),
         )
         if attempt.route is None:
-            self._show(attempt, Verdict(answer=self._misdirected(request, list(found.routes))))
+            self._show(attempt, request, Verdict(answer=self._misdirected(request, list(found.routes))))
         elif (refused := self._judge.at_head(request, attempt.id)) is not None:
+            caller = self._judge.caller(self._judge.account(request), attempt.id)
             if attempt.route.operation is Operation.SEND:
                 self._record(self._understood(attempt, request, NOTHING_READ), refused)
-            self._show(attempt, refused)
+            else:
+                self._note(attempt, request, caller, refused)
+            self._show(attempt, request, refused)
         elif _declared_bytes(request) > self.max_body_bytes:
             self.too_large(attempt)
         return attempt
@@ -107,19 +110,20 @@ class Exchange:
             return
         caller = self._judge.caller(self._judge.account(request), attempt.id)
         verdict = self._judge.asked(request, route, caller)
+        self._note(attempt, request, caller, verdict)
         if verdict.wait_s > 0:
             attempt.connection.linger(
-                verdict.wait_s, lambda heard: self._show(attempt, verdict) if heard else None
+                verdict.wait_s, lambda heard: self._show(attempt, request, verdict) if heard else None
             )
         else:
-            self._show(attempt, verdict)
+            self._show(attempt, request, verdict)
 
     def too_large(self, attempt: Attempt) -> None:
         """What exceeds the limit is not kept."""
         verdict = Verdict(answer=self._api.too_large())
         if _is_sending(attempt):
             self._record(self._glimpsed(attempt), verdict)
-        self._show(attempt, verdict)
+        self._show(attempt, attempt.head, verdict)
 
     def cut_short(self, attempt: Attempt) -> None:
         """The client left before the end of the body."""
@@ -149,7 +153,9 @@ class Exchange:
             submission=submission,
             messages=messages,
             caller=self._judge.caller(account, attempt.id, messages[0]),
-            use=None if account is None or account.canary else self._side.use_of(account.username),
+            use=None
+            if account is None or account.canary
+            else self._side.use_of(account.username, self._api.limits),
             end_ns=self._context.clock.now_ns(),
         )
 
@@ -179,7 +185,7 @@ class Exchange:
         if hangs:
             sending.attempt.connection.linger(None, lambda _: sending.over())
         elif heard:
-            self._show(sending.attempt, verdict)
+            self._show(sending.attempt, sending.request, verdict)
 
     def _without_suppressed(self, submission: Submission) -> Submission:
         """Those who bounced before are refused, where the provider does that."""
@@ -238,8 +244,27 @@ class Exchange:
             else:
                 self._context.aftermath.taken(receipt, message.echo, message.carried.class_)
 
-    def _show(self, attempt: Attempt, verdict: Verdict) -> None:
-        answer, connection = verdict.shown or verdict.answer, attempt.connection
+    def _note(self, attempt: Attempt, request: HttpRequest, caller: Caller, verdict: Verdict) -> None:
+        """That somebody asked, beside where mail goes through: it tells who met a fault there. Raises
+        JournalError, and then there must be no answer."""
+        if not self._side.endpoint:
+            return
+        account = caller.account
+        self._context.ledger.called(
+            route=self._side.route,
+            endpoint=self._side.endpoint,
+            begin_ns=attempt.begin_ns,
+            request=f"{request.method} {request.path}",
+            code=verdict.answer.status or None,
+            account=account.username if account else "",
+            tenant=account.tenant if account else "",
+            canary=Canary.HARNESS if caller.subject.canary else None,
+            fault=verdict.fault,
+        )
+
+    def _show(self, attempt: Attempt, request: HttpRequest, verdict: Verdict) -> None:
+        connection = attempt.connection
+        answer = self._api.dressed(verdict.shown or verdict.answer, request, attempt.id)
         match verdict.deed:
             case Deed.NOTHING:
                 connection.linger(None, lambda _: None)

@@ -30,6 +30,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     count: int
     per_s: float
     counts_messages: bool = False
+    counts_bytes: bool = False
     counts_refused: bool = False  # whether calls that were refused use it up as well
 
 
@@ -105,13 +106,13 @@ class AccountUse:
     def end(self) -> None:
         self._in_progress -= 1
 
-    def take(self, messages: int, now_s: float) -> Exhausted | None:
+    def take(self, messages: int, now_s: float, size_bytes: int = 0) -> Exhausted | None:
         """Count a request with so many messages; or take nothing, and say what it does not fit into."""
         taken: list[tuple[TokenBucket, int]] = []
         used: dict[str, tuple[int, int]] = {}
         refusal: Exhausted | None = None
         for limit in self._limits:
-            cost = messages if not isinstance(limit, Concurrency) and limit.counts_messages else 1
+            cost = _cost(limit, messages, size_bytes)
             match limit:
                 case RateLimit():
                     bucket = self._buckets[limit.name]
@@ -147,3 +148,9 @@ class AccountUse:
     def _spent(self, window: Window, span: int) -> int:
         which, spent = self._windows.get(window.name, (span, 0))
         return spent if which == span else 0
+
+
+def _cost(limit: Limit, messages: int, size_bytes: int) -> int:
+    if isinstance(limit, Window) and limit.counts_bytes:
+        return size_bytes
+    return messages if not isinstance(limit, Concurrency) and limit.counts_messages else 1

@@ -12,6 +12,8 @@ from enum import StrEnum
 import msgspec
 
 from harness.history.events import ReceiptResult
+from harness.providers.faults import Announced
+from harness.providers.http.limits import Limit
 from harness.providers.tokens import NOTHING_CARRIED, Carried
 
 Headers = tuple[tuple[str, str], ...]
@@ -30,6 +32,7 @@ class HttpRoute(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     operation: Operation
     endpoint: str = ""  # empty: the one that mail goes through; each other one has a port of its own
+    limits: tuple[Limit, ...] = ()  # of this path alone, for one account; those of sending are the API's
 
 
 class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +46,7 @@ class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes = b""
     whole: bool = True
     now_s: float = 0.0  # wall time (Unix seconds)
+    announced: tuple[Announced, ...] = ()  # the incidents that a status page tells of, resolved ones as well
 
     def header(self, name: str) -> str:
         return self.headers.get(name, "")
@@ -92,6 +96,7 @@ class Allowance(msgspec.Struct, frozen=True, kw_only=True):
     """A limit at the moment of a refusal; `reset_epoch_s` is the wall time of the next free place."""
 
     name: str  # of the limit, as the API calls it
+    endpoint: str = ""  # where it was met; empty: the one that mail goes through
     limit: int
     remaining: int
     reset_epoch_s: float

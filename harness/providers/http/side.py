@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from harness.providers.http.accounts import Accounts, rotated
-from harness.providers.http.limits import AccountUse, Exhausted, RateLimit, Window
+from harness.providers.http.limits import AccountUse, Exhausted, Limit, RateLimit, Window
 from harness.providers.wire import Account, ProviderFault
 
 
 class Side:
     """One of a route's two listeners on one endpoint; the `rejecting` one knows who they are, and lets nobody
-    in. `use_of` finds what an account has used by its user name."""
+    in. `use_of` finds what an account has used of its limits: by whose, and of what."""
 
     def __init__(
         self,
@@ -20,7 +20,7 @@ class Side:
         endpoint: str,
         accounts: Accounts,
         rejecting: bool,
-        use_of: Callable[[str], AccountUse],
+        use_of: Callable[[str, Sequence[Limit]], AccountUse],
     ) -> None:
         self.route = route
         self.endpoint = endpoint

@@ -23,6 +23,7 @@ from harness.providers.http.messages import (
     HttpRequest,
     HttpRoute,
     LogicalMessage,
+    Operation,
     Submission,
 )
 from harness.providers.http.side import Side
@@ -76,6 +77,13 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     subject: Subject
 
 
+class Valid(msgspec.Struct, frozen=True, kw_only=True):
+    """What opens something at the moment, and the fault that says so, if one does."""
+
+    accounts: Accounts
+    fault: str | None
+
+
 class Judge:
     """Judges the requests of one side."""
 
@@ -84,6 +92,7 @@ class Judge:
         self._memory = memory
         self._api = api
         self._side = side
+        self._about_mail = api.carries_mail and not side.endpoint
         self._system_canaries = {recipient.lower() for recipient in context.config.system_canaries}
 
     def account(self, request: HttpRequest) -> Account | None:
@@ -128,31 +137,36 @@ class Judge:
         return None if decision is None else _by_fault(decision)
 
     def asked(self, request: HttpRequest, route: HttpRoute, caller: Caller) -> Verdict:
-        """A request that is no sending. Faults of the main endpoint are about mail, and leave it alone, but
-        for those that are about the credential."""
-        refused = self._credential(request, caller, open_to_all=route.operation == "open")
-        if refused is not None:
+        """A request that is no sending. Faults of an endpoint that takes mail are about mail, and leave it
+        alone, but for those that are about the credential."""
+        valid = self._valid(caller)
+        if isinstance(valid, Verdict):
+            return valid
+        is_open = route.operation is Operation.OPEN
+        if not is_open and (refused := self._credential(request, caller, valid)) is not None:
             return refused
-        if route.endpoint:
-            if (refused := self._limits(caller, 1)) is not None:
-                return refused
-            decision = self._context.faults.decide(Stage.BODY, caller.subject)
-            if decision is not None:
-                return _by_fault(decision)
-        if route.operation == "open":
-            answer = self._api.open(request, self._valid(after_rotation=False))
+        if (refused := self._limits_of(route, caller)) is not None:
+            return refused
+        decide = self._context.faults.decide
+        if not self._about_mail and (decision := decide(Stage.BODY, caller.subject)) is not None:
+            return _by_fault(decision)
+        if is_open:
+            answer = self._api.open(request, valid.accounts)
         else:
             assert caller.account is not None
             answer = self._api.query(request, caller.account)
-        late = self._context.faults.decide(Stage.REPLY, caller.subject) if route.endpoint else None
+        late = None if self._about_mail else decide(Stage.REPLY, caller.subject)
         return Verdict(answer=answer) if late is None else _by_fault(late, answer)
 
     def sent(self, request: HttpRequest, submission: Submission, caller: Caller) -> Verdict:
         """A whole request to send."""
         faults, count = self._context.faults, len(submission.messages)
-        if (refused := self._credential(request, caller)) is not None:
+        valid = self._valid(caller)
+        if isinstance(valid, Verdict):
+            return valid
+        if (refused := self._credential(request, caller, valid)) is not None:
             return refused
-        if (refused := self._limits(caller, count)) is not None:
+        if (refused := self._limits(caller, count, len(request.body))) is not None:
             return refused
         if submission.declined is not None:
             return Verdict(answer=submission.declined)
@@ -174,26 +188,40 @@ class Judge:
                 return _by_fault(decision, answer, remembered)
         return Verdict(answer=answer, remembered=remembered)
 
-    def _valid(self, *, after_rotation: bool) -> Accounts:
-        return self._side.valid(after_rotation=after_rotation)
-
-    def _credential(
-        self, request: HttpRequest, caller: Caller, *, open_to_all: bool = False
-    ) -> Verdict | None:
+    def _valid(self, caller: Caller) -> Valid | Verdict:
+        """The secrets that open something now; or what a fault makes of the credential, whatever it is."""
         decision = self._context.faults.decide(Stage.AUTH, caller.subject)
         if decision is not None and decision.fault.type != FaultType.KEY_ROTATED:
             return _by_fault(decision)
-        if open_to_all:
-            return None
-        valid = self._valid(after_rotation=decision is not None)
-        if caller.account is not None and self._api.identify(request, valid) is not None:
-            return None
-        fault = decision.fault.id if decision is not None else None
-        return Verdict(answer=self._api.unauthorized(request, valid), fault=fault)
+        accounts = self._side.valid(after_rotation=decision is not None)
+        return Valid(accounts=accounts, fault=decision.fault.id if decision is not None else None)
 
-    def _limits(self, caller: Caller, messages: int) -> Verdict | None:
-        account, clock = caller.account, self._context.clock
-        now_s = clock.now_s()
+    def _credential(self, request: HttpRequest, caller: Caller, valid: Valid) -> Verdict | None:
+        if caller.account is not None and self._api.identify(request, valid.accounts) is not None:
+            return None
+        return Verdict(answer=self._api.unauthorized(request, valid.accounts), fault=valid.fault)
+
+    def _limits_of(self, route: HttpRoute, caller: Caller) -> Verdict | None:
+        """Those of a request that is no sending: its path's own, and what a fault has put there."""
+        if not self._about_mail and (refused := self._throttle(caller, 1)) is not None:
+            return refused
+        if not route.limits or caller.account is None or caller.account.canary:
+            return None
+        use = self._side.use_of(f"{caller.account.username} {route.path}", route.limits)
+        spent = use.take(1, self._context.clock.now_s())
+        return None if spent is None else Verdict(answer=self._throttled(spent))
+
+    def _limits(self, caller: Caller, messages: int, size_bytes: int) -> Verdict | None:
+        if (refused := self._throttle(caller, messages)) is not None:
+            return refused
+        if caller.account is None or caller.account.canary:
+            return None
+        use = self._side.use_of(caller.account.username, self._api.limits)
+        spent = use.take(messages, self._context.clock.now_s(), size_bytes)
+        return None if spent is None else Verdict(answer=self._throttled(spent))
+
+    def _throttle(self, caller: Caller, messages: int) -> Verdict | None:
+        account, now_s = caller.account, self._context.clock.now_s()
         exceeded: Exhausted | None = None
 
         def exceeds(fault: ProviderFault) -> bool:
@@ -202,34 +230,32 @@ class Judge:
             return exceeded is not None
 
         decision = self._context.faults.decide(Stage.LIMIT, caller.subject, exceeds)
-        if decision is not None:
-            return Verdict(answer=self._throttled(_told(decision.fault, exceeded)), fault=decision.fault.id)
-        if account is None or account.canary:
+        if decision is None:
             return None
-        spent = self._side.use_of(account.username).take(messages, now_s)
-        return None if spent is None else Verdict(answer=self._throttled(spent))
+        told = _told(decision.fault, exceeded, self._api.throttled_s.get(self._side.endpoint))
+        return Verdict(answer=self._throttled(told), fault=decision.fault.id)
 
     def _throttled(self, spent: Exhausted) -> Answer:
-        clock = self._context.clock
         return self._api.throttled(
             Allowance(
                 name=spent.name,
+                endpoint=self._side.endpoint,
                 limit=spent.limit,
                 remaining=spent.remaining,
-                reset_epoch_s=clock.epoch_s + clock.now_s() + spent.wait_s,
+                reset_epoch_s=self._context.clock.wall_s() + spent.wait_s,
                 wait_s=spent.wait_s,
             )
         )
 
 
-def _told(fault: ProviderFault, exceeded: Exhausted | None) -> Exhausted:
-    """What a throttle tells of itself; a canary meets it without exceeding anything."""
+def _told(fault: ProviderFault, exceeded: Exhausted | None, usual_s: float | None) -> Exhausted:
+    """What a throttle tells of itself; a canary meets it without exceeding anything. `usual_s`: how long to
+    wait, where the provider says the same of each."""
     limit = Exhausted(name="fault", limit=fault.burst or fault.quota or 0, remaining=0, wait_s=1.0)
     if exceeded is not None and exceeded.wait_s < float("inf"):  # a quota never comes back
         limit = exceeded
-    if fault.retry_after_s is None:
-        return limit
-    return msgspec.structs.replace(limit, wait_s=fault.retry_after_s)
+    wait_s = usual_s if fault.retry_after_s is None else fault.retry_after_s
+    return limit if wait_s is None else msgspec.structs.replace(limit, wait_s=wait_s)
 
 
 def _by_fault(

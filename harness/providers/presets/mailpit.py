@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from harness.providers.credentials import MAILBOX
 from harness.providers.errors import ConfigError, FaultRefused
 from harness.providers.faults import Placed
-from harness.providers.preset import Context, Engine
+from harness.providers.preset import Ask, Context, Engine
 from harness.providers.wire import ProviderFault
 
 
@@ -34,6 +34,9 @@ class Mailpit:
     answers: Mapping[str, str] = {}
     scheme = "smtp"
     endpoints: tuple[str, ...] = ()
+    endpoint_canaries: Mapping[str, Ask] = {}
+    real_hosts: Mapping[str, str] = {}
+    carries_mail = True
     credential = MAILBOX
     canary = None
     events = None

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from harness.providers.credentials import MAILBOX, CredentialShape
 from harness.providers.errors import ConfigError
 from harness.providers.faults import Placed
-from harness.providers.preset import Context
+from harness.providers.preset import Ask, Context
 from harness.providers.smtp.answers import SmtpAnswer, place
 from harness.providers.smtp.engine import SmtpEngine
 from harness.providers.smtp.limits import MINUTE_S, SmtpLimits
@@ -44,6 +44,9 @@ class SmtpPreset:
     scheme: str = "smtp"
     engine: str = "smtp"
     endpoints: tuple[str, ...] = ()
+    endpoint_canaries: Mapping[str, Ask] = field(default_factory=dict)
+    real_hosts: Mapping[str, str] = field(default_factory=dict)
+    carries_mail: bool = True
     credential: CredentialShape = MAILBOX
     canary: None = None
     events: None = None

@@ -20,8 +20,19 @@ import harness
 
 REPOSITORY = "mail-failover-harness/provider"
 
-_IMPORTS = ("aiosmtpd", "aiosmtplib", "h11", "httpx", "msgspec", "pydantic", "starlette", "uvicorn")
-"""What `python -m harness.providers` imports. No duckdb, no rich: a test holds the image to that."""
+_IMPORTS = (
+    "aiosmtpd",
+    "aiosmtplib",
+    "cryptography",
+    "h11",
+    "httpx",
+    "msgspec",
+    "pydantic",
+    "starlette",
+    "uvicorn",
+)
+"""What `python -m harness.providers` imports; cryptography late, to sign events. No duckdb, no rich: a test
+holds the image to that."""
 
 _PACKAGE = Path(harness.__file__).parent
 _DOCKERFILES = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from pathlib import Path
 
 import httpx
@@ -13,7 +14,7 @@ from harness.providers import presets
 from harness.providers.wire import BoundListener, ProviderConfig, Ready
 from harness.testbed.containers.ground import ContainerError, Ground, Net, Part, Started
 from harness.testbed.containers.proxy_server import ANY, Gate
-from harness.testbed.provider.config import Places
+from harness.testbed.provider.config import Places, main_endpoint
 from harness.testbed.provider.link import ProviderLink
 
 CONFIG = "/harness/config.json"
@@ -65,20 +66,7 @@ class ProviderContainer(ProviderLink):
         )
         await self._ground.until_ready(self._started, self._answers)
         self._is_up = True
-        endpoint = "api" if presets.load(self.config.preset).engine == "http" else "smtp"
-        return Ready(
-            provider=self.name,
-            control_port=self.config.control_port,
-            listeners=[
-                BoundListener(
-                    route=listener.route,
-                    endpoint=endpoint,
-                    port=listener.port,
-                    rejecting_port=listener.rejecting_port,
-                )
-                for listener in self.config.listeners
-            ],
-        )
+        return Ready(provider=self.name, control_port=self.config.control_port, listeners=_bound(self.config))
 
     async def _answers(self) -> bool:
         try:
@@ -116,10 +104,30 @@ class ProviderContainer(ProviderLink):
 
 def _listening(config: ProviderConfig) -> ProviderConfig:
     """The same on every address of its container and on ports that are known beforehand."""
+    numbers = itertools.count(FIRST_PORT)
     listeners = [
         msgspec.structs.replace(
-            listener, host=ANY, port=FIRST_PORT + 2 * number, rejecting_port=FIRST_PORT + 2 * number + 1
+            listener,
+            host=ANY,
+            port=next(numbers),
+            rejecting_port=next(numbers),
+            beside={
+                endpoint: (next(numbers), next(numbers)) for endpoint in presets.load(config.preset).endpoints
+            },
         )
-        for number, listener in enumerate(config.listeners)
+        for listener in config.listeners
     ]
     return msgspec.structs.replace(config, listeners=listeners, control_host=ANY, control_port=CONTROL_PORT)
+
+
+def _bound(config: ProviderConfig) -> list[BoundListener]:
+    """What it then listens at, of each route the endpoint first that mail goes through."""
+    main = main_endpoint(presets.load(config.preset))
+    return [
+        BoundListener(route=listener.route, endpoint=endpoint, port=port, rejecting_port=rejecting)
+        for listener in config.listeners
+        for endpoint, (port, rejecting) in {
+            main: (listener.port, listener.rejecting_port),
+            **listener.beside,
+        }.items()
+    ]

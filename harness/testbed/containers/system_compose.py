@@ -196,7 +196,7 @@ def ensure_compose_images(engine: Engine, scenario: Scenario, progress: Progress
         given={},
         env={},
         ca="",
-        taken=frozenset(certificate_names(scenario.routes)),
+        taken=frozenset(certificate_names(scenario)),
     )
     with tempfile.TemporaryDirectory() as scratch:
         try:

@@ -50,7 +50,7 @@ def contained_host(
             given=given,
             env=env,
             ca=ca_path.read_text(encoding="ascii"),
-            taken=frozenset(certificate_names(scenario.routes)),
+            taken=frozenset(certificate_names(scenario)),
         ),
         ground,
         surface,

@@ -15,10 +15,10 @@ from typing import Any
 
 from harness.history.journal import Journal
 from harness.providers.wire import BoundListener
-from harness.scenario.hosts import route_host
+from harness.scenario.hosts import hosts_of
 from harness.scenario.models import Scenario
 from harness.scenario.providers import MAILPIT
-from harness.scenario.targets import EVENTS
+from harness.scenario.targets import EVENTS, is_way_back, parts, target_of
 from harness.testbed.address import HTTP, scheme_of, usual_port
 from harness.testbed.assembled import LOOPBACK, AssembledTestbed, Way
 from harness.testbed.base import TestbedError
@@ -96,8 +96,9 @@ class ContainersTestbed(AssembledTestbed):
     def binaries(self) -> dict[str, Any]:
         toxiproxy = self._images[Kind.TOXIPROXY].as_json()
         proxies = {
-            f"{route}.{self._endpoint_name(route)}": {"proxy": self.proxy, **toxiproxy}
+            target_of(route, endpoint): {"proxy": self.proxy, **toxiproxy}
             for route in self._scenario.routes
+            for endpoint in self._endpoint_names(route)
         }
         return {**proxies, **{kind.value: image.as_json() for kind, image in self._images.items()}}
 
@@ -120,14 +121,25 @@ class ContainersTestbed(AssembledTestbed):
         self._gate = Gate(ground, toxiproxy, len(self._scenario.providers) + WAYS_BESIDES_PROVIDERS)
         image = self._images[Kind.MAILPIT].reference
         self._mailpit = MailpitContainer(ground, self._gate, image, INBOX, keep=self._keep)
-        for route, wanted in self._scenario.routes.items():
-            listens = self._listen_port(route)
-            inside = {Net.PROVIDERS: (), Net.ROUTES: (route_host(route), *wanted.as_)}
-            at = {listens: int(wanted.listen.rpartition(":")[2])} if wanted.listen else {}
-            self._servers[route] = ProxyContainer(ground, route, toxiproxy, inside, (listens,), at)
+        for route in self._scenario.routes:
+            for endpoint in ("", *self._preset(route).endpoints):
+                self._servers[target_of(route, endpoint)] = self._proxy_server(ground, route, endpoint)
         # What fails here fails again where it is awaited.
         for start in (self._mailpit.start(), *(server.start() for server in self._servers.values())):
             self._start_early(start)
+
+    def _proxy_server(self, ground: Ground, route: str, endpoint: str) -> ProxyContainer:
+        """The container that an endpoint's proxy is in; on the routes' network it has every name of that."""
+        port = self._listen_port(route)
+        fixed = None if endpoint else self._scenario.routes[route].listen
+        return ProxyContainer(
+            ground,
+            target_of(route, endpoint),
+            self._images[Kind.TOXIPROXY].reference,
+            {Net.PROVIDERS: (), Net.ROUTES: tuple(hosts_of(self._scenario, route, endpoint))},
+            (port,),
+            {port: int(fixed.rpartition(":")[2])} if fixed else {},
+        )
 
     def _start_early(self, start: Coroutine[Any, Any, Any]) -> None:
         task = asyncio.create_task(start)
@@ -153,11 +165,12 @@ class ContainersTestbed(AssembledTestbed):
         return ProviderContainer(config, self._ground, self._gate, image, self._tls, self._run_dir, journal)
 
     def _make_way(self, bound: BoundListener, journal: Journal, ledger: ResourceLedger) -> Way:
-        name = f"{bound.route}.{bound.endpoint}"
+        name = target_of(bound.route, bound.endpoint)
         provider = self._scenario.routes[bound.route].provider
         port = self._listen_port(bound.route)
         upstream = f"{provider}:{bound.port}"
-        server = self._servers[bound.route]
+        endpoint = bound.endpoint if bound.endpoint in self._preset(bound.route).endpoints else ""
+        server = self._servers[target_of(bound.route, endpoint)]
         proxy = ProxiedEndpoint(
             name,
             server,
@@ -170,7 +183,7 @@ class ContainersTestbed(AssembledTestbed):
             proxy=proxy,
             upstream=upstream,
             rejecting_upstream=f"{provider}:{bound.rejecting_port}" if bound.rejecting_port else None,
-            for_client=(self._host_of(bound.route), port) if self._is_contained else None,
+            for_client=(self._host_of(bound.route, endpoint), port) if self._is_contained else None,
         )
 
     def _make_inbox(self, ledger: ResourceLedger) -> Inbox | None:
@@ -179,7 +192,7 @@ class ContainersTestbed(AssembledTestbed):
 
     async def _make_way_of_events(self, route: str, journal: Journal, ledger: ResourceLedger) -> Way:
         assert self._ground is not None and self._way_back is not None
-        name = f"{route}.{EVENTS}"
+        name = target_of(route, EVENTS)
         upstream = (
             f"{FRONT_NAME}:{self._scenario.system.inner_port}"
             if self._is_contained
@@ -198,9 +211,10 @@ class ContainersTestbed(AssembledTestbed):
         )
         return Way(proxy=proxy, upstream=upstream, rejecting_upstream=None, for_client=(name, HTTP))
 
-    def _host_of(self, route: str) -> str:
+    def _host_of(self, route: str, endpoint: str) -> str:
         """What a client in the run's networks asks for: the provider's own host where the route claims it."""
-        return next(iter(self._scenario.routes[route].as_), route_host(route))
+        ours, *claimed = hosts_of(self._scenario, route, endpoint)
+        return claimed[0] if claimed else ours
 
     async def _system_address(self, ledger: ResourceLedger) -> tuple[str, int]:
         await self._until_all_are_up()
@@ -211,9 +225,9 @@ class ContainersTestbed(AssembledTestbed):
             self._surface = await Surface.through(
                 self._gate,
                 self._scenario.system.inner_port,
-                {server.part: self._listen_port(route) for route, server in self._servers.items()},
+                {server.part: self._listen_port(parts(name)[0]) for name, server in self._servers.items()},
                 self._images[Kind.PROVIDER].reference,
-                [proxy for name, proxy in self._proxies.items() if name.endswith(f".{EVENTS}")],
+                [proxy for name, proxy in self._proxies.items() if is_way_back(name)],
             )
         except ProxyError as error:
             raise TestbedError(str(error)) from error

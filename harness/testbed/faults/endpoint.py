@@ -1,4 +1,4 @@
-"""Where a route's faults act, and what all faults on a route share.
+"""Where faults act, on a route or an endpoint beside it, and what all faults there share.
 
 Each proves by the harness's own canary, on the same proxy as the SUT, that it acts; what cannot be proved is
 an InjectionError. Faults on one endpoint may overlap: each knows of the others.
@@ -12,6 +12,7 @@ from typing import Protocol
 
 from harness.history.events import Receipt
 from harness.providers.wire import ProviderFault
+from harness.scenario.targets import target_of
 from harness.scenario.timeline import Fault
 from harness.testbed.canary import Canary, Saw, Sighting
 from harness.testbed.faults.injector import Detail, InjectionError
@@ -40,7 +41,7 @@ class ProviderControl(Protocol):
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where a route's faults act."""
+    """Where the faults of a route act, or those of one endpoint beside it."""
 
     route: str
     proxy: ProxyControl
@@ -50,8 +51,15 @@ class Endpoint:
     provider: ProviderControl | None
     refused_as: frozenset[Saw] = frozenset({Saw.CONNECT_REFUSED})
     """What the canary meets where nothing listens; a port forwarder in between takes it and hangs up."""
+    beside: str = ""
+    """Which endpoint beside the one that mail goes through; empty: that one."""
     holding: dict[str, Fault] = field(default_factory=dict)
     """The faults that are on here, by id."""
+
+    @property
+    def target(self) -> str:
+        """What faults here are `on`."""
+        return target_of(self.route, self.beside)
 
     def holds(self, type_: str) -> bool:
         return any(fault.type == type_ for fault in self.holding.values())

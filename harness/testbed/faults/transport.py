@@ -99,7 +99,7 @@ class AuthFailure(OnEndpoint):
 
     async def _put(self) -> None:
         if self.endpoint.rejecting_upstream is None:
-            raise InjectionError(f"route {self.endpoint.route}: its provider has no rejecting listener")
+            raise InjectionError(f"{self.endpoint.target}: its provider has no rejecting listener")
         await self.endpoint.proxy.set_upstream(self.endpoint.rejecting_upstream)
 
     async def act(self) -> Detail:

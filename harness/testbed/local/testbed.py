@@ -11,7 +11,7 @@ import psutil
 from harness.history.journal import Journal
 from harness.providers.wire import BoundListener
 from harness.scenario.providers import MAILPIT
-from harness.scenario.targets import EVENTS
+from harness.scenario.targets import EVENTS, target_of
 from harness.testbed.assembled import LOOPBACK, AssembledTestbed, Way
 from harness.testbed.discover import find_tool
 from harness.testbed.inbox import Inbox
@@ -33,12 +33,9 @@ class LocalTestbed(AssembledTestbed):
     def binaries(self) -> dict[str, Any]:
         path, sha256 = proxy_program(ProxyKind(self.proxy), os.environ)
         return {
-            f"{route}.{self._endpoint_name(route)}": {
-                "proxy": self.proxy,
-                "path": str(path),
-                "sha256": sha256,
-            }
+            target_of(route, endpoint): {"proxy": self.proxy, "path": str(path), "sha256": sha256}
             for route in self._scenario.routes
+            for endpoint in self._endpoint_names(route)
         }
 
     def _make_provider(self, name: str, journal: Journal, ledger: ResourceLedger) -> Provider:
@@ -60,9 +57,11 @@ class LocalTestbed(AssembledTestbed):
 
     def _make_way(self, bound: BoundListener, journal: Journal, ledger: ResourceLedger) -> Way:
         upstream = f"{LOOPBACK}:{bound.port}"
-        listen = self._scenario.routes[bound.route].listen or f"{LOOPBACK}:0"
+        is_main = bound.endpoint not in self._preset(bound.route).endpoints
+        fixed = self._scenario.routes[bound.route].listen if is_main else None
+        name = target_of(bound.route, bound.endpoint)
         return Way(
-            proxy=self._proxied(f"{bound.route}.{bound.endpoint}", upstream, listen, journal, ledger),
+            proxy=self._proxied(name, upstream, fixed or f"{LOOPBACK}:0", journal, ledger),
             upstream=upstream,
             rejecting_upstream=f"{LOOPBACK}:{bound.rejecting_port}" if bound.rejecting_port else None,
         )
@@ -70,7 +69,7 @@ class LocalTestbed(AssembledTestbed):
     async def _make_way_of_events(self, route: str, journal: Journal, ledger: ResourceLedger) -> Way:
         host, port = self._address_here(ledger)
         upstream = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        proxy = self._proxied(f"{route}.{EVENTS}", upstream, f"{LOOPBACK}:0", journal, ledger)
+        proxy = self._proxied(target_of(route, EVENTS), upstream, f"{LOOPBACK}:0", journal, ledger)
         return Way(proxy=proxy, upstream=upstream, rejecting_upstream=None)
 
     def _proxied(

@@ -37,6 +37,11 @@ class Onward:
     events: Mapping[str, str] = field(default_factory=dict)  # route -> URL of the SUT's endpoint
 
 
+def main_endpoint(preset: Preset) -> str:
+    """What its listeners call the endpoint that mail goes through."""
+    return "api" if preset.engine == "http" else "smtp"
+
+
 def relays(preset: Preset) -> bool:
     """Whether such a fake gives copies to an inbox: those that take mail as SMTP has it."""
     return preset.engine == "smtp"

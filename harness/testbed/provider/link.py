@@ -17,6 +17,7 @@ import msgspec
 from harness.history.events import (
     ClockCalibrated,
     ConnectionsClosed,
+    EndpointCalled,
     HarnessWarning,
     ProviderEvent,
     Receipt,
@@ -35,7 +36,7 @@ LAST_WORDS_S = 10.0
 
 Handed = tuple[str | None, str]
 """(token, recipient in small letters) of one message that was taken."""
-Record = Receipt | ConnectionsClosed | ProviderEvent
+Record = Receipt | ConnectionsClosed | EndpointCalled | ProviderEvent
 
 
 class ProviderFaultRefused(InjectionError):
@@ -133,19 +134,20 @@ class ProviderLink:
             self._warn("receipt-gap", f"record {record.n} followed {self._merged}")
         self._merged = record.n
         shift = self._offset_ns
-        if isinstance(record, Receipt):
+        if isinstance(record, Receipt | EndpointCalled):
             record = msgspec.structs.replace(
                 record,
                 t_ns=record.t_ns + shift,
                 begin_ns=record.begin_ns + shift,
                 end_ns=record.end_ns + shift,
             )
+        else:
+            record = msgspec.structs.replace(record, t_ns=record.t_ns + shift)
+        if isinstance(record, Receipt):
             if record.canary is None and record.result in HAND_OFFS:
                 self.handed_off[record.token, (record.recipient or "").lower()] += 1
             if record.canary == "harness" and record.token is not None:
                 self._canaries[record.token] = record
-        else:
-            record = msgspec.structs.replace(record, t_ns=record.t_ns + shift)
         self._journal.append(record)
 
     async def settle(self, within_s: float, *, last: bool = False) -> None:

@@ -119,7 +119,7 @@ def test_the_files_that_go_in_are_those_that_a_provider_process_imports() -> Non
 
 def test_the_wheels_are_pinned_down_to_the_last_requirement() -> None:
     named = {pin.partition("==")[0] for pin in pins()}
-    assert {"aiosmtpd", "pydantic-core", "anyio", "idna"} <= named
+    assert {"aiosmtpd", "pydantic-core", "anyio", "idna", "cryptography"} <= named
     assert not {"duckdb", "rich", "pip", "uvloop"} & named
     with pytest.raises(LookupError, match="no-such-package is not installed"):
         pins([*_IMPORTS, "no-such-package"])
