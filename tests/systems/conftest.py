@@ -52,6 +52,6 @@ def config(smtp: SmtpStub, api: SendGridStub, tmp_path: Path) -> Config:
         detect_after_s=0.3,
         failback_after_s=0.3,
         probe_every_s=0.06,
-        send_timeout_s=0.3,
+        send_timeout_s=1.0,
         max_retry_s=0.2,
     )

@@ -30,11 +30,12 @@ async def test_a_message_that_was_not_taken_is_sent_again_until_it_is(
 ) -> None:
     backup = api if primary is smtp else smtp
     primary.mood = mood
-    async with running(with_routes(config, primary, backup), detect_after_s=60) as client:
+    patient = {"detect_after_s": 60.0, "max_retry_s": 30.0}
+    async with running(with_routes(config, primary, backup), **patient) as client:
         await client.submit("c.one")
         await client.until(lambda: _logged(client, "key=c.one route=primary outcome="))
         assert await client.state_of("c.one") in ("pending", "sending")
-        await primary.become(Mood.WELL)
+        primary.mood = Mood.WELL  # and no line is cut: an attempt may be on it
         await client.until_state("c.one", "sent")
     assert primary.copies() == {"c.one@customer.example": 1}
     assert not backup.copies()
@@ -46,7 +47,8 @@ async def test_a_message_of_unknown_fate_is_held_and_never_sent_again(
 ) -> None:
     backup = api if primary is smtp else smtp
     primary.mood = mood
-    async with running(with_routes(config, primary, backup)) as client:
+    # Long enough for the message to come before the probes have found it out.
+    async with running(with_routes(config, primary, backup), detect_after_s=2.0) as client:
         await client.submit("c.one")
         await client.until_state("c.one", "held")
         await client.until_route("primary", "down")

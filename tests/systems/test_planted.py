@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -38,7 +40,8 @@ async def test_no_throttle_dumps_the_backlog_at_once(config: Config, smtp: SmtpS
         await submit_many(client, 30)
         await smtp.become(Mood.WELL)
         await client.until_quiet()
-    assert most_in_a_window(times_of(smtp, "m."), config.waves.every_s) == 30
+    wave = math.ceil(config.waves.share * 30)
+    assert most_in_a_window(times_of(smtp, "m."), config.waves.every_s) > 2 * wave
 
 
 async def test_slow_detect_leaves_receipts_waiting(
@@ -47,7 +50,9 @@ async def test_slow_detect_leaves_receipts_waiting(
     monkeypatch.setattr("mailrouter.serve.SLOW_DETECT_S", 1.2)
     async with running(config, defects=frozenset({Defect.SLOW_DETECT})) as client:
         await smtp.become(Mood.REFUSES_LOGIN)
-        assert await client.until_route("primary", "down") > 3 * config.detect_after_s
+        await client.until_route("primary", "down")
+        opened = re.search(r"route opened route=primary after_s=([\d.]+)", client.log.getvalue())
+    assert opened is not None and float(opened[1]) > 3 * config.detect_after_s
 
 
 async def test_forgets_on_restart_loses_what_it_had_accepted(
@@ -101,7 +106,7 @@ async def test_never_switches_on_451(config: Config, smtp: SmtpStub) -> None:
 
 async def test_auth_is_permanent(config: Config, smtp: SmtpStub, api: SendGridStub) -> None:
     smtp.mood = Mood.REFUSES_LOGIN
-    async with running(config, **planted(Defect.AUTH_IS_PERMANENT)) as client:
+    async with running(config, **planted(Defect.AUTH_IS_PERMANENT), detect_after_s=60.0) as client:
         await client.submit("c.one")
         await client.until_state("c.one", "failed")
     assert not api.copies() and not smtp.copies()
@@ -160,7 +165,8 @@ async def test_cold_backup_ignored(config: Config, smtp: SmtpStub, api: SendGrid
         await fail_over(client, smtp)
         await submit_many(client, 40, "transactional")
         await client.until_quiet()
-    assert most_in_a_window(api.attempts, 1.0) > 20
+    window_s = 2.0
+    assert most_in_a_window(api.attempts, window_s) > 8 + 5.0 * window_s
 
 
 async def test_flaps(config: Config, smtp: SmtpStub) -> None:
