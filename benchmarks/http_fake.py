@@ -23,7 +23,7 @@ import psutil
 from harness.providers.wire import Account, ProviderConfig, Ready, RouteListener
 
 CLIENTS = 4
-ROUNDS = 15
+ROUNDS = 31
 BARE = """
 import uvicorn
 from starlette.applications import Starlette
@@ -140,4 +140,4 @@ def request(token: str) -> bytes:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 400)

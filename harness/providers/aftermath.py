@@ -89,6 +89,9 @@ class Course(msgspec.Struct, frozen=True, kw_only=True):
     delay_s: float = 0.0
 
 
+USUAL = Course()
+
+
 class Aftermath:
     """One provider's. `shape` is the preset's, also where nobody listens."""
 
@@ -126,7 +129,7 @@ class Aftermath:
         telling = course.telling
         if by_harness:
             telling = Webhook.NONE if telling is Webhook.DELIVERED else telling
-            is_told_of = self._shape is not None or course != Course()
+            is_told_of = self._shape is not None or course != USUAL
         else:
             telling = telling if listens else Webhook.NONE
             is_told_of = listens or course.fate is not Fate.DELIVERED
@@ -176,6 +179,8 @@ class Aftermath:
         by_harness = receipt.canary == Canary.HARNESS
         if not by_harness and (by := self._suppressed_by(receipt.route, receipt.recipient)) is not None:
             return Course(fate=Fate.DROPPED, suppressed_by=by)
+        if not self._faults.are_at(AFTERMATH):
+            return USUAL
         subject = Subject(
             route=receipt.route,
             key=receipt.token or receipt.attempt,
@@ -185,7 +190,7 @@ class Aftermath:
             canary=by_harness,
         )
         decision = self._faults.decide(AFTERMATH, subject)
-        return Course() if decision is None else _by_fault(decision.fault)
+        return USUAL if decision is None else _by_fault(decision.fault)
 
     def _happenings(self, receipt: Receipt, echo: Mapping[str, str], course: Course) -> list[Happening]:
         now_s = self._clock.now_s()

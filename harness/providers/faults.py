@@ -151,6 +151,8 @@ class FaultTable(Generic[Answer]):
 
     def announced(self, route: str, endpoint: str) -> tuple[Announced, ...]:
         """The incidents told of there, the resolved ones among them; in the order in which they began."""
+        if not self._told:
+            return ()
         return tuple(
             told.incident
             for told in self._told

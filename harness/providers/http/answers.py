@@ -27,6 +27,7 @@ from harness.providers.http.messages import Answer
 from harness.providers.wire import ProviderFault
 
 CODES = range(400, 600)
+_PHRASES = {each.value: each.phrase for each in HTTPStatus}
 
 
 class Stage(StrEnum):
@@ -153,7 +154,4 @@ def _stage(fault: ProviderFault, default: Stage, valid: tuple[Stage, ...]) -> St
 
 def phrase(code: int) -> str:
     """What stands behind a status, for an error without a text of its own."""
-    try:
-        return HTTPStatus(code).phrase
-    except ValueError:
-        return f"Error {code}"
+    return _PHRASES.get(code) or f"Error {code}"

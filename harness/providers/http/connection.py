@@ -233,6 +233,8 @@ class ProviderConnection(asyncio.Protocol):
                 self._take(event)
                 if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
                     self._http.start_next_cycle()
+                    if not self._http.trailing_data[0]:
+                        return  # as nearly always: h11 need not look for what is not there
         except h11.RemoteProtocolError as error:
             self._refuse(error)
         except JournalError:
