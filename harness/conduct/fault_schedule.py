@@ -22,6 +22,8 @@ from harness.history.events import (
     FaultRemoving,
 )
 from harness.history.journal import Journal
+from harness.scenario.faults import KINDS, ActsIn
+from harness.scenario.overlaps import CONNECT
 from harness.scenario.targets import SYSTEM, is_way_back
 from harness.scenario.timeline import Fault
 from harness.testbed.faults import MASKING, FaultInjector, InjectionError
@@ -155,4 +157,8 @@ def _masks(other: Fault, fault: Fault) -> bool:
     in the system itself."""
     if other.target == SYSTEM and is_way_back(fault.target):
         return True
-    return other.target == fault.target and other.id != fault.id and other.type in MASKING
+    if other.target != fault.target or other.id == fault.id:
+        return False
+    # Without a greeting no canary of the network's faults gets through either.
+    silent = other.attributes.get("stage") == CONNECT and KINDS[fault.type].acts_in is not ActsIn.PROVIDER
+    return silent or other.type in MASKING

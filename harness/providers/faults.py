@@ -149,10 +149,6 @@ class FaultTable(Generic[Answer]):
     def list(self) -> list[FaultStatus]:
         return [self._status(active) for active in self._active.values()]
 
-    def __contains__(self, fault_id: str) -> bool:
-        """Whether it is still in place: who hangs on its account looks now and then."""
-        return fault_id in self._active
-
     def announced(self, route: str, endpoint: str) -> tuple[Announced, ...]:
         """The incidents told of there, the resolved ones among them; in the order in which they began."""
         return tuple(

@@ -78,6 +78,49 @@ def test_where_the_fault_selects_an_attempt_it_spared_does_not() -> None:
     assert judged(run).verdict is Verdict.PASS
 
 
+@pytest.mark.parametrize(
+    "type_", ["slow-ack", "hang", "disconnect", "silent-drop", "throttle", "certificate", "key-rotated"]
+)
+def test_a_fault_inside_a_provider_is_met_by_those_that_it_hit(type_: str) -> None:
+    run = faulty(type_)
+    run.copy(run.message(12), 12.5)
+    run.receipt(run.message(13), 13.1, "primary", "deferred")
+    assert judged(run).verdict is Verdict.INCONCLUSIVE
+    run.receipt(run.message(14), 14.1, "primary", "accepted", fault="f1")
+    assert judged(run).verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize(
+    ("type_", "attributes", "event", "webhook"),
+    [
+        ("bounce", {"event": "complained"}, "complained", "delivered"),
+        ("bounce", {"event": "bounced"}, "bounced", "none"),
+        ("events-lost", {}, "delivered", "lost"),
+        ("events-late", {"delay": 5000}, "delivered", "late"),
+    ],
+)
+def test_what_becomes_of_a_message_later_is_shown_by_what_the_provider_tells(
+    type_: str, attributes: dict[str, object], event: str, webhook: str
+) -> None:
+    run = Run()
+    run.fault(10, 20, type_, "primary", attributes=attributes)
+    spared, hit = run.message(12), run.message(13)
+    run.copy(spared, 12.2)
+    run.provider_says("delivered", spared, 12.4, webhook="delivered")
+    assert judged(run).verdict is Verdict.INCONCLUSIVE
+    run.copy(hit, 13.2)
+    run.provider_says(event, hit, 13.4, webhook=webhook)
+    assert judged(run).verdict is Verdict.PASS
+
+
+def test_where_connections_are_cut_an_ordinary_acceptance_shows_nothing() -> None:
+    run = faulty("cut")
+    run.copy(run.message(12), 12.5)
+    assert judged(run).verdict is Verdict.INCONCLUSIVE
+    run.receipt(run.message(13), 13.1, "primary", "aborted")
+    assert judged(run).verdict is Verdict.PASS
+
+
 def test_an_attempt_on_another_route_shows_nothing() -> None:
     run = faulty("latency", "backup")
     run.traffic(10, 20, 0.5)

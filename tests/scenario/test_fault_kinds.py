@@ -92,10 +92,10 @@ def refused(fault: str) -> Problem:
 
 
 WRONG = {
-    "for: 4s, on: primary, fault: bandwidth, rate: 0kB/s": ("rate", "1kB/s to 100kB/s"),
+    "for: 4s, on: primary, fault: bandwidth, rate: 0kB/s": ("rate", "1kB/s to 50kB/s"),
     "for: 4s, on: primary, fault: bandwidth, rate: 10": ("rate", "10kB/s"),
     "for: 4s, on: primary, fault: bandwidth, rate: 1500B/s": ("rate", "whole kilobytes"),
-    "for: 4s, on: primary, fault: bandwidth, rate: 1MB/s": ("rate", "100kB/s"),
+    "for: 4s, on: primary, fault: bandwidth, rate: 1MB/s": ("rate", "50kB/s"),
     "for: 4s, on: primary, fault: cut, after: 0B": ("after", "1B to 16kB"),
     "for: 4s, on: primary, fault: cut, after: 1MB": ("after", "1B to 16kB"),
     "for: 4s, on: primary, fault: slice, size: 1B, delay: 1ms": ("size", "4B to 16kB"),

@@ -34,6 +34,12 @@ BROAD = parsed(
   - {at: 14s, for: 1s, on: primary, fault: refuse, code: 451, text: later, share: 50%, every: 2, count: 3}
   - {at: 16s, for: 1s, on: backup, fault: ack-loss, class: marketing, incident: second}
   - {at: 18s, for: 1s, on: third, fault: reset, after: 50ms}
+  - {at: 20s, for: 1s, on: third, fault: bandwidth, rate: 4kB/s, stream: downstream}
+  - {at: 20s, for: 1s, on: third, fault: slice, size: 20B, delay: 5ms}
+  - {at: 20s, for: 1s, on: third, fault: slow-close, delay: 1s}
+  - {at: 20s, for: 1s, on: backup, fault: throttle, rate: 2/s, burst: 4, retry_after: 3s, recipient: "*@x"}
+  - {at: 22s, for: 1s, on: backup, fault: bounce, event: complained, nth: 2}
+  - {at: 25s, for: 1s, on: backup, fault: slow-ack, delay: 2s}
   - {at: 19s, on: system, fault: kill, restart_after: 500ms}
   - {at: 22s, on: system, fault: restart, grace: 2s}
   - {at: 24s, for: 1s, on: system, fault: pause}
@@ -108,6 +114,21 @@ def test_shipped_scenarios_are_valid(path: Any) -> None:
 def test_the_broad_scenario_is_taken_by_both() -> None:
     VALIDATOR.validate(BROAD)
     assert models_take(BROAD)
+
+
+@pytest.mark.parametrize(
+    ("entry", "valid"),
+    [
+        ({"at": "5s", "on": "primary", "sequence": "m365-2026-01-22", "speed": 100}, True),
+        ({"at": "5s", "on": "primary", "sequence": "m365-2026-01-22", "status": "page"}, True),
+        ({"at": "5s", "on": "primary", "sequence": "m365-1999-12-31"}, False),
+        ({"at": "5s", "on": "primary", "sequence": "backup-cold", "sped": 100}, False),
+        ({"on": "primary", "sequence": "backup-cold"}, False),
+        ({"at": "5s", "on": "primary", "sequence": "backup-cold", "speed": 0}, False),
+    ],
+)
+def test_a_sequence_is_one_of_those_that_are_there(entry: dict[str, Any], valid: bool) -> None:
+    assert schema_takes(BROAD | {"faults": [entry]}) == valid
 
 
 def test_the_resolved_scenario_is_valid() -> None:

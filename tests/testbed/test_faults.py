@@ -78,6 +78,58 @@ async def test_a_fault_is_proved_felt_and_gone(bench: Bench, type_, route):
     assert (await bench.send(route)).what == "sent"
 
 
+@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize(
+    ("type_", "attributes"),
+    [
+        ("bandwidth", {"rate": 1000, "stream": "downstream"}),
+        ("bandwidth", {"rate": 50_000, "stream": "upstream"}),
+        ("bandwidth", {"rate": 50_000, "stream": "downstream"}),
+        ("slice", {"size": 16, "delay": 10, "stream": "downstream"}),
+        ("slice", {"size": 1600, "delay": 1600, "stream": "upstream"}),
+        ("slice", {"size": 4, "delay": 1, "stream": "upstream"}),
+        ("cut", {"after": 1, "stream": "upstream"}),
+        ("cut", {"after": 1, "stream": "downstream"}),
+        ("cut", {"after": 16_000, "stream": "upstream"}),
+        ("cut", {"after": 16_000, "stream": "downstream"}),
+        ("slow-close", {"delay": 60_000}),
+    ],
+)
+async def test_both_ways_and_at_the_ends_of_what_is_allowed(bench: Bench, type_, attributes, route):
+    injector = bench.injector(route, type_, **attributes)
+    await injector.inject()
+    await injector.confirm()
+    await injector.act()
+    await injector.remove()
+    with pytest.raises(InjectionError):
+        await injector.act()
+    assert (await bench.send(route)).what == "sent"
+
+
+async def test_what_is_cut_in_an_answer_was_taken(bench: Bench):
+    # Not the greeting and not the handshake: the answer to the message is what does not come.
+    injector = bench.injector("backup", "cut", after=20, stream="downstream")
+    await injector.inject()
+    await injector.act()
+    (token,) = tokens(1, "k")
+    assert (await bench.send("backup", token)).what == "connection lost"
+    await injector.remove()
+    await until(lambda: bool(bench.receipts(token)))
+    assert bench.receipts(token)[0].result in (ReceiptResult.ACCEPTED, ReceiptResult.ACK_LOST)
+
+
+async def test_a_narrow_line_leaves_other_faults_time_to_be_proved(bench: Bench):
+    narrow = bench.injector("primary", "bandwidth", rate=1000, stream="upstream")
+    refused = bench.injector("primary", "refuse", code=452, stage="body")
+    await narrow.inject()
+    await refused.inject()
+    assert (await refused.act())["code"] == 452
+    await narrow.act()
+    await refused.remove()
+    await narrow.remove()
+    assert await bench.testbed.verify_clean() == []
+
+
 @pytest.mark.parametrize(
     ("route", "named", "code"), [("primary", "server-busy", 451), ("backup", "too-many-requests", 429)]
 )
@@ -220,7 +272,9 @@ class TestAFaultThatDoesNotTake:
     """Each of these injectors says that it did its work; the read-back, the canary or both know better."""
 
     @pytest.mark.parametrize("route", ROUTES)
-    @pytest.mark.parametrize("type_", ["blackhole", "latency", "reset"])
+    @pytest.mark.parametrize(
+        "type_", ["blackhole", "latency", "reset", "bandwidth", "slice", "cut", "slow-close"]
+    )
     async def test_toxics_taken_away_behind_its_back(self, bench: Bench, route, type_):
         injector = bench.injector(route, type_, **FAULTS[type_][0])
         await injector.inject()

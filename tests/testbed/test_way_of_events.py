@@ -26,7 +26,11 @@ FAULTS: dict[str, dict[str, Any]] = {
     "blackhole": {},
     "reset": {"after": 0},
     "latency": {"latency": 150, "jitter": 0},
+    "bandwidth": {"rate": 2000, "stream": "upstream"},
+    "slice": {"size": 20, "delay": 10, "stream": "upstream"},
+    "cut": {"after": 100, "stream": "upstream"},
 }
+DELAYING = {"latency", "bandwidth", "slice"}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=["toxiproxy", "embedded", CONTAINERS])
@@ -69,16 +73,23 @@ async def test_a_fault_on_the_way_is_proved_felt_and_gone(bench: Bench, type_: s
     await injector.act()
     assert bench.endpoint("backup").holding == {}  # the mail's own way knows nothing of it
     await send(bench, token)
-    if type_ != "latency":
+    if type_ not in DELAYING:
         await bench.testbed.settle(2.5)
         assert told(bench, token) == {}
     await injector.remove()
     assert await bench.testbed.verify_clean() == []
     await bench.testbed.settle(20)
     await until(lambda: len(told(bench, token)) == 2, 5)
-    wanted = "delivered" if type_ == "latency" else "late"
+    wanted = "delivered" if type_ in DELAYING else "late"
     assert told(bench, token) == {"processed": wanted, "delivered": wanted}
     assert f"processed c.{token}@customer.example" in heard(bench)
+
+
+async def test_a_late_end_cannot_be_told_where_the_system_ends_no_connection(bench: Bench) -> None:
+    injector = bench.injector(WAY, "slow-close", delay=200)
+    with pytest.raises(InjectionError, match="a late end could not be told"):
+        await injector.inject()
+    await injector.remove()
 
 
 async def test_while_the_system_is_down_nothing_gets_through_and_nobody_is_blamed(bench: Bench) -> None:

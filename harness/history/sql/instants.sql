@@ -99,7 +99,7 @@ from told;
 -- Faults that a provider plays itself, and marks whom they hit.
 create macro played_by_provider(type) as
     type in ('refuse', 'ack-loss', 'slow-ack', 'hang', 'disconnect', 'silent-drop', 'throttle', 'key-rotated', 'bounce',
-             'events-lost', 'events-late');
+             'events-lost', 'events-late', 'certificate');
 
 -- One row per fault, but those on routes that carry no mail: what shows that the SUT met it. `in_play` messages were
 -- there to be sent while it lasted; on the way of events, `in_play` events were there to be told, and those that it cut
@@ -128,8 +128,17 @@ with play as (
     where r.canary is null and not r.baseline and r.begin_ns - r.error_ns <= f.off_hi
       and r.end_ns + r.error_ns >= f.on_lo
       and (f.type <> 'ack-loss' or r.result = 'ack-lost' or r.fault = f.fault)
+      and (f.type not in ('slow-ack', 'hang', 'disconnect', 'silent-drop', 'throttle', 'certificate', 'key-rotated')
+           or r.fault = f.fault)
       and (r.result <> 'accepted' or r.fault is not null
-           or f.type not in ('outage', 'blackhole', 'reset', 'auth-failure', 'refuse', 'ack-loss'))
+           or f.type not in ('outage', 'blackhole', 'reset', 'cut', 'auth-failure', 'refuse', 'ack-loss'))
+      -- What becomes of a message later shows in what the provider tells of it, not in its receipt.
+      and (f.type not in ('bounce', 'events-lost', 'events-late')
+           or exists (select 1 from events e
+                      where e.run = r.run and e.kind = 'provider.event' and e.token = r.token
+                        and (f.type = 'bounce' and e.event = coalesce(f.attributes ->> '$.event', 'bounced')
+                             or f.type = 'events-lost' and e.webhook = 'lost'
+                             or f.type = 'events-late' and e.webhook = 'late')))
     group by f.run, f.fault
 ), called as (
     -- At an endpoint beside: through one that is broken in its proxy no request comes that did not meet it, and to one

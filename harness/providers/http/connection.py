@@ -126,12 +126,11 @@ class ProviderConnection(asyncio.Protocol):
         if self._next_began_ns is None and self._http.their_state is not h11.SEND_BODY:
             self._next_began_ns = round(self._last_bytes_s * 1e9)
         self._http.receive_data(data)
-        if self._then is None and not self._writing_paused:
-            self._go_on()
-            return
-        self._held_bytes += len(data)
-        if self._held_bytes > MOST_HELD_BYTES:
-            self._transport.pause_reading()
+        self._go_on()
+        if self._then is not None or self._writing_paused:
+            self._held_bytes += len(data)
+            if self._held_bytes > MOST_HELD_BYTES:
+                self._transport.pause_reading()
 
     def pause_writing(self) -> None:
         """The client does not read its answers: no more requests are taken from it meanwhile."""
@@ -221,6 +220,8 @@ class ProviderConnection(asyncio.Protocol):
 
     def _go_on(self) -> None:
         """Take what has come, as far as no request waits."""
+        if self._then is not None or self._writing_paused:
+            return
         if self._held_bytes > MOST_HELD_BYTES:
             self._transport.resume_reading()
         self._held_bytes = 0

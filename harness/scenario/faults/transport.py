@@ -22,7 +22,7 @@ from harness.scenario.part import wrong
 
 Stream = Literal["downstream", "upstream"]
 
-FASTEST_PER_S = 100_000
+FASTEST_PER_S = 50_000
 """Bytes a second: what passes faster could not be told from an open line by a canary of some kilobytes."""
 SLOWEST_PER_S = 1_000
 """Toxiproxy counts whole kilobytes a second."""
@@ -107,7 +107,7 @@ class Bandwidth(LastingFault):
     )
     fault: Literal["bandwidth"]
     rate: Annotated[ByteRate, AfterValidator(_in_kilobytes)]
-    """How much, in whole kilobytes a second, `1kB/s` to `100kB/s`."""
+    """How much, in whole kilobytes a second, `1kB/s` to `50kB/s`."""
     stream: Stream = "upstream"
     """What is sent to the provider (`upstream`), or its answers (`downstream`)."""
 
@@ -137,7 +137,7 @@ class Slice(LastingFault):
         if not SLOWEST_PER_S <= per_second <= FASTEST_PER_S:
             raise wrong(
                 f"{format_size(self.size)} per {in_ms(self.delay)} ms are {format_byte_rate(per_second)}; "
-                "below 1kB/s or above 100kB/s the line could not be told from a dead or an open one",
+                "below 1kB/s or above 50kB/s the line could not be told from a dead or an open one",
                 key="delay",
                 advice="Make the pieces smaller or the wait longer, or the other way round.",
             )

@@ -13,11 +13,14 @@ import re
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from harness.testbed.canary import Canary, Saw
 
 PIECE = 4_000
 """Bytes of padding in one HTTP header: what nearly every server takes."""
+SHORTEST_ANSWER = 40
+"""Bytes that any answer has, to EHLO or to a request for what is not there."""
 _ANSWERED = re.compile(rb"^\d{3} ", re.MULTILINE)
 
 
@@ -43,12 +46,19 @@ async def carry(canary: Canary, stream: str, size: int, timeout_s: float) -> Tal
         said, answers = _smtp(upstream, size)
         return await _talk(canary, said, lambda heard: len(_ANSWERED.findall(heard)) >= answers, timeout_s)
     whole = Talk(0, 0, 0.0, Saw.OK)
-    while (whole.sent if upstream else whole.received) < size and whole.saw is Saw.OK:
-        padding = min(PIECE, size - whole.sent) if upstream else 0
-        one = await _talk(canary, _http(padding, last=True), None, timeout_s - whole.elapsed_s)
-        # That it ends after the answer is what was asked for.
+    while (missing := size - (whole.sent if upstream else whole.received)) > 0 and whole.saw is Saw.OK:
+        if upstream:
+            one = await _talk(canary, _http(min(PIECE, missing)), bool, timeout_s - whole.elapsed_s)
+        else:
+            said = _http(0) * math.ceil(missing / SHORTEST_ANSWER)
+            one = await _talk(canary, said, partial(_holds, missing), timeout_s - whole.elapsed_s)
+        # A server that answers one at a time may end the connection after it.
         whole += replace(one, saw=Saw.OK) if one.saw is Saw.CLOSED and one.received else one
     return whole
+
+
+def _holds(size: int, heard: bytes) -> bool:
+    return len(heard) >= size
 
 
 async def run_dry(canary: Canary, stream: str, size: int, timeout_s: float) -> Talk:
@@ -59,7 +69,7 @@ async def run_dry(canary: Canary, stream: str, size: int, timeout_s: float) -> T
         return await _talk(canary, said, lambda heard: len(_ANSWERED.findall(heard)) >= answers, timeout_s)
     if upstream:
         return await _talk(canary, _http(0, pieces=size // PIECE + 1), bool, timeout_s)
-    said = _http(0) * (2 + size // 50)
+    said = _http(0) * (2 + size // SHORTEST_ANSWER)
     return await _talk(canary, said, lambda heard: len(heard) > size, timeout_s)
 
 
@@ -76,8 +86,7 @@ async def goodbye(canary: Canary, timeout_s: float) -> Talk:
 def _smtp(upstream: bool, size: int) -> tuple[bytes, int]:
     """Commands that say, or have answered, so many bytes; and how many answers come, with the greeting."""
     line = b"NOOP " + b"x" * 490 + b"\r\n" if upstream else b"EHLO canary.example\r\n"
-    # The shortest answer to EHLO that any server of ours gives has more than 40 bytes.
-    count = math.ceil(size / (len(line) if upstream else 40))
+    count = math.ceil(size / (len(line) if upstream else SHORTEST_ANSWER))
     if upstream and count == 1:
         line = b"NOOP " + b"x" * max(0, size - 7) + b"\r\n"
     return line * count, count + 1

@@ -166,6 +166,15 @@ class SlowClose(ByToxics):
     def toxics(self) -> list[tuple[str, str, dict[str, int]]]:
         return [("slow_close", "downstream", {"delay": int(self.attributes["delay"])})]
 
+    async def _put(self) -> None:
+        before = await goodbye(self.endpoint.canary, self.endpoint.patience_s())
+        if before.saw is Saw.NO_ANSWER and before.received:
+            raise InjectionError(
+                "slow-close: who is behind the proxy does not end a connection that it is asked to end, so a "
+                "late end could not be told"
+            )
+        await super()._put()
+
     async def act(self) -> Detail:
         wait_s = min(int(self.attributes["delay"]) / 1000, LONGEST_WAIT_S)
         talk = await goodbye(self.endpoint.canary, wait_s + LITTLE_S)
