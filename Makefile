@@ -9,7 +9,7 @@ ARGS ?=
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint shows clients tools images compose bench lock clean
+.PHONY: help setup demo test lint docs shows clients tools images compose bench lock clean
 
 help:
 	@echo "make demo    run the main scenario: Microsoft 365 refuses every login (about 75 s)"
