@@ -1,4 +1,5 @@
-"""The tables of docs/faults.md and docs/providers.md, made from the catalogue and from the presets.
+"""The tables of docs/faults.md, docs/providers.md and docs/clients.md: from the catalogue, from the presets,
+and from what was measured of client libraries (client_tables.py).
 
 A table stands between two marks, `<!-- table: NAME -->` and `<!-- end of NAME -->`. Called as a program it
 writes them anew into the files that it is given; a test says when somebody has to.
@@ -12,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from harness.checks.units import format_duration
+from harness.cli import client_tables
 from harness.providers import presets
 from harness.providers.preset import Preset
 from harness.scenario.catalogue import WHERE, Attribute, Entry, catalogue, selection
@@ -151,7 +153,12 @@ FAULT_BLOCKS: Mapping[str, Callable[[], str]] = {
     "sequences": _sequences,
 }
 PROVIDER_BLOCKS: Mapping[str, Callable[[], str]] = {"providers": _providers, "answers": _answers}
-BLOCKS = {**FAULT_BLOCKS, **PROVIDER_BLOCKS}
+CLIENT_BLOCKS: Mapping[str, Callable[[], str]] = {
+    "clients": lambda: client_tables.habits(_table),
+    "client-outcomes": lambda: client_tables.outcomes(_table),
+    "client-particulars": lambda: client_tables.particulars(_table),
+}
+BLOCKS = {**FAULT_BLOCKS, **PROVIDER_BLOCKS, **CLIENT_BLOCKS}
 
 
 if __name__ == "__main__":
