@@ -58,6 +58,9 @@ docs: setup
 
 test: lint
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+ifndef ARGS
+	$(BIN)/python -m pytest -n 4 scenarios/failure-modes
+endif
 
 shows: setup
 	@$(BIN)/python tests/shows.py $(ARGS)
