@@ -14,7 +14,7 @@ WORKERS ?= 2
 help:
 	@echo "make demo    run the main scenario: Microsoft 365 refuses every login (about 75 s)"
 	@echo "make test    lint, types, layers and the tests; ARGS='-k plan' passes on to pytest"
-	@echo "make shows   every full-length command that the project promises, with its exit code (about 13 min)"
+	@echo "make shows   every full-length command that the project promises, with its exit code (about 16 min)"
 	@echo "make clients measure again what client libraries make of the providers (docs/clients/*.json)"
 	@echo "make setup   the virtual environment and the locked dependencies, and no more"
 	@echo "make lint    ruff, import-linter and mypy"
@@ -58,6 +58,9 @@ docs: setup
 
 test: lint
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+ifndef ARGS
+	$(BIN)/python -m pytest -n 4 scenarios/failure-modes
+endif
 
 shows: setup
 	@$(BIN)/python tests/shows.py $(ARGS)

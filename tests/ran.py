@@ -38,18 +38,28 @@ class Ran:
 
 
 def command_line(
-    scenario: str, settings: Mapping[str, str], out: Path, proxy: str = "embedded", on: str = "local"
+    scenario: str,
+    settings: Mapping[str, str],
+    out: Path,
+    proxy: str = "embedded",
+    on: str = "local",
+    variant: str = "",
 ) -> list[str]:
-    """`scenario` as under scenarios/, without its suffix."""
+    """`scenario` as under scenarios/, without its suffix; `variant` is empty where it has none."""
     command = [HARNESS, "run", f"scenarios/{scenario}.yaml", "--json", "--on", on]
-    command += ["--proxy", proxy, "--out", str(out)]
+    command += ["--proxy", proxy, "--out", str(out), *(["--variant", variant] if variant else [])]
     return command + [word for path, value in settings.items() for word in ("--set", f"{path}={value}")]
 
 
 def run_harness(
-    scenario: str, settings: Mapping[str, str], out: Path, proxy: str = "embedded", on: str = "local"
+    scenario: str,
+    settings: Mapping[str, str],
+    out: Path,
+    proxy: str = "embedded",
+    on: str = "local",
+    variant: str = "",
 ) -> Ran:
-    command = command_line(scenario, settings, out, proxy, on)
+    command = command_line(scenario, settings, out, proxy, on, variant)
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert done.stdout, done.stderr
     return Ran(done.returncode, json.loads(done.stdout)["runs"][0], done.stderr)

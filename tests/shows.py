@@ -21,6 +21,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 DEMO = "scenarios/m365-auth-outage.yaml"
+GREY_OUTAGE = "scenarios/failure-modes/04-grey-outage.yaml"
 
 Look = Callable[["Ran"], str | None]
 
@@ -214,6 +215,18 @@ def shows() -> list[Show]:
             harness("scenarios/primary-refused.yaml", "--set", defect("forgets-on-restart")),
             1,
             failed_by("delivered"),
+        ),
+        Show("grey outage", harness(GREY_OUTAGE, "--variant", "busy"), 0),
+        Show(
+            "grey outage, never-switches-on-451",
+            harness(GREY_OUTAGE, "--variant", "busy", "--set", defect("never-switches-on-451")),
+            1,
+            failed_by("mttd"),
+        ),
+        Show(
+            "every failure mode",
+            [str(BIN / "python"), "-m", "pytest", "scenarios/failure-modes", "-n", "4"],
+            0,
         ),
         Show("mail by SMTP", harness("scenarios/systems/smtp.yaml"), 0),
         Show("mail by a command", harness("scenarios/systems/command.yaml"), 0),

@@ -20,6 +20,8 @@ from harness.providers.errors import ConfigError
 
 BACKLOG = 1024
 GRACE_S = 2  # how long a request in progress may hold up close()
+# httpx, like many, lets a connection go after 5 s of silence. At the same time as here, a request could meet its end.
+KEEP_IDLE_S = 60
 
 
 class AsgiListener:
@@ -54,6 +56,7 @@ async def listen(app: ASGIApp, host: str, port: int) -> AsgiListener:
         access_log=False,
         date_header=False,
         server_header=False,
+        timeout_keep_alive=KEEP_IDLE_S,
     )
     config.load()
     state = ServerState()

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ssl
+from pathlib import Path
+
 import pytest
 from mailrouter.fate import Outcome, SmtpStage, smtp_answer
 
 from harness.providers import presets
 from harness.providers.smtp.answers import SmtpAnswer, Stage
+from harness.providers.tls import make_ca
+from tests.systems.fakes import fake, message, route_to
 
 STAGES = {
     Stage.CONNECT: SmtpStage.CONNECT, Stage.AUTH: SmtpStage.LOGIN, Stage.MAIL: SmtpStage.SENDER,
@@ -68,3 +73,14 @@ def test_whose_fault_an_answer_is(
 ) -> None:
     result = smtp_answer(stage, code, text)
     assert (result.outcome, result.bad_recipient) == (outcome, bad_recipient)
+
+
+@pytest.mark.parametrize("scheme", ["smtp", "smtp+starttls"])
+async def test_a_server_that_wants_no_login_takes_the_first_message(scheme: str, tmp_path: Path) -> None:
+    ca, cert, key = make_ca(tmp_path, [])
+    tls = ssl.create_default_context(cafile=str(ca))
+    async with (
+        fake("inbound-mx", tls_cert_path=str(cert), tls_key_path=str(key)) as mx,
+        route_to(f"{scheme}://127.0.0.1:{mx.provider.port}", tls=tls) as route,
+    ):
+        assert (await route.send(message(), lambda: None)).outcome is Outcome.ACCEPTED
