@@ -155,6 +155,17 @@ def _in_a_provider(
     except ValidationError:
         return  # told by the models themselves
     yield from _tenant(document, index, checked)
+    route, _ = parts(checked.on)
+    if (
+        kind == "certificate"
+        and preset.scheme.endswith("+http")
+        and not lookup(document.data, ("routes", route, "as"))
+    ):
+        yield document.problem(
+            (*path, "fault"),
+            f"{shown(route)} speaks plain HTTP, and shows nobody a certificate",
+            advice=f"It speaks HTTPS where it claims a real host: `{route}: {{…, as: [api.provider.com]}}`.",
+        )
     found = refused(preset, provider_fault("f", kind, checked.on, checked.attributes()))
     if found is not None:
         key, why = found

@@ -174,6 +174,11 @@ class TestAsked:
         found = refused("{at: 5s, for: 4s, on: page, fault: auth-failure}")
         assert found.message == "`auth-failure` refuses logins, and statuspage asks nobody for one"
 
+    def test_a_certificate_where_nobody_is_shown_one(self) -> None:
+        found = refused("{at: 5s, for: 4s, on: backup, fault: certificate, named: expired}")
+        assert found.path == "faults[0].fault"
+        assert "`backup` speaks plain HTTP" in found.message
+
     @pytest.mark.parametrize("kind", kinds_in(ActsIn.PROVIDER))
     def test_mailpit_plays_nothing(self, kind: str) -> None:
         attributes = KINDS[kind].examples[0].partition(f"fault: {kind}")[2]
