@@ -83,6 +83,16 @@ def test_the_defect_fails_the_run_by_the_check_that_is_named(runs: dict[Claim, F
     assert claim.check in ran.failed, ran.said
 
 
+def test_a_line_that_says_it_in_other_words_is_no_claim_that_is_passed_by(tmp_path: Path):
+    file = tmp_path / "a.yaml"
+    file.write_text("# Its defect: blind-resend in reset, caught by duplicates.\n")
+    with pytest.raises(ValueError, match="write `# Its defect: NAME, caught by CHECK in VARIANT"):
+        claims_of(file)
+    file.write_text("# Its defect: no-such-bug, caught by duplicates.\n")
+    with pytest.raises(ValueError, match="no-such-bug"):
+        claims_of(file)
+
+
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_a_file_names_its_defects_and_a_variant_wherever_it_has_some(file: Path):
     claims, variants = claims_of(file), variants_of(file)
