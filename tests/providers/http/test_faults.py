@@ -85,6 +85,17 @@ class TestRefusing:
         fake.put(type="refuse", named="sample.busy")
         answered = await send(client, fake.url())
         assert (answered.status_code, answered.json()) == (503, {"said": "busy"})
+        assert "retry-after" not in answered.headers
+
+    @pytest.mark.parametrize("stage", ["head", "auth", "body"])
+    async def test_by_a_name_and_with_a_wait(
+        self, fake: Sample, client: httpx.AsyncClient, stage: str
+    ) -> None:
+        fake.put(type="refuse", named="sample.busy", retry_after_s=7, stage=stage)
+        answered = await send(client, fake.url())
+        assert (answered.status_code, answered.json()) == (503, {"said": "busy"})
+        assert answered.headers["retry-after"] == "7"
+        assert fake.receipts()[-1].retry_after_ns == 7_000_000_000
 
 
 class TestLosing:
