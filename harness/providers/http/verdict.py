@@ -6,6 +6,7 @@ of the moment. A fault that acts at one of these stages is asked in its place.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 
 import msgspec
@@ -121,21 +122,31 @@ class Judge:
             ),
         )
 
-    def caller(self, account: Account | None, attempt: str, first: Named | None = None) -> Caller:
-        """`first` of the messages that a request carries, if that can be told yet."""
-        message = LogicalMessage() if first is None else first.message
-        by_harness = first.canary is Canary.HARNESS if first else account is not None and account.canary
-        return Caller(
-            account=account,
-            subject=Subject(
-                route=self._side.route,
-                endpoint=self._side.endpoint,
-                key=(first.identity.token if first else None) or attempt,
-                class_=message.carried.class_,
-                tenant=account.tenant if account else "",
-                recipient=message.recipient,
-                canary=by_harness,
-            ),
+    def caller(self, account: Account | None, attempt: str, messages: Sequence[Named] = ()) -> Caller:
+        """`messages` that a request carries, if that can be told yet."""
+        if not messages:
+            by_harness = account is not None and account.canary
+            return Caller(account=account, subject=self._subject(account, attempt, by_harness))
+        first, *others = [
+            self._subject(
+                account, each.identity.token or attempt, each.canary is Canary.HARNESS, each.message
+            )
+            for each in messages
+        ]
+        subject = msgspec.structs.replace(first, beside=tuple(others)) if others else first
+        return Caller(account=account, subject=subject)
+
+    def _subject(
+        self, account: Account | None, key: str, canary: bool, message: LogicalMessage | None = None
+    ) -> Subject:
+        return Subject(
+            route=self._side.route,
+            endpoint=self._side.endpoint,
+            key=key,
+            class_=message.carried.class_ if message else None,
+            tenant=account.tenant if account else "",
+            recipient=message.recipient if message else None,
+            canary=canary,
         )
 
     def _with_standing(self, verdict: Verdict, caller: Caller) -> Verdict:

@@ -393,6 +393,29 @@ class TestSelection:
         assert found[0] == found[1]
         assert 0 < found[0].count(500) < 12
 
+    @pytest.mark.parametrize("selection", [{"recipient": "c.bbb*"}, {"recipient": "c.bbb*", "nth": 1}])
+    async def test_one_of_several_messages_is_enough_and_the_request_is_hit_whole(
+        self, fake: Sample, client: httpx.AsyncClient, selection: dict[str, Any]
+    ) -> None:
+        fake.put(type="refuse", code=500, **selection)
+        assert (await send(client, fake.url(), recipient(0), recipient(2))).status_code == 200
+        assert (await send(client, fake.url(), recipient(0), recipient(1))).status_code == 500
+        assert [receipt.fault for receipt in fake.receipts()] == [None, None, "f", "f"]
+        (status,) = fake.provider.faults.list()
+        assert (status.matched, status.acted) == (1, 1)  # requests, and not messages
+
+    async def test_a_share_goes_by_the_message_that_the_fault_is_about(
+        self, fake: Sample, client: httpx.AsyncClient
+    ) -> None:
+        fake.put(type="refuse", code=500, share=0.5, recipient="c.*")
+        alone = [(await send(client, fake.url(), recipient(each))).status_code for each in range(8)]
+        behind = [
+            (await send(client, fake.url(), "someone@else.example", recipient(each))).status_code
+            for each in range(8)
+        ]
+        assert alone == behind
+        assert set(alone) == {200, 500}
+
     async def test_by_tenant(self, client: httpx.AsyncClient) -> None:
         listeners = (listener(tenant="blue"), listener("other", "other-1", tenant="green"))
         async with sample(None, *listeners) as fake:
