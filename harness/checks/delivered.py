@@ -10,9 +10,10 @@ missing too. Undelivered and returned fail as lost ones do: the sender knows, th
 
 It proves what the providers took, not what they deliver later. A hold is valid only where the history shows
 that the acknowledgement was lost, the body aborted, or a kill met the attempt, or that the answer came while
-the system was paused or parted from its routes. A restart excuses no hold: a system that is asked to end can
-wait for the answers it is owed. A request that vanished in a blackhole without trace does not show, and stays
-within what `held_at_most` would otherwise have allowed.
+the system was paused or parted from its routes, or that a request could vanish before anybody read it: in a
+blackhole, by a cut, at its head. A restart excuses no hold: a system that is asked to end can wait for the
+answers it is owed. A request that vanished in a blackhole without trace does not show, and stays within what
+`held_at_most` would otherwise have allowed.
 """
 
 from __future__ import annotations

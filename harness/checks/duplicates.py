@@ -67,7 +67,7 @@ select run, token, recipient, rkey, copy, before_route, route, before_end_ns, en
                         and k.t_ns > n.before_begin_ns and k.t_ns < n.begin_ns) then 'restart'
            when exists (select 1 from faults f where f.run = n.run
                         and (f.target = n.before_route
-                             and f.type in ('latency', 'blackhole', 'bandwidth', 'slow-ack')
+                             and f.type in ('latency', 'blackhole', 'bandwidth', 'slice', 'slow-ack')
                              or f.type in ('pause', 'partition'))
                         and f.on_lo <= n.before_end_ns and f.off_hi >= n.before_begin_ns) then 'timeout'
            when exists (select 1 from incidents i where i.run = n.run

@@ -3,24 +3,25 @@
 A fault that nobody met proves nothing, whatever else was fine. For each fault there must be messages in
 play (scheduled while it lasted, or waiting when it began) and one of:
 
-- attempts on the faulted route while it was broken. Where the fault cuts, refuses or answers in the
-  provider's place, only an attempt that was not plainly accepted, or that the provider marked with the
-  fault; where it merely delays, any;
+- attempts on the faulted route while it was broken. Where the provider plays the fault itself, only those
+  that it marked with it; where the way is cut or leads elsewhere, those that were not plainly accepted and
+  that no other fault hit; where it merely delays, any;
 - a detection signal for that route, turned on during the fault, or a switch away from it: the system had
   decided not to try;
-- transactional messages scheduled during the fault that became overdue: an outage or a blackhole hides
-  attempts from the provider, but not their effect;
+- transactional messages scheduled during the fault that became overdue: an outage, a blackhole, a cut or a
+  certificate hides attempts from the provider, but not their effect;
 - messages scheduled during an outage that waited and went out by that route after it, with the route
   silent in between.
 
-For a fault of the system itself (a kill), messages in play are enough. For one on an endpoint that mail needs
-beside the route's own, such as a token service, an attempt is a request there that met the fault, or one on
-the route that was refused for want of a login: what was got before and still holds hides the fault. For one
-on the way of events back, there must be events on their way while it lasted, and one that did not get
-through at once; where the fault merely delays, any. A fault on a route that carries no mail is not asked
-about. The harness's and the system's canaries count for nothing. It cannot prove how hard the system was hit.
-It never fails: lack of exposure is inconclusive, here and, if no fault of an incident was met, in every check
-that depends on it.
+For a fault of the system itself (a kill), messages in play are enough. For one on an endpoint that mail
+needs beside the route's own, such as a token service, an attempt is a request there that met the fault, or
+one on the route that was refused for want of a login: what was got before and still holds hides the fault.
+For one on the way of events back, there must be events on their way while it lasted, and one that did not
+get through at once; where the fault merely delays, any. One that acts on what was taken (a bounce, events
+that are lost or late) shows in the events of messages that were taken meanwhile. A fault on a route that
+carries no mail, and what a status page says, is not asked about. The harness's and the system's canaries
+count for nothing. It cannot prove how hard the system was hit. It never fails: lack of exposure is
+inconclusive, here and, if no fault of an incident was met, in every check that depends on it.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """MTTR: from the fault to the end of its impact, for every incident.
 
 Impact holds while at least `min_overdue` transactional messages are overdue: past scheduled + `within`,
-without a copy, a valid hold or their expiry. Restored is the end of the last impact that begins before the
-next incident; with `measure: drained` it is when no message at all is overdue. Lateness counts from the
-first scheduled time, so a system that refuses messages is late with them.
+without a copy, a valid hold, a bounce or their expiry. Restored is the end of the last impact that begins
+before the next incident; with `measure: drained` it is when no message at all is overdue. Lateness counts
+from the first scheduled time, so a system that refuses messages is late with them.
 
 It proves how long customers waited, by the providers' receipts. It says nothing of a fault without impact:
 recovery was not needed then, which passes and says so. An impact that never ended is infinite.

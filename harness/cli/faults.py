@@ -76,54 +76,59 @@ def _unknown(name: str) -> CommandError:
 
 
 def _tell(entry: Entry, *, whole: bool) -> None:
+    from harness.cli.columns import headline, paragraph, table
     from harness.scenario.catalogue import selection
 
-    click.secho(entry.kind, bold=True, nl=False)
-    click.echo(f"  {entry.summary}")
-    for attribute in entry.attributes:
-        click.echo(_line(attribute))
+    click.echo(headline(entry.kind, entry.summary))
+    for line in table(map(_row, entry.attributes)):
+        click.echo(line)
     if entry.selects and whole:
         click.echo("    and whom it hits:")
-        for attribute in selection():
-            click.echo(_line(attribute))
+        for line in table(map(_row, selection())):
+            click.echo(line)
     elif entry.selects:
-        click.echo(f"    and whom it hits: {', '.join(each.name for each in selection())}")
+        hits = ", ".join(each.name for each in selection())
+        click.echo(paragraph(f"and whom it hits: {hits}", "    "))
     for example in entry.examples if whole else entry.examples[:1]:
         click.echo(f"    - {example}")
     if entry.played_by:
-        click.echo(f"    presets: {', '.join(entry.played_by)}")
+        click.echo(paragraph(f"presets: {', '.join(entry.played_by)}", "    "))
     if whole:
+        by_stages: dict[tuple[str, ...], list[str]] = {}
         for preset, stages in entry.stages.items():
-            click.echo(f"    stages of {preset}: {', '.join(stages)}")
+            by_stages.setdefault(stages, []).append(preset)
+        for stages, played_by in by_stages.items():
+            click.echo(paragraph(f"stages {', '.join(stages)}: {', '.join(played_by)}", "    "))
     click.echo()
 
 
-def _line(attribute: Attribute) -> str:
+def _row(attribute: Attribute) -> tuple[str, str]:
     default = (
         "needed" if attribute.required else f"by default {attribute.default}" if attribute.default else ""
     )
     told = "; ".join(each for each in (attribute.takes.replace("`", ""), default) if each)
-    return f"    {attribute.name:14} {told}. {attribute.meaning}"
+    return attribute.name, f"{told}. {attribute.meaning}"
 
 
 def _tell_sequence(sequence: Sequence, *, whole: bool) -> None:
     from harness.checks.units import format_duration
+    from harness.cli.columns import headline, paragraph, width
 
     lasts = format_duration(sequence.length_ns(told=False))
-    click.secho(sequence.sequence, bold=True, nl=False)
-    click.echo(f"  {sequence.summary}")
+    click.echo(headline(sequence.sequence, sequence.summary))
     status = ", status: page" if sequence.told is not None else ""
     click.echo(f"    - {{at: 5s, on: primary, sequence: {sequence.sequence}, speed: 100{status}}}")
-    click.echo(f"    lasts {lasts}; presets: {', '.join(sequence.fakes) or 'none that is here'}")
+    played_by = ", ".join(sequence.fakes) or "none that is here"
+    click.echo(paragraph(f"lasts {lasts}; presets: {played_by}", "    "))
     if whole:
         click.echo()
-        click.echo(click.wrap_text(sequence.about, 100, "    ", "    ", preserve_paragraphs=True))
+        click.echo(click.wrap_text(sequence.about, width(), "    ", "    ", preserve_paragraphs=True))
         click.echo()
         for step in _steps(sequence):
             click.echo(f"    {step}")
         click.echo()
         for source in sequence.sources:
-            click.echo(f"    source: {source}")
+            click.echo(paragraph(f"source: {source}", "    "))
     click.echo()
 
 

@@ -225,7 +225,8 @@ def describe(line: bytes, started_ns: int) -> str:
         code = f" {record.code}" if record.code is not None else ""
         size = f", {record.body_bytes} bytes" if record.body_bytes is not None else ""
         whom = f"{record.recipient or '(no recipient)'}{size}"
-        return f"{at}  {record.result:9}{code} {whom}  {record.text}".rstrip()
+        told = " ".join(record.text.split())
+        return f"{at}  {record.result:9}{code} {whom}  {told}".rstrip()
     if isinstance(record, ConnectionsClosed):
         return f"{at}  closed     {', '.join(record.connections)}  {record.reason}".rstrip()
     if isinstance(record, EndpointCalled):

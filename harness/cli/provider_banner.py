@@ -41,10 +41,13 @@ def _account(
     config: ProviderConfig, preset: Preset, listener: RouteListener, bound: list[BoundListener], place: Path
 ) -> Iterator[str]:
     """Of one account; its main endpoint is bound first."""
+    from harness.scenario.playable import takes_logins
+
     main, *beside = bound
     account = listener.account
     yield _row("listens", f"127.0.0.1:{main.port} ({preset.scheme})")
-    yield _row("rejects", f"127.0.0.1:{main.rejecting_port}, the same provider refusing every login")
+    if takes_logins(preset.name):
+        yield _row("rejects", f"127.0.0.1:{main.rejecting_port}, the same provider refusing every login")
     for each in beside:
         yield _row(each.endpoint, f"127.0.0.1:{each.port}, and rejecting 127.0.0.1:{each.rejecting_port}")
     if preset.carries_mail and account.username:
@@ -86,7 +89,7 @@ def _hello() -> EmailMessage:
 
 def _swaks(preset: Preset, account: Account, port: int) -> str:
     words = ["swaks", "--server", f"127.0.0.1:{port}", "--to", "c.me@customer.example"]
-    words += ["--from", account.username or "mailer@sender.example"]
+    words += ["--from", account.username if "@" in account.username else "mailer@sender.example"]
     if account.username:
         words += ["--auth", "LOGIN", "--auth-user", account.username, "--auth-password", account.secret]
     return shlex.join([*words, "--tls"] if "starttls" in preset.scheme else words)

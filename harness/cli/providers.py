@@ -6,8 +6,6 @@ import json
 
 import click
 
-WIDTH = 76
-
 EPILOG = """\b
 Examples:
   harness providers
@@ -24,6 +22,7 @@ def command(as_json: bool) -> None:
     compared with the real one. The fault `refuse` can give any of its named answers, which are listed here
     cut to the line; --json has them whole.
     """
+    from harness.cli.columns import headline, paragraph, table
     from harness.providers.presets import all_presets
     from harness.scenario.playable import kinds_played
 
@@ -47,16 +46,15 @@ def command(as_json: bool) -> None:
         click.echo(json.dumps(document, indent=2))
         return
     for preset in presets:
-        click.secho(preset.name, bold=True, nl=False)
-        click.echo(f"  {preset.summary}")
+        click.echo(headline(preset.name, preset.summary))
         limits = preset.limits().model_dump(mode="json")
         told = ", ".join(f"{name} {'none' if value is None else value}" for name, value in limits.items())
-        click.echo(f"  {preset.engine}, {preset.scheme}://…; as of {preset.dated}; limits: {told or 'none'}")
+        looks = f"{preset.engine}, {preset.scheme}://…; as of {preset.dated}; limits: {told or 'none'}"
+        click.echo(paragraph(looks, "  "))
         beside = [f"an endpoint `{each}` beside it" for each in preset.endpoints]
         beside += ["events by webhook"] if preset.events is not None else []
         if beside:
             click.echo(f"  {', '.join(beside)}")
-        for name, looks in preset.answers.items():
-            shown = looks if len(looks) <= WIDTH else f"{looks[: WIDTH - 1]}…"
-            click.echo(f"    {name:26} {shown}")
+        for line in table(preset.answers.items(), cut=True):
+            click.echo(line)
         click.echo()

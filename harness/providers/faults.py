@@ -2,7 +2,8 @@
 
 The control API puts, lists and deletes them; the engine asks `decide()` once for each attempt and stage.
 Selection is deterministic. Of the attempts that a fault is about (`matched`: its route, endpoint, stage,
-class, tenant and recipients), `share` takes those whose token hashes below it, `every` each n-th of what is
+class, tenant and recipients; one that carries several messages if it is about any of them, and it hits the
+attempt as a whole), `share` takes those whose token hashes below it, `every` each n-th of what is
 left or `nth` the n-th alone, and `count` ends it. Faults are asked in the order in which they were put; the
 first that acts wins and the later ones do not count that attempt. The harness's canary is always hit, by the
 newest fault of its route and endpoint, and never counted: it proves that the fault which was put last is in
@@ -82,6 +83,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     tenant: str = ""
     recipient: str | None = None
     canary: bool = False  # the harness's own
+    beside: tuple[Subject, ...] = ()  # the other messages of the same attempt
 
 
 class Announced(msgspec.Struct, frozen=True, kw_only=True):
@@ -189,7 +191,8 @@ class FaultTable(Generic[Answer]):
         for active in there[-1:] if subject.canary else there:
             if active.placed.stage != stage:
                 continue
-            if subject.canary or (_is_about(active.fault, subject) and self._counts(active, subject, acts)):
+            about = next((each for each in (subject, *subject.beside) if _is_about(active.fault, each)), None)
+            if subject.canary or (about is not None and self._counts(active, about, acts)):
                 return Decision(fault=active.fault, answer=active.placed.answer)
         return None
 

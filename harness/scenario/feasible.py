@@ -51,8 +51,8 @@ def _quiescence(scenario: Scenario, document: Document) -> Iterator[Problem]:
 def _nothing_to_time(scenario: Scenario, document: Document) -> Iterator[Problem]:
     """MTTD and MTTR need a fault, a way to see it, and a target that the clock can resolve."""
     mttd, mttr = _expected(scenario, "mttd"), _expected(scenario, "mttr")
-    on_routes = [fault for fault in scenario.faults if scenario.breaks_a_route(fault.on)]
-    on_mail = [fault for fault in scenario.faults if not scenario.is_aside(fault.on)]
+    on_routes = [fault for fault in scenario.faults if scenario.breaks_a_route(fault)]
+    on_mail = [fault for fault in scenario.faults if not scenario.is_aside(fault)]
     for name, params in (("mttd", mttd), ("mttr", mttr)):
         if params is not None and not scenario.faults:
             message = f"`{name}` is measured from a fault, and the scenario has none"
@@ -83,7 +83,7 @@ def _nothing_to_time(scenario: Scenario, document: Document) -> Iterator[Problem
 def _waves(scenario: Scenario, document: Document) -> Iterator[Problem]:
     """The last wave must leave before the drain ends."""
     params = _expected(scenario, "waves")
-    breaking = [fault for fault in scenario.faults if scenario.breaks_a_route(fault.on)]
+    breaking = [fault for fault in scenario.faults if scenario.breaks_a_route(fault)]
     off = max((fault.end_ns for fault in breaking), default=None)
     share, every = getattr(params, "share", None), getattr(params, "every", None)
     if params is None or off is None or not share or not every:

@@ -134,13 +134,13 @@ class _Scenario(Part):
         """What the provider that a route leads to looks and fails like."""
         return presets.load(self.providers[self.routes[route].provider].fake)
 
-    def breaks_a_route(self, target: str) -> bool:
-        """Whether mail needs what a fault is on, on its way to a provider."""
-        return not is_way_back(target) and parts(target)[0] in self.mail_routes
+    def breaks_a_route(self, fault: Fault) -> bool:
+        """Whether mail needs what a fault is on, on its way to a provider, and is worse off by it."""
+        return fault.harms_route and not is_way_back(fault.on) and parts(fault.on)[0] in self.mail_routes
 
-    def is_aside(self, target: str) -> bool:
-        """Whether no mail depends on what a fault is on, so that nothing is measured from it."""
-        return target != SYSTEM and not self.breaks_a_route(target)
+    def is_aside(self, fault: Fault) -> bool:
+        """Whether no mail is held up by a fault, so that nothing is measured from it."""
+        return fault.on != SYSTEM and not self.breaks_a_route(fault)
 
     def signal_route(self, name: str) -> str | None:
         """The route a signal speaks of: what it says, or the usual one for `detected`."""

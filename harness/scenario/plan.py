@@ -190,7 +190,7 @@ def incidents(scenario: Scenario) -> list[str]:
     Incidents are numbered by their first fault's time: i1, i2, …
     """
     faults = scenario.faults
-    aside = [scenario.is_aside(fault.on) for fault in faults]
+    aside = [scenario.is_aside(fault) for fault in faults]
     group = list(range(len(faults)))
 
     def root(index: int) -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from harness.providers.tls import make_ca
 from harness.providers.wire import BoundListener
 from harness.scenario.hosts import certificate_names
 from harness.scenario.models import Scenario
-from harness.scenario.targets import EVENTS, is_way_back, target_of
+from harness.scenario.targets import EVENTS, target_of
 from harness.scenario.timeline import Fault
 from harness.testbed.address import RouteAddress, route_address
 from harness.testbed.base import TestbedError
@@ -47,22 +46,10 @@ from harness.testbed.system.host import SystemHost
 from harness.testbed.system.life import SystemUnderTest
 from harness.testbed.system.plan import Surroundings
 from harness.testbed.system.process import ProcessHost
+from harness.testbed.way import Way, complaint, way_back
 from harness.testbed.witness import Witness
 
-VERIFY_TIMEOUT_S = 3.0
 LOOPBACK = "127.0.0.1"
-
-
-@dataclass(frozen=True)
-class Way:
-    """One endpoint's proxy, and what it may lead to. Upstreams are `host:port` as the proxy sees them."""
-
-    proxy: ProxiedEndpoint
-    upstream: str
-    rejecting_upstream: str | None
-    for_client: tuple[str, int] | None = None
-    """(host, port) where those whose way it is find the proxy, if not where the harness does: the SUT, and on
-    the way of events the provider."""
 
 
 class AssembledTestbed(ABC):
@@ -244,21 +231,7 @@ class AssembledTestbed(ABC):
         way = await self._make_way_of_events(route, journal, ledger)
         self._proxies[way.proxy.name] = way.proxy
         await way.proxy.start()
-        name = target_of(route, EVENTS)
-        self._endpoints[name] = Endpoint(
-            route=route,
-            beside=EVENTS,
-            proxy=way.proxy,
-            canary=Canary(
-                RouteAddress(route=name, scheme="events+http", host=way.proxy.host, port=way.proxy.port),
-                None,
-                None,
-            ),
-            upstream=way.upstream,
-            rejecting_upstream=None,
-            provider=None,
-            refused_as=self.refused_as,
-        )
+        self._endpoints[target_of(route, EVENTS)] = way_back(route, way, self.refused_as)
         return way.for_client or (way.proxy.host, way.proxy.port)
 
     async def _start_route(
@@ -340,21 +313,11 @@ class AssembledTestbed(ABC):
         return None
 
     async def verify_clean(self) -> list[str]:
+        is_up = self._system is not None and self._system.is_running
         found = await asyncio.gather(
-            *(self._verify(name, endpoint) for name, endpoint in self._endpoints.items())
+            *(complaint(name, endpoint, is_up=is_up) for name, endpoint in self._endpoints.items())
         )
-        return [complaint for complaint in found if complaint is not None]
-
-    async def _verify(self, name: str, endpoint: Endpoint) -> str | None:
-        if is_way_back(name) and (self._system is None or not self._system.is_running):
-            # Nobody is there to answer; that the proxy is as it was is all that can be known.
-            try:
-                await endpoint.proxy.confirm()
-            except ProxyError as error:
-                return f"the proxy of {name}: {error}"
-            return None
-        sighting = await endpoint.canary.transport(VERIFY_TIMEOUT_S)
-        return None if sighting.saw is Saw.OK else f"the canary on route {name} met `{sighting.saw.value}`"
+        return [each for each in found if each is not None]
 
     async def settle(self, within_s: float) -> None:
         await asyncio.gather(

@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pytest
 
 from harness.checks.finding import Finding, Verdict
+from harness.scenario.faults import ActsIn
+from harness.scenario.playable import kinds_in
 from tests.checks.histories import Run, check
+
+DELAYS = ("latency", "bandwidth", "slice", "slow-close")
+PLAYED = (
+    "refuse", "ack-loss", "slow-ack", "hang", "disconnect", "silent-drop", "throttle", "certificate",
+    "key-rotated",
+)  # fmt: skip
+AFTERWARDS = ("bounce", "events-lost", "events-late")
+
+
+def test_every_kind_that_acts_on_a_route_is_judged_here() -> None:
+    on_the_way = (*DELAYS, "outage", "blackhole", "reset", "cut", "auth-failure")
+    assert set(on_the_way) == set(kinds_in(ActsIn.PROXY, ActsIn.UPSTREAM))
+    assert {*PLAYED, *AFTERWARDS, "status"} == set(kinds_in(ActsIn.PROVIDER))
 
 
 def judged(run: Run) -> Finding:
@@ -34,26 +51,29 @@ def test_a_workload_that_was_over_before_is_inconclusive_whatever_the_system_not
 
 
 @pytest.mark.parametrize("result", ["refused", "deferred", "aborted", "ack-lost"])
-@pytest.mark.parametrize("type_", ["auth-failure", "refuse", "reset", "outage", "latency"])
-def test_an_attempt_that_went_wrong_shows_it_for_every_fault(type_: str, result: str) -> None:
+@pytest.mark.parametrize("type_", ["auth-failure", "reset", "cut", "outage", "blackhole", *DELAYS])
+def test_an_attempt_that_went_wrong_shows_a_fault_on_the_way(type_: str, result: str) -> None:
     run = faulty(type_)
-    run.receipt(run.message(12), 12.1, "primary", result)
+    run.receipt(run.message(12, "marketing"), 12.1, "primary", result)
     assert judged(run).verdict is Verdict.PASS
 
 
-@pytest.mark.parametrize(
-    ("result", "verdict"),
-    [
-        ("ack-lost", Verdict.PASS),
-        ("deferred", Verdict.INCONCLUSIVE),
-        ("refused", Verdict.INCONCLUSIVE),
-        ("aborted", Verdict.INCONCLUSIVE),
-    ],
-)
-def test_only_a_lost_acknowledgement_shows_acknowledgement_loss(result: str, verdict: Verdict) -> None:
-    run = faulty("ack-loss")
-    run.receipt(run.message(12), 12.1, "primary", result)
-    assert judged(run).verdict is verdict
+@pytest.mark.parametrize("type_", ["auth-failure", "reset", "cut", "outage", "blackhole"])
+def test_one_that_another_fault_hit_got_through_this_one(type_: str) -> None:
+    run = faulty(type_)
+    run.receipt(run.message(12, "marketing"), 12.1, "primary", "refused", fault="another")
+    assert judged(run).verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("result", ["accepted", "refused", "deferred", "aborted", "ack-lost"])
+@pytest.mark.parametrize("type_", PLAYED)
+def test_a_fault_inside_a_provider_hit_what_the_provider_marked_and_nothing_else(
+    type_: str, result: str
+) -> None:
+    for fault, verdict in ((None, Verdict.INCONCLUSIVE), ("f2", Verdict.INCONCLUSIVE), ("f1", Verdict.PASS)):
+        run = faulty(type_)
+        run.receipt(run.message(12, "marketing"), 12.1, "primary", result, fault=fault)
+        assert judged(run).verdict is verdict
 
 
 def test_latency_on_an_unused_route_is_not_met_because_another_route_made_messages_late() -> None:
@@ -64,8 +84,9 @@ def test_latency_on_an_unused_route_is_not_met_because_another_route_made_messag
     assert judged(run).verdict is Verdict.INCONCLUSIVE
 
 
-def test_where_the_fault_only_delays_any_attempt_shows_it() -> None:
-    run = faulty("latency")
+@pytest.mark.parametrize("type_", DELAYS)
+def test_where_the_fault_only_delays_any_attempt_shows_it(type_: str) -> None:
+    run = faulty(type_)
     run.copy(run.message(12), 12.5)
     assert judged(run).verdict is Verdict.PASS
 
@@ -147,14 +168,23 @@ def test_a_switch_shows_it() -> None:
     assert judged(run).verdict is Verdict.PASS
 
 
-def test_a_message_that_became_overdue_shows_it() -> None:
-    run = faulty("blackhole")
+@pytest.mark.parametrize("type_", ["blackhole", "cut", "certificate"])
+def test_a_message_that_became_overdue_shows_what_leaves_no_trace(type_: str) -> None:
+    run = faulty(type_)
     run.copy(run.message(12), 21)
     assert judged(run).verdict is Verdict.PASS
 
 
-def test_messages_that_waited_for_the_route_show_it() -> None:
-    run = faulty()
+@pytest.mark.parametrize("type_", ["slow-ack", "throttle", "silent-drop", "bandwidth"])
+def test_but_not_what_would_have_left_one(type_: str) -> None:
+    run = faulty(type_)
+    run.copy(run.message(12), 21)
+    assert judged(run).verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("type_", ["outage", "certificate"])
+def test_messages_that_waited_for_the_route_show_it(type_: str) -> None:
+    run = faulty(type_)
     run.copy(run.message(12, "marketing"), 21)
     assert judged(run).verdict is Verdict.PASS
 
@@ -362,6 +392,79 @@ class TestTheWayOfEvents:
         run.message(12)  # overdue for ever
         run.detects(13, "backup")
         assert judged(run).verdict is Verdict.INCONCLUSIVE
+
+
+class TestWhatBecomesOfTheMail:
+    """Faults that hit no attempt: they show in the events of the messages that were taken meanwhile."""
+
+    TOLD: ClassVar = {
+        "bounce": ("bounced", "delivered"),
+        "events-lost": ("delivered", "lost"),
+        "events-late": ("delivered", "late"),
+    }
+
+    def told(self, type_: str, event: str, webhook: str, *, taken: float = 12, says: str = "") -> Finding:
+        run = Run()
+        run.fault(10, 20, type_, "backup", attributes={"event": says} if says else {})
+        run.copy(run.message(11.5), 15, "backup")
+        message = run.message(taken)
+        run.copy(message, taken + 0.1, "backup")
+        run.provider_says(event, message, taken + 15, "backup", webhook=webhook, delay=14)
+        return judged(run)
+
+    @pytest.mark.parametrize("type_", AFTERWARDS)
+    def test_an_event_of_its_kind_shows_it(self, type_: str) -> None:
+        assert self.told(type_, *self.TOLD[type_]).verdict is Verdict.PASS
+
+    @pytest.mark.parametrize("type_", AFTERWARDS)
+    def test_that_mail_was_taken_meanwhile_does_not_nor_any_other_event(self, type_: str) -> None:
+        assert self.told(type_, "delivered", "delivered").verdict is Verdict.INCONCLUSIVE
+
+    @pytest.mark.parametrize("type_", AFTERWARDS)
+    def test_nor_one_of_a_message_of_another_time(self, type_: str) -> None:
+        for taken in (5, 25):
+            found = self.told(type_, *self.TOLD[type_], taken=taken)
+            assert found.verdict is Verdict.INCONCLUSIVE
+
+    def test_a_fault_that_makes_complaints_shows_in_complaints(self) -> None:
+        assert self.told("bounce", "complained", "none", says="complained").verdict is Verdict.PASS
+        assert self.told("bounce", "bounced", "none", says="complained").verdict is Verdict.INCONCLUSIVE
+
+    @pytest.mark.parametrize("type_", AFTERWARDS)
+    def test_it_is_no_incident_whose_end_would_be_waited_for(self, type_: str) -> None:
+        run = Run()
+        run.fault(10, 20, type_)
+        run.traffic(10, 20, 0.5)
+        run.detects(15)
+        assert judged(run).verdict is Verdict.INCONCLUSIVE  # whatever was detected, it was not this
+        for name in ("mttd", "mttr"):
+            assert check(run, name, "5s").reason == "there was no incident"
+
+
+def test_what_a_status_page_says_is_not_asked_about_even_on_a_route_of_mail() -> None:
+    run = Run()
+    run.fault(10, 20)
+    run.fault(10, 40, "status", "primary")
+    run.detects(12)
+    run.traffic(10, 20, 0.5, via="backup", after=3)
+    assert judged(run).numbers == {"faults": 1, "exposed": 1}
+    assert check(run, "mttr", "30s").counted == 1
+
+
+@pytest.mark.parametrize(
+    ("type_", "code", "verdict"),
+    [
+        ("certificate", 200, Verdict.INCONCLUSIVE),  # by a connection that was open
+        ("cut", 200, Verdict.INCONCLUSIVE),  # shorter than the cut
+        ("bandwidth", 200, Verdict.PASS),
+        ("slice", 200, Verdict.PASS),
+    ],
+)
+def test_a_request_at_an_endpoint_that_mail_needs(type_: str, code: int, verdict: Verdict) -> None:
+    run = faulty(type_, "primary.token")
+    run.message(12, "marketing")
+    run.calls("token", 12, code)
+    assert judged(run).verdict is verdict
 
 
 def test_a_fault_beside_the_mail_leaves_the_times_of_the_others_alone() -> None:

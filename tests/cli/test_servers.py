@@ -4,20 +4,42 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import smtplib
+import ssl
 import subprocess
 import threading
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from pathlib import Path
 from queue import Queue
 
+import msgspec
 import pytest
 from sendgrid.helpers.eventwebhook import EventWebhook, EventWebhookHeader
 
+from harness.cli.provider import describe
+from harness.history.events import Receipt, ReceiptResult
 from harness.providers import presets
 from tests.cli.conftest import Harness
 from tests.cli.foreground import PROGRAM, foreground, port_after
+
+REFUSED = Receipt(
+    t_ns=1,
+    source="graph",
+    n=1,
+    provider="graph",
+    route="main",
+    endpoint="api",
+    result=ReceiptResult.DEFERRED,
+    attempt="a",
+    begin_ns=0,
+    end_ns=1,
+    code=401,
+    recipient="c.me@customer.example",
+    text="a first line\nand a second",
+)
 
 
 def test_an_smtp_provider_says_how_to_use_it_and_shows_each_attempt(tmp_path: Path) -> None:
@@ -44,6 +66,33 @@ def test_microsoft_365_wants_tls_and_names_the_ca_to_trust(tmp_path: Path) -> No
         assert f"trust    {tmp_path / 'ca.pem'}" in banner
         assert "--tls" in banner
         assert provider.interrupt() == 0
+
+
+@pytest.mark.parametrize("name", [name for name in presets.names() if presets.load(name).engine == "smtp"])
+def test_the_command_that_an_smtp_provider_suggests_has_a_sender_that_it_takes(
+    name: str, tmp_path: Path
+) -> None:
+    with foreground("provider", name, "--dir", str(tmp_path)) as provider:
+        banner = provider.until("Every attempt")
+        (command,) = said("try", banner)
+        words = shlex.split(command)
+        told = {key: value for key, value in pairwise(words) if key.startswith("--")}
+        with smtplib.SMTP("127.0.0.1", port_after("listens", banner)) as smtp:
+            if "--tls" in words:
+                smtp.starttls(context=ssl.create_default_context(cafile=tmp_path / "ca.pem"))
+            if "--auth-user" in told:
+                smtp.login(told["--auth-user"], told["--auth-password"])
+            smtp.sendmail(told["--from"], [told["--to"]], "Subject: hi\r\n\r\nhello\r\n")
+        assert "accepted" in provider.until("c.me@customer.example")
+        assert bool(said("rejects", banner)) == (
+            "--auth-user" in told
+        )  # nobody is refused who logs in nowhere
+        assert provider.interrupt() == 0
+
+
+def test_a_record_is_one_line_whatever_the_provider_says() -> None:
+    shown = describe(msgspec.json.encode(REFUSED), 0)
+    assert shown.endswith("401 c.me@customer.example  a first line and a second")
 
 
 @pytest.mark.parametrize(

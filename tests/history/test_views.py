@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from harness.providers.faults import FaultType
-from tests.checks.histories import Run, ns, opened
+from harness.scenario.faults import KINDS
+from tests.checks.histories import Run, ns, opened, span
 
 
 def ask(run: Run, sql: str) -> list[tuple[Any, ...]]:
@@ -141,6 +142,86 @@ class TestIncidents:
         assert ask(run, "select release, t_ns from releases") == [("fault off", ns(20))]
         assert ask(run, "select fault from exposures") == [("f1",)]
 
+    def test_one_that_is_only_about_what_becomes_of_the_mail_is_none(self) -> None:
+        kinds = {kind for kind, model in KINDS.items() if not model.harms_route}
+        assert kinds == {"bounce", "events-lost", "events-late", "status"}
+        for kind in KINDS:
+            run = Run()
+            run.fault(10, 20, kind, "primary")
+            assert ask(run, "select aside from faults") == [(kind in kinds,)]
+            if kind in kinds:
+                assert ask(run, "select * from incidents") == ask(run, "select * from releases") == []
+
+    @pytest.mark.parametrize(
+        ("type_", "attributes", "delay_s"),
+        [
+            ("latency", {"latency": 100, "jitter": 50}, 0.15),
+            ("bandwidth", {"rate": 4_000}, 3),  # 4 kB of the largest message, 8 kB around it
+            ("slice", {"size": 1_000, "delay": 20}, 0.24),
+            ("slow-close", {"delay": 900}, 0),
+            ("slow-ack", {"delay": 900}, 0),  # the message was there already
+            ("hang", {}, 0),
+        ],
+    )
+    def test_the_most_that_one_holds_an_attempt_back(
+        self, type_: str, attributes: dict[str, int], delay_s: float
+    ) -> None:
+        run = Run()
+        run.copy(run.message(5), 5.1, body_bytes=4_000)
+        run.copy(run.message(6), 6.1, body_bytes=400)
+        run.fault(10, 20, type_, "primary", attributes=attributes)
+        assert ask(run, "select delay_ns from route_delays") == [(span(delay_s),)]
+
+    @pytest.mark.parametrize(("fault", "found"), [("f1", 1), (None, 0)])
+    def test_an_answer_that_was_late_by_a_fault_may_be_lost_later(
+        self, fault: str | None, found: int
+    ) -> None:
+        run = Run()
+        run.fault(10, 20, "slow-ack", "primary", attributes={"delay": 2_000})
+        receipt = run.copy(run.message(12), 12.1, fault=fault)
+        run.closes(receipt.connection, 14.15)
+        assert len(ask(run, "select * from lost_acks where not certain")) == found
+
+    @pytest.mark.parametrize(
+        ("type_", "attributes", "unknown"),
+        [
+            ("cut", {"stream": "upstream", "after": 40}, True),
+            ("cut", {"stream": "downstream", "after": 40}, False),  # what came shows in a receipt
+            ("hang", {"stage": "head"}, True),
+            ("disconnect", {"stage": "head"}, True),
+            ("hang", {"stage": "body"}, False),
+            ("hang", {}, False),
+            ("slow-ack", {"delay": 900}, False),
+            ("silent-drop", {}, False),
+            ("certificate", {"named": "expired"}, False),  # nothing is sent before the handshake is over
+            ("bandwidth", {"rate": 1000}, False),
+        ],
+    )
+    def test_what_may_have_swallowed_a_request_before_anybody_read_whose_it_was(
+        self, type_: str, attributes: dict[str, str | int], unknown: bool
+    ) -> None:
+        run = Run()
+        run.fault(10, 20, type_, "primary", attributes=attributes)
+        run.message(12)
+        found = ask(run, "select why from unknown_fates")
+        assert found == ([("perhaps swallowed by a fault",)] if unknown else [])
+
+    def test_who_hung_once_it_was_read_has_an_aborted_attempt_of_unknown_fate(self) -> None:
+        run = Run()
+        run.fault(10, 20, "hang", "primary")
+        run.receipt(run.message(12), 12.1, result="aborted", fault="f1")
+        assert ask(run, "select why from unknown_fates") == [("body aborted",)]
+
+    @pytest.mark.parametrize(("event", "ended"), [("bounced", ns(14)), ("dropped", None)])
+    def test_a_message_that_bounced_was_overdue_until_it_was_taken(
+        self, event: str, ended: int | None
+    ) -> None:
+        run = Run()
+        message = run.message(12, within=1)
+        run.copy(message, 14)
+        run.provider_says(event, message, 15)
+        assert ask(run, "select from_ns, until_ns from overdue") == [(ns(13), ended)]
+
     @pytest.mark.parametrize("target", ["backup.events", "primary.token", "status"])
     def test_a_blackhole_beside_the_mail_swallows_none_of_it(self, target: str) -> None:
         run = Run(without_mail=["status"])
@@ -149,12 +230,13 @@ class TestIncidents:
         assert ask(run, "select why from unknown_fates") == []
 
     def test_those_that_a_provider_plays_itself_are_known(self) -> None:
-        played = [each.value for each in FaultType]
+        played = [each.value for each in FaultType if each is not FaultType.STATUS]  # which hits nobody
         rows = ask(
-            Run(), f"select type from (select unnest({played}) as type) where played_by_provider(type)"
+            Run(),
+            f"select type from (select unnest({[*played, 'outage', 'status']}) as type) "
+            "where played_by_provider(type) or played_afterwards(type)",
         )
         assert sorted(type_ for (type_,) in rows) == sorted(played)
-        assert ask(Run(), "select played_by_provider('outage')") == [(False,)]
 
     def test_a_fault_that_nobody_removed_lasts_to_the_end(self) -> None:
         run = Run(ends=60)

@@ -28,9 +28,10 @@ from harness.providers.http.accounts import Accounts
 from harness.providers.http.api import bearer
 from harness.providers.http.messages import Answer, HttpRequest, HttpRoute, Operation
 from harness.providers.http.preset import HttpPreset
+from harness.providers.http.scenario_rate import ScenarioRate
 from harness.providers.ledger import FileSink
 from harness.providers.preset import ApiRequest
-from harness.providers.presets.sendgrid import MAIL_SEND, PRESET, SCOPES, SendGridApi, SendGridLimits
+from harness.providers.presets.sendgrid import MAIL_SEND, PRESET, SCOPES, SendGridApi
 from harness.providers.serve import RunningProvider, serve
 from harness.providers.wire import Account, ProviderConfig, Ready
 from harness.testbed.local import testbed as local_testbed
@@ -51,7 +52,7 @@ class TokenedApi(SendGridApi):
         HttpRoute(method="POST", path=TOKEN, operation=Operation.OPEN, endpoint="token"),
     )
 
-    def __init__(self, limits: SendGridLimits, lasts_s: float) -> None:
+    def __init__(self, limits: ScenarioRate, lasts_s: float) -> None:
         super().__init__(limits)
         self._lasts_s = lasts_s
 

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from harness.history.events import ReceiptResult
 from harness.providers.http.api import HttpApi
 from harness.providers.http.messages import HttpRequest, LogicalMessage, Submission
-from harness.providers.presets.mailgun import MailgunApi, MailgunLimits
-from harness.providers.presets.postmark import PostmarkApi, PostmarkLimits
+from harness.providers.http.scenario_rate import ScenarioRate
+from harness.providers.presets.mailgun import MailgunApi
+from harness.providers.presets.postmark import PostmarkApi
 from harness.providers.presets.resend import ResendApi, ResendLimits
 
 ADDRESSES = st.sampled_from(
@@ -88,7 +89,7 @@ def answered(api: HttpApi, asked: HttpRequest, is_suppressed: Callable[[LogicalM
     suppressed=st.sets(st.sampled_from("ab")),
 )
 def test_postmark(content: Any, batch: bool, suppressed: set[str]) -> None:
-    api = PostmarkApi(PostmarkLimits())
+    api = PostmarkApi(ScenarioRate())
     asked = request("/email/batch" if batch else "/email", msgspec.json.encode(content))
     answered(api, asked, lambda message: (message.recipient or "?")[0] in suppressed)
 
@@ -108,11 +109,11 @@ def test_resend(content: Any, batch: bool, permissive: bool) -> None:
 def test_mailgun(fields: list[tuple[str, str]], mime: bool) -> None:
     path = "/v3/mg.shop.example/messages" + (".mime" if mime else "")
     asked = request(path, urlencode(fields).encode(), "application/x-www-form-urlencoded")
-    answered(MailgunApi(MailgunLimits()), asked, lambda message: True)
+    answered(MailgunApi(ScenarioRate()), asked, lambda message: True)
 
 
 @pytest.mark.parametrize(
-    "api", [MailgunApi(MailgunLimits()), PostmarkApi(PostmarkLimits()), ResendApi(ResendLimits())]
+    "api", [MailgunApi(ScenarioRate()), PostmarkApi(ScenarioRate()), ResendApi(ResendLimits())]
 )
 @settings(max_examples=100, deadline=None)
 @given(body=st.binary(max_size=80))

@@ -26,9 +26,10 @@ from hypothesis import strategies as st
 from harness.history.events import ReceiptResult
 from harness.providers.http.accounts import Accounts
 from harness.providers.http.messages import HttpRequest
+from harness.providers.http.scenario_rate import ScenarioRate
 from harness.providers.presets._ses_signature import Flaw, signer
 from harness.providers.presets.ses_v2 import SesApi, SesLimits
-from harness.providers.presets.twilio_sms import TwilioApi, TwilioLimits
+from harness.providers.presets.twilio_sms import TwilioApi
 from tests.providers import ses as ses_requests
 from tests.providers import twilio as twilio_requests
 from tests.providers.running import RECIPIENT, Provider, message
@@ -171,15 +172,15 @@ class TestTwilio:
     @FUZZ
     @given(fields=FIELDS)
     def test_any_form(self, fields: Mapping[str, str]) -> None:
-        check(TwilioApi(TwilioLimits()), self.request(urlencode(fields, errors="replace").encode()))
+        check(TwilioApi(ScenarioRate()), self.request(urlencode(fields, errors="replace").encode()))
 
     @FUZZ
     @given(body=st.binary(max_size=300))
     def test_any_bytes(self, body: bytes) -> None:
-        check(TwilioApi(TwilioLimits()), self.request(body))
+        check(TwilioApi(ScenarioRate()), self.request(body))
 
     def test_too_many_fields_are_none(self) -> None:
-        submission = TwilioApi(TwilioLimits()).read(self.request(b"&".join([b"a=1"] * 2000)))
+        submission = TwilioApi(ScenarioRate()).read(self.request(b"&".join([b"a=1"] * 2000)))
         assert submission.declined is not None
         assert submission.messages[0].recipient is None
 

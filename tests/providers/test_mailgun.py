@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from harness.history.events import ReceiptResult
 from harness.providers import presets
 from harness.providers.http.messages import HttpRequest
-from harness.providers.presets.mailgun import NAMED, MailgunApi, MailgunLimits
+from harness.providers.http.scenario_rate import ScenarioRate
+from harness.providers.presets.mailgun import NAMED, MailgunApi
 from tests.providers.api_fake import ApiFake, api_fake
 from tests.providers.running import CANARY, RECIPIENT, ROUTE, TOKEN, recipient, token
 
@@ -241,7 +242,7 @@ def test_no_body_breaks_the_reading(head: str, parts: list[tuple[bytes, bytes, b
         b"Content-Transfer-Encoding: %s\r\n\r\n%s\r\n" % part
         for part in parts
     )
-    api = MailgunApi(MailgunLimits())
+    api = MailgunApi(ScenarioRate())
     request = HttpRequest(
         method="POST",
         path=MESSAGES,

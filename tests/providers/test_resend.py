@@ -249,6 +249,12 @@ class TestLimits:
         waited_ns = client.fake.receipts[-1].retry_after_ns
         assert waited_ns == int(refused.headers["retry-after"]) * 1_000_000_000
 
+    async def test_a_fault_s_wait_is_told_in_the_provider_s_own_letters(self, client: Client) -> None:
+        client.fake.put(type="refuse", named="rate-limit-exceeded", retry_after_s=9)
+        refused = await client.post(email())
+        waits = [(name, value) for name, value in refused.headers.raw if name.lower() == b"retry-after"]
+        assert waits == [(b"retry-after", b"9")]
+
     def test_five_a_second_unless_the_scenario_says_otherwise(self) -> None:
         preset = presets.load("resend")
         assert preset.limits().rate == 5  # type: ignore[attr-defined]

@@ -42,7 +42,7 @@ class TestAnEndpointBeside:
     def test_it_can_have_the_faults_that_a_route_can(self, what: str) -> None:
         scenario = loaded(fault(f"on: backup.token, fault: {what}"))
         assert scenario.faults[0].on == "backup.token"
-        assert scenario.breaks_a_route("backup.token") and not scenario.is_aside("backup.token")
+        assert scenario.breaks_a_route(scenario.faults[0]) and not scenario.is_aside(scenario.faults[0])
 
     def refused(self, text: str) -> Problem:
         return problem(changed(fault(text)))
@@ -108,7 +108,8 @@ class TestARouteWithoutMail:
     def test_a_fault_there_breaks_none_and_ties_no_incidents_together(self) -> None:
         during = fault("on: status, fault: outage")
         scenario = loaded(*STATUS, during, sets=("faults.0.for=20s", "faults.2.at=15s"))
-        assert scenario.is_aside("status") and not scenario.breaks_a_route("status")
+        (there,) = [each for each in scenario.faults if each.on == "status"]
+        assert scenario.is_aside(there) and not scenario.breaks_a_route(there)
         assert incidents(scenario) == ["i1", "i2", "i3"]
 
     def test_nothing_is_timed_from_a_fault_there(self) -> None:

@@ -65,7 +65,7 @@ CASES = {
 LIVES = [(name, route) for name, case in CASES.items() for route in FAKES if case.felt(route) is not None]
 
 ELSEWHERE = {"status"}
-"""What neither of the two can play; tests/testbed/test_faults_beside_mail.py has its life."""
+"""What neither of the two can play; test_announced_incidents.py has its life."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

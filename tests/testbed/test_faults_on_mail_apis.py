@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from harness.history.events import Receipt
+from harness.testbed.faults import InjectionError
 from tests.testbed.local_bench import SCENARIO, Bench, routes_alone
 from tests.waiting import until
 
@@ -47,6 +48,21 @@ async def test_a_fault_is_proved_and_gone(bench: Bench, type_: str, route: str) 
     detail = await injector.remove()
     assert detail["canary"]["saw"] == "ok"
     assert await bench.testbed.verify_clean() == []
+
+
+@pytest.mark.parametrize("type_", ["refuse", "ack-loss"])
+async def test_an_answer_that_looks_like_a_success_is_proved_by_the_record(bench: Bench, type_: str) -> None:
+    """Mailgun says so with a 200 where it did not understand what was asked."""
+    route = next(each for each in ROUTES if bench.testbed._preset(each).name == "mailgun")
+    injector = bench.injector(route, type_, "f", named="magnificent-api")
+    await injector.inject()
+    assert (await injector.act())["code"] == 200
+    provider = bench.endpoint(route).provider
+    assert provider is not None
+    await provider.delete_fault("f")
+    with pytest.raises(InjectionError, match="the canary's receipt is `accepted`, by no fault at all"):
+        await injector.act()  # a success that is one proves nothing
+    await injector.remove()
 
 
 async def test_the_canaries_are_marked_and_never_limited(bench: Bench) -> None:

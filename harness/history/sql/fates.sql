@@ -59,11 +59,14 @@ select run, token, rkey, min(why) as why, max(at_ns) as at_ns from (
     from receipts r join faults f on f.run = r.run and f.type in ('pause', 'partition')
     where r.canary is null and r.end_ns + r.error_ns >= f.on_lo and r.end_ns - r.error_ns <= f.off_hi
     union all
-    -- What a blackhole or a partition swallowed, or a kill caught before its first byte, leaves no receipt. A
+    -- What a blackhole or a partition swallowed, or a kill caught before its first byte, leaves no receipt; nor does a
+    -- request whose connection was cut, or that hung or was reset at its head, before anybody read whose it was. A
     -- restart that took too long ended in a kill.
     select m.run, m.token, m.rkey, 'perhaps swallowed by a fault', greatest(m.scheduled_ns, f.on_lo)
     from messages m join faults f on f.run = m.run and f.endpoint is null and not f.aside
          and (f.type in ('blackhole', 'partition', 'kill')
+              or f.type = 'cut' and f.attributes ->> '$.stream' = 'upstream'
+              or f.type in ('hang', 'disconnect') and f.attributes ->> '$.stage' = 'head'
               or f.type = 'restart' and exists (select 1 from kills k where k.run = f.run
                                                 and k.t_ns between f.on_lo and f.off_hi))
     where m.scheduled_ns <= f.off_hi and not exists (select 1 from receipts r
@@ -87,12 +90,14 @@ with arrived as (
 ), returned as (
     select distinct run, token from receipts where notice = 'failed' and result in ('accepted', 'ack-lost')
 ), tried as (
-    select run, token, rkey, count(*) as attempts from receipts where known and canary is null
+    select run, token, rkey, count(*) as attempts,
+           min(end_ns) filter (result in ('accepted', 'ack-lost') and notice is null) as taken_ns
+    from receipts where known and canary is null
     group by run, token, rkey
 )
 select m.*, coalesce(a.copies, 0) as copies, a.copy_ns, a.last_copy_ns, a.route as copy_route,
        coalesce(a.error_ns, 0) as error_ns, coalesce(a.observed_after, false) as observed_after,
-       coalesce(t.attempts, 0) as attempts,
+       coalesce(t.attempts, 0) as attempts, t.taken_ns,
        coalesce(u.bounced, b.token is not null) as bounced, coalesce(u.dropped, false) as dropped,
        g.token is not null as returned,
        s.state, s.since_ns as state_since_ns, f.why as unknown_fate,
@@ -107,11 +112,12 @@ left join returned g using (run, token)
 left join states s using (run, token, rkey)
 left join unknown_fates f using (run, token, rkey);
 
--- Transactional messages past their time, [from_ns, until_ns); until_ns is null where nothing ever ended it.
+-- Transactional messages past their time, [from_ns, until_ns); until_ns is null where nothing ever ended it. One that
+-- bounced was on time if its provider took it in time.
 create table overdue as
 with due as (
     select f.run, f.token, f.recipient, f.rkey, f.stream, f.scheduled_ns, f.scheduled_ns + f.within_ns as from_ns,
-           least(f.copy_ns, f.held_ns, f.expires_ns) as until_ns, f.error_ns, r.watch_end_ns
+           least(f.copy_ns, f.held_ns, f.expires_ns, case when f.bounced then f.taken_ns end) as until_ns, f.error_ns, r.watch_end_ns
     from fates f join runs r using (run)
     where f.class = 'transactional' and f.within_ns is not null and not f.baseline
 )

@@ -2,8 +2,9 @@
 
 -- One row a fault that was in place. It came on in (on_lo, on_hi] and went off in (off_lo, off_hi]. What nobody
 -- removed lasts until the system is back (a kill, a restart) or to the end of the record. `endpoint` is the one beside
--- that of the mail that it is on, null where it is on that. `aside`: no mail depends on what it is on, as on the way of
--- events back, or on a route that carries none; what lies on the mail's way, such as a token service, is not aside.
+-- that of the mail that it is on, null where it is on that. `aside`: no mail is held up by it, as on the way of events
+-- back, on a route that carries none, or where it is only about what becomes of a message that was taken, or what a
+-- status page says; what lies on the mail's way, such as a token service, is not aside.
 create table faults as
 with told as (
     select run, fault, any_value(incident) as incident, any_value(type) as type, any_value(target) as target,
@@ -24,7 +25,7 @@ with told as (
 select t.run, t.fault, coalesce(nullif(t.incident, ''), t.fault) as incident, t.type, t.target, t.attributes,
        case when t.target <> 'system' then split_part(t.target, '.', 1) end as route,
        nullif(split_part(t.target, '.', 2), '') as endpoint,
-       split_part(t.target, '.', 2) = 'events'
+       split_part(t.target, '.', 2) = 'events' or t.type in ('bounce', 'events-lost', 'events-late', 'status')
            or list_contains(r.routes_without_mail, split_part(t.target, '.', 1)) as aside,
        coalesce(t.injecting_ns, t.active_ns) as on_lo, t.active_ns as on_hi,
        coalesce(b.back_ns, t.removing_ns, r.watch_end_ns) as off_lo,
@@ -32,16 +33,26 @@ select t.run, t.fault, coalesce(nullif(t.incident, ''), t.fault) as incident, t.
 from told t join runs r using (run) left join back b using (run, fault)
 where t.active_ns is not null;
 
+-- What a fault says of itself: a number among its attributes, 0 where it has none of that name.
+create macro said(attributes, name) as coalesce(cast(attributes ->> ('$.' || name) as double), 0);
+
 -- The most that faults held an attempt on a route back, and so the most by which they can crowd attempts together.
--- Latencies that are on at once add up. One on an endpoint beside holds back what comes before an attempt.
+-- Those that are on at once add up. What carries few bytes at a time holds the largest message longest, and 8 kB for
+-- what is said around it. One on an endpoint beside holds back what comes before an attempt; a slow acknowledgement
+-- comes after it.
 create view route_delays as
-with delays as (
-    select run, route, on_lo, off_hi,
-           case when type = 'latency'
-                then cast(1e6 * (coalesce(cast(attributes ->> '$.latency' as double), 0)
-                                 + coalesce(cast(attributes ->> '$.jitter' as double), 0)) as bigint)
-                else 0 end as delay_ns
-    from faults where target <> 'system' and endpoint is null and not aside
+with largest as (
+    select run, route, max(coalesce(body_bytes, 0)) + 8000 as bytes from events where kind = 'receipt' group by run, route
+), delays as (
+    select f.run, f.route, f.on_lo, f.off_hi,
+           cast(case f.type
+                when 'latency' then 1e6 * (said(f.attributes, 'latency') + said(f.attributes, 'jitter'))
+                when 'bandwidth' then 1e9 * coalesce(l.bytes / nullif(said(f.attributes, 'rate'), 0), 0)
+                when 'slice' then 1e6 * said(f.attributes, 'delay')
+                                  * coalesce(ceil(l.bytes / nullif(said(f.attributes, 'size'), 0)), 0)
+                else 0 end as bigint) as delay_ns
+    from faults f left join largest l on l.run = f.run and l.route = f.route
+    where f.target <> 'system' and f.endpoint is null and not f.aside
 )
 select run, route, max(total_ns) as delay_ns from (
     select a.run, a.route, cast(sum(b.delay_ns) as bigint) as total_ns

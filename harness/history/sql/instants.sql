@@ -96,49 +96,64 @@ select run, row_number() over (partition by run order by t_ns, release) as numbe
        lead(t_ns) over (partition by run order by t_ns, release) as next_ns
 from told;
 
--- Faults that a provider plays itself, and marks whom they hit.
+-- Faults that a provider plays itself on attempts, and marks whom they hit.
 create macro played_by_provider(type) as
-    type in ('refuse', 'ack-loss', 'slow-ack', 'hang', 'disconnect', 'silent-drop', 'throttle', 'key-rotated', 'bounce',
-             'events-lost', 'events-late', 'certificate');
+    type in ('refuse', 'ack-loss', 'slow-ack', 'hang', 'disconnect', 'silent-drop', 'throttle', 'certificate', 'key-rotated');
 
--- One row per fault, but those on routes that carry no mail: what shows that the SUT met it. `in_play` messages were
--- there to be sent while it lasted; on the way of events, `in_play` events were there to be told, and those that it cut
--- are `attempts`.
+-- Those that it plays afterwards, on messages that it took: they show in what became of the message.
+create macro played_afterwards(type) as type in ('bounce', 'events-lost', 'events-late');
+
+-- Those of the way there that only delay: every attempt goes through them. The others cut, or lead elsewhere.
+create macro only_delays(type) as type in ('latency', 'bandwidth', 'slice', 'slow-close');
+
+-- Those that can keep an attempt from leaving any trace at its provider.
+create macro leaves_no_trace(type) as type in ('outage', 'blackhole', 'reset', 'cut', 'auth-failure', 'certificate');
+
+-- One row per fault, but those on routes that carry no mail, and what a status page says: what shows that the SUT met
+-- it. `in_play` messages were there to be sent while it lasted; on the way of events, `in_play` events were there to be
+-- told, and those that it cut are `attempts`.
 create table exposures as
-with play as (
+with asked as (
+    select f.* from faults f join runs r using (run)
+    where not f.aside or f.endpoint = 'events'
+       or played_afterwards(f.type) and not list_contains(r.routes_without_mail, f.route)
+), play as (
     select f.run, f.fault, count(*) as in_play,
            count(*) filter (m.scheduled_ns >= f.on_lo) as scheduled
-    from faults f join fates m on m.run = f.run
-    where not f.aside and not m.baseline and m.scheduled_ns <= f.off_lo and (m.copy_ns is null or m.copy_ns >= f.on_hi)
-      and (m.result <> 'refused' or m.scheduled_ns >= f.on_lo) and not m.bounced
+    from asked f join fates m on m.run = f.run
+    where f.endpoint is distinct from 'events' and not m.baseline and m.scheduled_ns <= f.off_lo
+      and (m.copy_ns is null or m.copy_ns >= f.on_hi)
+      and (m.result <> 'refused' and not m.bounced or m.scheduled_ns >= f.on_lo)
     group by f.run, f.fault
 ), told as (
     select run, route, webhook, t_ns as told_ns, t_ns - coalesce(delay_ns, 0) as at_ns
     from events where kind = 'provider.event' and webhook <> 'none' and canary is null
 ), play_of_events as (
     select f.run, f.fault, count(*) as in_play,
-           count(*) filter (t.webhook <> 'delivered' or f.type = 'latency') as attempts
+           count(*) filter (t.webhook <> 'delivered' or only_delays(f.type)) as attempts
     from faults f join told t on t.run = f.run and t.route = f.route and t.at_ns <= f.off_lo and t.told_ns >= f.on_hi
     where f.endpoint = 'events' group by f.run, f.fault
 ), met as (
-    -- Where the fault answers in the provider's place, or cuts, an ordinary acceptance shows nothing; where it only
-    -- delays, every attempt went through it.
+    -- What a provider plays itself hit those that it marked. Of the others, what cuts or leads elsewhere shows nothing
+    -- in an ordinary acceptance, nor in what another fault hit; where it only delays, every attempt went through it.
     select f.run, f.fault, count(*) as attempts
     from faults f join receipts r on r.run = f.run and r.route = f.route and f.endpoint is null
     where r.canary is null and not r.baseline and r.begin_ns - r.error_ns <= f.off_hi
       and r.end_ns + r.error_ns >= f.on_lo
-      and (f.type <> 'ack-loss' or r.result = 'ack-lost' or r.fault = f.fault)
-      and (f.type not in ('slow-ack', 'hang', 'disconnect', 'silent-drop', 'throttle', 'certificate', 'key-rotated')
-           or r.fault = f.fault)
-      and (r.result <> 'accepted' or r.fault is not null
-           or f.type not in ('outage', 'blackhole', 'reset', 'cut', 'auth-failure', 'refuse', 'ack-loss'))
-      -- What becomes of a message later shows in what the provider tells of it, not in its receipt.
-      and (f.type not in ('bounce', 'events-lost', 'events-late')
-           or exists (select 1 from events e
-                      where e.run = r.run and e.kind = 'provider.event' and e.token = r.token
-                        and (f.type = 'bounce' and e.event = coalesce(f.attributes ->> '$.event', 'bounced')
-                             or f.type = 'events-lost' and e.webhook = 'lost'
-                             or f.type = 'events-late' and e.webhook = 'late')))
+      and (r.fault = f.fault or only_delays(f.type)
+           or not played_by_provider(f.type) and not played_afterwards(f.type)
+              and r.result <> 'accepted' and r.fault is null)
+    group by f.run, f.fault
+), became as (
+    select f.run, f.fault, count(distinct r.seq) as attempts
+    from faults f join receipts r on r.run = f.run and r.route = f.route and r.result in ('accepted', 'ack-lost')
+    join events e on e.run = f.run and e.kind = 'provider.event' and e.route = f.route and e.token = r.token
+        and (e.recipient is null or lower(e.recipient) = r.rkey) and e.t_ns >= r.end_ns
+    where played_afterwards(f.type) and r.canary is null and not r.baseline
+      and r.end_ns - r.error_ns <= f.off_hi and r.end_ns + r.error_ns >= f.on_lo
+      and case f.type when 'bounce' then e.event = coalesce(f.attributes ->> '$.event', 'bounced')
+                      when 'events-lost' then e.webhook = 'lost'
+                      else e.webhook = 'late' end
     group by f.run, f.fault
 ), called as (
     -- At an endpoint beside: through one that is broken in its proxy no request comes that did not meet it, and to one
@@ -148,7 +163,7 @@ with play as (
     where c.begin_ns - c.error_ns <= f.off_hi and c.end_ns + c.error_ns >= f.on_lo
       and (c.fault = f.fault
            or f.type = 'auth-failure' and c.code >= 400
-           or f.type not in ('auth-failure', 'outage', 'blackhole') and not played_by_provider(f.type))
+           or only_delays(f.type) or f.type = 'reset')
     group by f.run, f.fault
 ), refused_without as (
     -- Who cannot get what the endpoint gives out, such as a token, is refused on the route for the lack of it. Until
@@ -166,7 +181,7 @@ with play as (
 ), tried as (
     select run, fault, cast(sum(attempts) as bigint) as attempts from (
         select run, fault, attempts from play_of_events
-        union all select * from met union all select * from called union all select * from refused_without
+        union all select * from met union all select * from became union all select * from called union all select * from refused_without
         union all select * from cut
     ) group by run, fault
 ), avoided as (
@@ -179,7 +194,7 @@ with play as (
     select f.run, f.fault, count(*) as overdue
     from faults f join overdue o
       on o.run = f.run and not f.aside and o.scheduled_ns between f.on_lo and f.off_hi
-     and f.type in ('outage', 'blackhole', 'reset', 'auth-failure')
+     and leaves_no_trace(f.type)
     group by f.run, f.fault
 ), waited as (
     -- The route fell silent while messages waited, and took them when it was back.
@@ -187,7 +202,7 @@ with play as (
     from faults f join fates m on m.run = f.run and m.copy_route = f.route and not f.aside
     where not m.baseline and m.scheduled_ns <= f.off_lo - 1_000_000_000 and m.copy_ns >= f.off_lo
       and m.scheduled_ns >= f.on_lo
-      and f.type in ('outage', 'blackhole', 'reset', 'auth-failure')
+      and leaves_no_trace(f.type)
       and not exists (select 1 from copies c where c.run = f.run and c.route = f.route
                       and c.end_ns > f.on_hi and c.end_ns < f.off_lo)
     group by f.run, f.fault
@@ -200,7 +215,7 @@ select f.run, f.fault, f.incident, f.type, f.target, coalesce(p.in_play, b.in_pl
            f.target = 'system' or coalesce(t.attempts, 0) > 0
            or coalesce(a.detected, false)
            or s.incident is not null or coalesce(l.overdue, 0) > 0 or coalesce(w.waited, 0) > 0) as exposed
-from faults f
+from asked f
 left join play p on p.run = f.run and p.fault = f.fault
 left join play_of_events b on b.run = f.run and b.fault = f.fault
 left join tried t on t.run = f.run and t.fault = f.fault
@@ -210,5 +225,4 @@ left join switches s on s.run = f.run and s.incident = f.incident and list_conta
      and not f.aside
      and s.switched_ns <= f.off_hi + 5_000_000_000
 left join late l on l.run = f.run and l.fault = f.fault
-left join waited w on w.run = f.run and w.fault = f.fault
-where not f.aside or f.endpoint = 'events';
+left join waited w on w.run = f.run and w.fault = f.fault;

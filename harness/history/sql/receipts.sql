@@ -72,7 +72,7 @@ select run, seq, source, provider, route, endpoint, attempt, token, recipient, r
 from handoffs where (run, seq) not in (select (run, seq) from _undone);
 
 -- Acknowledgements that the SUT did not get, or may not have got: the provider says so, or the connection was cut
--- right after its last answer (within 100 ms and the delay a fault imposed).
+-- right after its last answer (within 100 ms and the delay a fault imposed, on the way or on the answer itself).
 create table lost_acks as
 select run, seq, token, rkey, route, end_ns, true as certain from handoffs where result = 'ack-lost'
 union all
@@ -80,10 +80,11 @@ select h.run, h.seq, h.token, h.rkey, h.route, h.end_ns, false
 from (select run, source, t_ns, unnest(connections) as connection from events where kind = 'connections.closed') e
 join handoffs h on h.run = e.run and h.source = e.source and h.connection = e.connection
 left join route_delays d on d.run = h.run and d.route = h.route
+left join faults s on s.run = h.run and s.fault = h.fault and s.type = 'slow-ack'
 where h.result = 'accepted' and h.end_ns <= e.t_ns
   and exists (select 1 from faults f where f.run = h.run and f.target in (h.route, 'system')
               and e.t_ns between f.on_lo and f.off_hi + 100_000_000)
-  and e.t_ns - h.end_ns <= 100_000_000 + coalesce(d.delay_ns, 0)
+  and e.t_ns - h.end_ns <= 100_000_000 + coalesce(d.delay_ns, 0) + coalesce(1e6 * said(s.attributes, 'delay'), 0)
 qualify row_number() over (partition by h.run, h.source, h.connection, e.t_ns order by h.end_ns desc, h.seq desc) = 1;
 
 -- Numbers missing in a provider's record; anything could have been there.

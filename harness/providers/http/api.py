@@ -31,6 +31,7 @@ class HttpApi(ABC):
     ] = {}  # by endpoint: what each refusal there tells to wait, whatever is left
     secrets_at: str | None = ""  # the endpoint that accounts' secrets are presented to; None: to none
     announces: Sequence[str] = ()  # the states of an incident that its status page or health feed can tell of
+    retry_after_header: str = "Retry-After"  # as the provider writes it: some clients heed the case
     idempotent_for_s: float | None = None  # how long an idempotency key is remembered; None: there is none
 
     @property

@@ -154,7 +154,7 @@ class Exchange:
             request=request,
             submission=submission,
             messages=messages,
-            caller=self._judge.caller(account, attempt.id, messages[0]),
+            caller=self._judge.caller(account, attempt.id, messages),
             use=self._use_of(account),
             end_ns=self._context.clock.now_ns(),
         )

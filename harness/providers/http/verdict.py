@@ -6,6 +6,7 @@ of the moment. A fault that acts at one of these stages is asked in its place.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 
 import msgspec
@@ -14,7 +15,7 @@ from harness.history.events import ReceiptResult
 from harness.providers.faults import Decision, FaultType, Subject
 from harness.providers.http.accounts import Accounts
 from harness.providers.http.answers import Stage
-from harness.providers.http.api import HttpApi
+from harness.providers.http.api import HttpApi, in_ns, retry_after
 from harness.providers.http.idempotency import Memory, Remembered
 from harness.providers.http.limits import Exhausted
 from harness.providers.http.messages import (
@@ -121,21 +122,31 @@ class Judge:
             ),
         )
 
-    def caller(self, account: Account | None, attempt: str, first: Named | None = None) -> Caller:
-        """`first` of the messages that a request carries, if that can be told yet."""
-        message = LogicalMessage() if first is None else first.message
-        by_harness = first.canary is Canary.HARNESS if first else account is not None and account.canary
-        return Caller(
-            account=account,
-            subject=Subject(
-                route=self._side.route,
-                endpoint=self._side.endpoint,
-                key=(first.identity.token if first else None) or attempt,
-                class_=message.carried.class_,
-                tenant=account.tenant if account else "",
-                recipient=message.recipient,
-                canary=by_harness,
-            ),
+    def caller(self, account: Account | None, attempt: str, messages: Sequence[Named] = ()) -> Caller:
+        """`messages` that a request carries, if that can be told yet."""
+        if not messages:
+            by_harness = account is not None and account.canary
+            return Caller(account=account, subject=self._subject(account, attempt, by_harness))
+        first, *others = [
+            self._subject(
+                account, each.identity.token or attempt, each.canary is Canary.HARNESS, each.message
+            )
+            for each in messages
+        ]
+        subject = msgspec.structs.replace(first, beside=tuple(others)) if others else first
+        return Caller(account=account, subject=subject)
+
+    def _subject(
+        self, account: Account | None, key: str, canary: bool, message: LogicalMessage | None = None
+    ) -> Subject:
+        return Subject(
+            route=self._side.route,
+            endpoint=self._side.endpoint,
+            key=key,
+            class_=message.carried.class_ if message else None,
+            tenant=account.tenant if account else "",
+            recipient=message.recipient if message else None,
+            canary=canary,
         )
 
     def _with_standing(self, verdict: Verdict, caller: Caller) -> Verdict:
@@ -154,7 +165,7 @@ class Judge:
         if not faults.are_at(Stage.HEAD):
             return None
         decision = faults.decide(Stage.HEAD, self.caller(self.account(head), attempt).subject)
-        return None if decision is None else _by_fault(decision)
+        return None if decision is None else self._by_fault(decision)
 
     def asked(self, request: HttpRequest, route: HttpRoute, caller: Caller) -> Verdict:
         """A request that is no sending. Faults of an endpoint that takes mail are about mail, and leave it
@@ -176,14 +187,14 @@ class Judge:
             return refused
         decide = self._context.faults.decide
         if not self._about_mail and (decision := decide(Stage.BODY, caller.subject)) is not None:
-            return _by_fault(decision)
+            return self._by_fault(decision)
         if is_open:
             answer = self._api.open(request, valid.accounts)
         else:
             assert caller.account is not None
             answer = self._api.query(self._recalling(request), caller.account)
         late = None if self._about_mail else decide(Stage.REPLY, caller.subject)
-        return Verdict(answer=answer) if late is None else _by_fault(late, answer)
+        return Verdict(answer=answer) if late is None else self._by_fault(late, answer)
 
     def _recalling(self, request: HttpRequest) -> HttpRequest:
         id_ = self._api.about(request)
@@ -211,7 +222,7 @@ class Judge:
         if (decision := faults.decide(Stage.BODY, caller.subject)) is not None:
             if remembered is not None:
                 self._memory.forget(remembered)
-            return _by_fault(self._addressed(decision, request, submission))
+            return self._by_fault(self._addressed(decision, request, submission))
         ids = [self._context.ids.next_hex("message-id", 32) for _ in submission.messages]
         answer = self._api.accepted(request, submission, ids)
         if answer.result is not ReceiptResult.ACCEPTED:  # every message of it was declined
@@ -222,7 +233,7 @@ class Judge:
             return Verdict(answer=answer, fault=decision.fault.id, dropped=True, remembered=remembered)
         for stage in (Stage.REPLY, Stage.MID_REPLY):
             if (decision := faults.decide(stage, caller.subject)) is not None:
-                return _by_fault(self._addressed(decision, request, submission), answer, remembered)
+                return self._by_fault(self._addressed(decision, request, submission), answer, remembered)
         return Verdict(answer=answer, remembered=remembered)
 
     def _addressed(
@@ -237,7 +248,7 @@ class Judge:
         """The secrets that open something now; or what a fault makes of the credential, whatever it is."""
         decision = self._context.faults.decide(Stage.AUTH, caller.subject)
         if decision is not None and decision.fault.type != FaultType.KEY_ROTATED:
-            return _by_fault(decision)
+            return self._by_fault(decision)
         accounts = self._side.valid(after_rotation=decision is not None)
         return Valid(accounts=accounts, fault=decision.fault.id if decision is not None else None)
 
@@ -293,6 +304,42 @@ class Judge:
             wait_s=limit.wait_s,
         )
 
+    def _by_fault(
+        self, decision: Decision[Answer], taken: Answer | None = None, remembered: Remembered | None = None
+    ) -> Verdict:
+        """What a fault makes of a request; `taken`: the provider's own answer, where it took the request."""
+        fault, answer = decision.fault, decision.answer
+        match FaultType(fault.type):
+            case FaultType.HANG:
+                return Verdict(answer=NO_ANSWER, deed=Deed.NOTHING, fault=fault.id)
+            case FaultType.DISCONNECT:
+                return Verdict(answer=CUT, deed=Deed.RESET, fault=fault.id)
+            case FaultType.SLOW_ACK if taken is not None:
+                wait_s = fault.delay_s or 0.0
+                return Verdict(answer=taken, wait_s=wait_s, fault=fault.id, remembered=remembered)
+            case FaultType.ACK_LOSS if taken is not None:
+                deed = Deed.HALF if fault.stage == Stage.MID_REPLY else Deed.RESET
+                return Verdict(
+                    answer=taken,
+                    shown=answer,
+                    deed=Deed.ANSWER if answer is not None else deed,
+                    fault=fault.id,
+                    lost=True,
+                    remembered=remembered,
+                )
+            case _:
+                assert answer is not None, f"{fault.type} without an answer"
+                return Verdict(answer=self._in_time(answer, fault), fault=fault.id)
+
+    def _in_time(self, answer: Answer, fault: ProviderFault) -> Answer:
+        """A named answer with the wait that the fault asks for; one by its code has it already."""
+        if fault.named is None or fault.retry_after_s is None:
+            return answer
+        name = self._api.retry_after_header
+        kept = tuple(each for each in answer.headers if each[0].lower() != name.lower())
+        told = tuple((name, value) for _, value in retry_after(fault.retry_after_s))
+        return msgspec.structs.replace(answer, headers=kept + told, retry_after_ns=in_ns(fault.retry_after_s))
+
 
 def _told(fault: ProviderFault, exceeded: Exhausted | None, usual_s: float | None) -> Exhausted:
     """What a throttle tells of itself; a canary meets it without exceeding anything. `usual_s`: how long to
@@ -302,31 +349,3 @@ def _told(fault: ProviderFault, exceeded: Exhausted | None, usual_s: float | Non
         limit = exceeded
     wait_s = usual_s if fault.retry_after_s is None else fault.retry_after_s
     return limit if wait_s is None else msgspec.structs.replace(limit, wait_s=wait_s)
-
-
-def _by_fault(
-    decision: Decision[Answer], taken: Answer | None = None, remembered: Remembered | None = None
-) -> Verdict:
-    """What a fault makes of a request; `taken` is the provider's own answer, where it took the request."""
-    fault, answer = decision.fault, decision.answer
-    match FaultType(fault.type):
-        case FaultType.HANG:
-            return Verdict(answer=NO_ANSWER, deed=Deed.NOTHING, fault=fault.id)
-        case FaultType.DISCONNECT:
-            return Verdict(answer=CUT, deed=Deed.RESET, fault=fault.id)
-        case FaultType.SLOW_ACK if taken is not None:
-            wait_s = fault.delay_s or 0.0
-            return Verdict(answer=taken, wait_s=wait_s, fault=fault.id, remembered=remembered)
-        case FaultType.ACK_LOSS if taken is not None:
-            deed = Deed.HALF if fault.stage == Stage.MID_REPLY else Deed.RESET
-            return Verdict(
-                answer=taken,
-                shown=answer,
-                deed=Deed.ANSWER if answer is not None else deed,
-                fault=fault.id,
-                lost=True,
-                remembered=remembered,
-            )
-        case _:
-            assert answer is not None, f"{fault.type} without an answer"
-            return Verdict(answer=answer, fault=fault.id)

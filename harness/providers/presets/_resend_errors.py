@@ -15,6 +15,7 @@ from harness.providers.http.api import in_ns, retry_after
 from harness.providers.http.messages import Answer, Headers
 
 JSON: Headers = (("Content-Type", "application/json"), ("Server", "cloudflare"))  # [R]
+RETRY_AFTER = "retry-after"
 DOMAIN = "{domain}"  # in a named answer: that of the sender of the request that gets it
 
 # What is the team's or the service's fault can succeed elsewhere or later; what is the message's cannot.
@@ -63,7 +64,7 @@ def refusal(error: Error, headers: Headers = (), *, retry_after_s: float | None 
         result=ReceiptResult.REFUSED if for_good else ReceiptResult.DEFERRED,
         text=error.message,
         body=msgspec.json.encode(error),
-        headers=(*JSON, *headers, *((name.lower(), value) for name, value in retry_after(retry_after_s))),
+        headers=(*JSON, *headers, *((RETRY_AFTER, value) for _, value in retry_after(retry_after_s))),
         retry_after_ns=in_ns(retry_after_s),
     )
 

@@ -11,7 +11,6 @@ limit is published, so there is none unless the scenario sets one. _mailgun_erro
 from __future__ import annotations
 
 import base64
-import math
 import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
@@ -19,14 +18,12 @@ from email.message import EmailMessage
 from urllib.parse import unquote, urlencode
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness.history.events import ReceiptResult
 from harness.providers.credentials import CredentialShape
 from harness.providers.http.accounts import Accounts
 from harness.providers.http.answers import phrase
 from harness.providers.http.api import HttpApi, basic
-from harness.providers.http.limits import RateLimit
 from harness.providers.http.messages import (
     Allowance,
     Answer,
@@ -36,6 +33,7 @@ from harness.providers.http.messages import (
     Submission,
 )
 from harness.providers.http.preset import HttpPreset
+from harness.providers.http.scenario_rate import ScenarioRate
 from harness.providers.preset import ApiRequest
 from harness.providers.presets import _mailgun_errors as errors
 from harness.providers.presets import _mailgun_mail as mail
@@ -52,19 +50,6 @@ MAX_BODY_BYTES = 25 * 1024 * 1024  # "maximum message size" of the documentation
 CANARY_DOMAIN = "canary.example"
 _IS_DOMAIN = re.compile(r"(?:[a-z0-9-]+\.)+[a-z0-9-]+", re.IGNORECASE)
 _LIMIT_S = 3_600.0  # until a domain's recipients count anew, as users saw it
-
-
-class MailgunLimits(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    rate: float | None = Field(default=None, gt=0, description="requests per second, for one API key")
-    burst: int | None = Field(default=None, ge=1, description="requests at once; default: one second's worth")
-
-    @model_validator(mode="after")
-    def _burst_needs_rate(self) -> MailgunLimits:
-        if self.burst is not None and self.rate is None:
-            raise ValueError("burst without rate limits nothing; give a rate as well")
-        return self
 
 
 NAMED = {
@@ -97,9 +82,8 @@ class MailgunApi(HttpApi):
     )
     max_body_bytes = MAX_BODY_BYTES
 
-    def __init__(self, limits: MailgunLimits) -> None:
-        if limits.rate is not None:
-            self.limits = [RateLimit(rate_per_s=limits.rate, burst=limits.burst or math.ceil(limits.rate))]
+    def __init__(self, limits: ScenarioRate) -> None:
+        self.limits = limits.each()
 
     def identify(self, request: HttpRequest, accounts: Accounts) -> Account | None:
         pair = basic(request)
@@ -229,7 +213,7 @@ PRESET = HttpPreset(
     summary="Mailgun API: POST /v3/{domain}/messages and messages.mime, GET /v3/domains/{domain}",
     dated=date(2026, 11, 1),
     scheme="mailgun+http",
-    limits=MailgunLimits,
+    limits=ScenarioRate,
     named=NAMED,
     api=lambda limits, seed: MailgunApi(limits),
     canary=MailgunCanary(),

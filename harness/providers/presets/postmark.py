@@ -8,21 +8,18 @@ _postmark_errors.py has the sources.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from datetime import date
 from email.message import EmailMessage
 from typing import Any
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness.history.events import ReceiptResult
 from harness.providers.credentials import CredentialShape
 from harness.providers.http.accounts import Accounts
 from harness.providers.http.answers import phrase
 from harness.providers.http.api import HttpApi, media_type
-from harness.providers.http.limits import RateLimit
 from harness.providers.http.messages import (
     Allowance,
     Answer,
@@ -33,6 +30,7 @@ from harness.providers.http.messages import (
     Submission,
 )
 from harness.providers.http.preset import HttpPreset
+from harness.providers.http.scenario_rate import ScenarioRate
 from harness.providers.preset import ApiRequest
 from harness.providers.presets import _postmark_errors as errors
 from harness.providers.presets import _postmark_mail as mail
@@ -48,21 +46,6 @@ TOKEN_HEADER = "X-Postmark-Server-Token"
 MAX_BODY_BYTES = 50 * 1024 * 1024  # of a batch [D]
 MAX_EMAIL_BYTES = 10 * 1024 * 1024  # of a single email [D]
 _CODES = {401: errors.BAD_TOKEN, 422: errors.INVALID_EMAIL, 429: errors.RATE_LIMIT, 503: errors.MAINTENANCE}
-
-
-class PostmarkLimits(BaseModel):
-    """No limit is published for sending, so there is none unless the scenario sets one."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    rate: float | None = Field(default=None, gt=0, description="requests per second, for one server token")
-    burst: int | None = Field(default=None, ge=1, description="requests at once; default: one second's worth")
-
-    @model_validator(mode="after")
-    def _burst_needs_rate(self) -> PostmarkLimits:
-        if self.burst is not None and self.rate is None:
-            raise ValueError("burst without rate limits nothing; give a rate as well")
-        return self
 
 
 NAMED = {
@@ -96,9 +79,8 @@ class PostmarkApi(HttpApi):
     )
     max_body_bytes = MAX_BODY_BYTES
 
-    def __init__(self, limits: PostmarkLimits) -> None:
-        if limits.rate is not None:
-            self.limits = [RateLimit(rate_per_s=limits.rate, burst=limits.burst or math.ceil(limits.rate))]
+    def __init__(self, limits: ScenarioRate) -> None:
+        self.limits = limits.each()
 
     def identify(self, request: HttpRequest, accounts: Accounts) -> Account | None:
         return accounts.of_secret(request.header(TOKEN_HEADER.lower()).strip().lower() or None)
@@ -261,7 +243,7 @@ PRESET = HttpPreset(
     summary="Postmark API: POST /email and /email/batch (partial failure), inactive recipients, GET /server",
     dated=date(2026, 11, 1),
     scheme="postmark+http",
-    limits=PostmarkLimits,
+    limits=ScenarioRate,
     named=NAMED,
     api=lambda limits, seed: PostmarkApi(limits),
     canary=PostmarkCanary(),

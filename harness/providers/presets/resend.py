@@ -90,6 +90,7 @@ class ResendApi(HttpApi):
         HttpRoute(method="GET", path=DOMAINS, operation=Operation.QUERY),
     )
     max_body_bytes = MAX_BODY_BYTES
+    retry_after_header = errors.RETRY_AFTER
     idempotent_for_s = DAY_S
 
     def __init__(self, limits: ResendLimits) -> None:

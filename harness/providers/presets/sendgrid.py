@@ -15,14 +15,12 @@ from datetime import date
 from email.message import EmailMessage
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness.history.events import ReceiptResult
 from harness.providers.credentials import CredentialShape
 from harness.providers.http.accounts import Accounts
 from harness.providers.http.answers import phrase
 from harness.providers.http.api import HttpApi, bearer, media_type, retry_after
-from harness.providers.http.limits import RateLimit
 from harness.providers.http.messages import (
     Allowance,
     Answer,
@@ -32,6 +30,7 @@ from harness.providers.http.messages import (
     Submission,
 )
 from harness.providers.http.preset import HttpPreset
+from harness.providers.http.scenario_rate import ScenarioRate
 from harness.providers.preset import ApiRequest
 from harness.providers.presets import _sendgrid_errors as errors
 from harness.providers.presets import _sendgrid_mail as mail
@@ -42,21 +41,6 @@ from harness.providers.wire import Account
 MAIL_SEND = "/v3/mail/send"
 SCOPES = "/v3/scopes"
 MAX_BODY_BYTES = 30 * 1024 * 1024  # "total message size" of the documentation
-
-
-class SendGridLimits(BaseModel):
-    """No limit is published for mail/send, so there is none unless the scenario sets one."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    rate: float | None = Field(default=None, gt=0, description="requests per second, for one API key")
-    burst: int | None = Field(default=None, ge=1, description="requests at once; default: one second's worth")
-
-    @model_validator(mode="after")
-    def _burst_needs_rate(self) -> SendGridLimits:
-        if self.burst is not None and self.rate is None:
-            raise ValueError("burst without rate limits nothing; give a rate as well")
-        return self
 
 
 NAMED = {
@@ -78,10 +62,8 @@ class SendGridApi(HttpApi):
     )
     max_body_bytes = MAX_BODY_BYTES
 
-    def __init__(self, limits: SendGridLimits) -> None:
-        if limits.rate is not None:
-            burst = limits.burst or math.ceil(limits.rate)
-            self.limits = [RateLimit(rate_per_s=limits.rate, burst=burst)]
+    def __init__(self, limits: ScenarioRate) -> None:
+        self.limits = limits.each()
 
     def identify(self, request: HttpRequest, accounts: Accounts) -> Account | None:
         return accounts.of_secret(bearer(request))
@@ -184,7 +166,7 @@ PRESET = HttpPreset(
     summary="SendGrid v3 API: POST /v3/mail/send with its error bodies and rate limit, GET /v3/scopes",
     dated=date(2026, 11, 1),
     scheme="sendgrid+http",
-    limits=SendGridLimits,
+    limits=ScenarioRate,
     named=NAMED,
     api=lambda limits, seed: SendGridApi(limits),
     canary=SendGridCanary(),

@@ -12,20 +12,17 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import math
 from collections.abc import Sequence
 from datetime import date
 from email.message import EmailMessage
 from urllib.parse import urlencode
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness.history.events import ReceiptResult
 from harness.providers.credentials import CredentialShape
 from harness.providers.http.accounts import Accounts
 from harness.providers.http.api import HttpApi, basic
-from harness.providers.http.limits import RateLimit
 from harness.providers.http.messages import (
     Allowance,
     Answer,
@@ -36,6 +33,7 @@ from harness.providers.http.messages import (
     Submission,
 )
 from harness.providers.http.preset import HttpPreset
+from harness.providers.http.scenario_rate import ScenarioRate
 from harness.providers.preset import ApiRequest
 from harness.providers.presets import _twilio_errors as errors
 from harness.providers.presets import _twilio_message as sms
@@ -44,21 +42,6 @@ from harness.providers.wire import Account
 
 ACCOUNTS = f"/{sms.API_VERSION}/Accounts"
 CANARY_TO, CANARY_FROM = "+12025550100", "+15005550006"
-
-
-class TwilioLimits(BaseModel):
-    """Twilio publishes no rate, so there is none unless the scenario sets one; 429 is never processed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    rate: float | None = Field(default=None, gt=0, description="requests per second, for one account")
-    burst: int | None = Field(default=None, ge=1, description="requests at once; default: one second's worth")
-
-    @model_validator(mode="after")
-    def _burst_needs_rate(self) -> TwilioLimits:
-        if self.burst is not None and self.rate is None:
-            raise ValueError("burst without rate limits nothing; give a rate as well")
-        return self
 
 
 class TwilioApi(HttpApi):
@@ -71,10 +54,8 @@ class TwilioApi(HttpApi):
     )
     max_body_bytes = 1024 * 1024
 
-    def __init__(self, limits: TwilioLimits) -> None:
-        if limits.rate is not None:
-            burst = limits.burst or math.ceil(limits.rate)
-            self.limits = [RateLimit(rate_per_s=limits.rate, burst=burst)]
+    def __init__(self, limits: ScenarioRate) -> None:
+        self.limits = limits.each()
 
     def identify(self, request: HttpRequest, accounts: Accounts) -> Account | None:
         found = accounts.of_pair(basic(request))
@@ -217,7 +198,7 @@ PRESET = HttpPreset(
     summary="Twilio SMS, a fallback channel: POST and GET of messages, errors by code, status callbacks",
     dated=date(2026, 11, 1),
     scheme="twilio+http",
-    limits=TwilioLimits,
+    limits=ScenarioRate,
     named=errors.NAMED,
     api=lambda limits, seed: TwilioApi(limits),
     canary=TwilioCanary(),

@@ -8,8 +8,8 @@
 The stage is the fault's own, or that of the named answer, or a default. A selection that needs to know more
 than that can moves it on: `share` goes by the token and `recipient` by the address, which RCPT TO tells, and
 `class` by a header, which comes with the body. At the connection nobody has logged in yet, so a selection
-there counts the harness's canary like everybody else. After RCPT TO a message counts once, by its first
-recipient.
+there counts the harness's canary like everybody else. After RCPT TO a message counts once, and is hit as a
+whole if a fault is about any of its recipients.
 
 A provider that answers an error and throws the message away (SES: `454` after DATA) needs no fault of its
 own: that is `refuse` at stage body. `ack-loss` with a code is the opposite: an error, and the message taken.

@@ -100,7 +100,7 @@ class Conversation:
         session.greeted = session.logged_in = False
         session.count_out()
         begin_ns = session.clock.now_ns()
-        decision = session.decide(Stage.TLS, key=session.id)
+        decision = session.decide(Stage.TLS, session.subject(key=session.id))
         try:
             await self._wire.upgrade(certificates.shown(decision))
         except ConnectionError:

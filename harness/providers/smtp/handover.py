@@ -6,6 +6,8 @@ come faults in place of an answer, then the account's limits; what is taken is r
 
 from __future__ import annotations
 
+import msgspec
+
 from harness.history.events import Receipt, ReceiptResult
 from harness.providers.faults import Acts, Decision, FaultType
 from harness.providers.smtp.answers import SmtpAnswer, Stage
@@ -52,15 +54,18 @@ class Handover:
     def _decide_for(
         self, attempt: Attempt, stage: Stage, carried: Carried, acts: Acts | None = None
     ) -> Decision[SmtpAnswer] | None:
-        first = attempt.recipients[0]
-        return self._session.decide(
-            stage,
-            key=identify(first, carried).token or attempt.id,
-            class_=carried.class_,
-            recipient=first,
-            canary=self._recorder.canary(first) is Canary.HARNESS,
-            acts=acts,
-        )
+        if not self._service.context.faults.are_at(stage):
+            return None
+        first, *others = [
+            self._session.subject(
+                key=identify(each, carried).token or attempt.id,
+                class_=carried.class_,
+                recipient=each,
+                canary=self._recorder.canary(each) is Canary.HARNESS,
+            )
+            for each in attempt.recipients
+        ]
+        return self._session.decide(stage, msgspec.structs.replace(first, beside=tuple(others)), acts)
 
     async def _settle(
         self,

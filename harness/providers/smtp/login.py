@@ -50,4 +50,4 @@ def _decide(session: Session, mechanism: str) -> Decision[SmtpAnswer] | None:
         answer = named.get(fault.named or "")
         return answer is None or not answer.mechanisms or mechanism in answer.mechanisms
 
-    return session.decide(Stage.AUTH, key=session.id, acts=concerns)
+    return session.decide(Stage.AUTH, session.subject(key=session.id), concerns)

@@ -66,18 +66,11 @@ class Session:
 
     # --- faults ---
 
-    def decide(
-        self,
-        stage: Stage,
-        *,
-        key: str,
-        class_: str | None = None,
-        recipient: str | None = None,
-        canary: bool | None = None,
-        acts: Acts | None = None,
-    ) -> Decision[SmtpAnswer] | None:
-        """The fault that hits this attempt here; `canary` where the account alone does not tell."""
-        subject = Subject(
+    def subject(
+        self, *, key: str, class_: str | None = None, recipient: str | None = None, canary: bool | None = None
+    ) -> Subject:
+        """`canary` where the account alone does not tell."""
+        return Subject(
             route=self.service.route,
             key=key,
             class_=class_,
@@ -85,11 +78,14 @@ class Session:
             recipient=recipient,
             canary=self.recorder.canary_account if canary is None else canary,
         )
+
+    def decide(self, stage: Stage, subject: Subject, acts: Acts | None = None) -> Decision[SmtpAnswer] | None:
+        """The fault that hits this attempt here."""
         return self.service.context.faults.decide(stage, subject, acts)
 
     async def refused(self, stage: Stage, begin_ns: int, *, key: str, **fields: str) -> bool:
         """Let a fault answer an attempt that has no recipient yet; true if one did."""
-        decision = self.decide(stage, key=key)
+        decision = self.decide(stage, self.subject(key=key))
         if decision is None:
             return False
         await self.refuse(decision, stage, begin_ns, **fields)

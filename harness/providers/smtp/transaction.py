@@ -79,11 +79,9 @@ class Transaction:
             return
         recipient = path.address
         by_harness = self._recorder.canary(recipient) is Canary.HARNESS
+        key = identify(recipient).token or attempt.id
         decision = session.decide(
-            Stage.RCPT,
-            key=identify(recipient).token or attempt.id,
-            recipient=recipient,
-            canary=by_harness,
+            Stage.RCPT, session.subject(key=key, recipient=recipient, canary=by_harness)
         )
         if decision is not None:
             reply = session.reply_of(decision, sender=attempt.sender, recipient=recipient)

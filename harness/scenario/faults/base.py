@@ -37,6 +37,8 @@ class FaultBase(Part):
     acts_in: ClassVar[ActsIn]
     masks: ClassVar[bool] = False
     """Whether no canary for another fault gets through behind it."""
+    harms_route: ClassVar[bool] = True
+    """Whether mail is worse off by its route because of it, so that the system should notice and recover."""
     examples: ClassVar[tuple[str, ...]]
     """Entries of `faults:`, as people write them; the first has no more attributes than it needs."""
 

@@ -181,6 +181,7 @@ class Bounce(Selective):
     """The provider takes the message, and it does not get there, as its events tell later."""
 
     acts_in = ActsIn.PROVIDER
+    harms_route = False
     proved_within_ns = 2 * NS_PER_S  # it shows in what becomes of the canary
     examples = (
         "{at: 5s, for: 4s, on: backup, fault: bounce}",
@@ -200,6 +201,7 @@ class EventsLost(Selective):
     """What became of a message is never told."""
 
     acts_in = ActsIn.PROVIDER
+    harms_route = False
     proved_within_ns = 2 * NS_PER_S  # it shows in what becomes of the canary
     examples = ("{at: 5s, for: 4s, on: backup, fault: events-lost}",)
     fault: Literal["events-lost"]
@@ -209,6 +211,7 @@ class EventsLate(Selective):
     """What became of a message is told late."""
 
     acts_in = ActsIn.PROVIDER
+    harms_route = False
     proved_within_ns = 2 * NS_PER_S  # it shows in what becomes of the canary
     examples = ("{at: 5s, for: 4s, on: backup, fault: events-late, delay: 10s}",)
     fault: Literal["events-late"]

@@ -14,6 +14,7 @@ class Status(LastingFault):
     """The status page or the health feed tells of an incident, and of its end when the fault is over."""
 
     acts_in = ActsIn.PROVIDER
+    harms_route = False
     examples = (
         "{at: 5s, for: 9s, on: page, fault: status, named: major}",
         '{at: 5s, for: 9s, on: page, fault: status, named: minor, text: "Delays in mail flow"}',

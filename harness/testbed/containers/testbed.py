@@ -20,7 +20,7 @@ from harness.scenario.models import Scenario
 from harness.scenario.providers import MAILPIT
 from harness.scenario.targets import EVENTS, is_way_back, parts, target_of
 from harness.testbed.address import HTTP, scheme_of, usual_port
-from harness.testbed.assembled import LOOPBACK, AssembledTestbed, Way
+from harness.testbed.assembled import LOOPBACK, AssembledTestbed
 from harness.testbed.base import TestbedError
 from harness.testbed.canary import Saw
 from harness.testbed.containers.engine import Engine, connect
@@ -46,6 +46,7 @@ from harness.testbed.signals.webhook import Webhooks
 from harness.testbed.system.here import free_port
 from harness.testbed.system.host import SystemHost
 from harness.testbed.system.plan import Surroundings
+from harness.testbed.way import Way
 
 INBOX = "harness.inbox"
 """Among the providers, whose names have no dot."""

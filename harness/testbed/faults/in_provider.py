@@ -20,10 +20,9 @@ GONE_WITHIN_S = 10.0
 """A canary that gets through after a removal takes some milliseconds; a busy machine may take seconds."""
 LONGEST_WAIT_S = 2.0
 """The canary waits so long at most for a late answer; one that is later still, its receipt tells of."""
-
-
 LONGEST_HOLD_S = 3.0
 """Longer than a provider that keeps the canary waiting does so."""
+HANDED_OVER = (ReceiptResult.ACCEPTED, ReceiptResult.ACK_LOST)
 
 
 class InProvider(OnEndpoint):
@@ -85,14 +84,24 @@ class InProvider(OnEndpoint):
 
 
 class Refuse(InProvider):
-    """The provider answers with a code."""
+    """The provider answers with a code. One of its own answers may look like a success that took nothing."""
 
     async def act(self) -> Detail:
-        sighting, detail = await self._meets({Saw.REJECTED})
+        named = "named" in self.attributes
+        sighting, detail = await self._meets({Saw.REJECTED, Saw.OK} if named else {Saw.REJECTED})
         wanted = self.attributes.get("code")
         if wanted is not None and sighting.code != wanted:
             raise InjectionError(f"refuse: the canary was refused with {sighting.code}, not with {wanted}")
-        return detail
+        if sighting.saw is not Saw.OK:
+            return detail
+        receipt = await self._receipt(sighting)
+        if receipt is None:
+            return expect(sighting, {Saw.REJECTED}, "refuse")
+        if receipt.result in HANDED_OVER:
+            raise InjectionError(
+                f"refuse: the provider's journal shows `{receipt.result.value}` for the canary"
+            )
+        return detail | {"receipt": receipt.n}
 
 
 class AckLoss(InProvider):
@@ -100,10 +109,11 @@ class AckLoss(InProvider):
 
     async def act(self) -> Detail:
         answered = "code" in self.attributes or "named" in self.attributes
-        sighting, detail = await self._meets({Saw.REJECTED} if answered else {Saw.CLOSED, Saw.RESET})
+        seen = {Saw.REJECTED, Saw.OK} if answered else {Saw.CLOSED, Saw.RESET}
+        sighting, detail = await self._meets(seen)
         receipt = await self._receipt(sighting)
         if receipt is None:
-            return detail
+            return expect(sighting, seen - {Saw.OK}, "ack-loss")
         if receipt.result is not ReceiptResult.ACK_LOST:
             raise InjectionError(
                 f"ack-loss: the provider's journal shows `{receipt.result.value}` for the canary"
@@ -128,7 +138,7 @@ class SlowAck(InProvider):
         receipt = await self._receipt(sighting)
         if receipt is None:
             return detail
-        if receipt.result not in (ReceiptResult.ACCEPTED, ReceiptResult.ACK_LOST):
+        if receipt.result not in HANDED_OVER:
             raise InjectionError(f"slow-ack: the canary's receipt is `{receipt.result.value}`")
         return detail | {"receipt": receipt.n}
 

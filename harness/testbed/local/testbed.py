@@ -12,7 +12,7 @@ from harness.history.journal import Journal
 from harness.providers.wire import BoundListener
 from harness.scenario.providers import MAILPIT
 from harness.scenario.targets import EVENTS, target_of
-from harness.testbed.assembled import LOOPBACK, AssembledTestbed, Way
+from harness.testbed.assembled import LOOPBACK, AssembledTestbed
 from harness.testbed.discover import find_tool
 from harness.testbed.inbox import Inbox
 from harness.testbed.local.inbox import LocalInbox
@@ -24,6 +24,7 @@ from harness.testbed.proxy.endpoint import ProxiedEndpoint
 from harness.testbed.proxy.process import ProxyProcess, proxy_program
 from harness.testbed.proxy.state import ProxyKind
 from harness.testbed.resources import MARKER, ResourceLedger, What
+from harness.testbed.way import Way
 
 
 class LocalTestbed(AssembledTestbed):

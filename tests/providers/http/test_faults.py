@@ -85,6 +85,17 @@ class TestRefusing:
         fake.put(type="refuse", named="sample.busy")
         answered = await send(client, fake.url())
         assert (answered.status_code, answered.json()) == (503, {"said": "busy"})
+        assert "retry-after" not in answered.headers
+
+    @pytest.mark.parametrize("stage", ["head", "auth", "body"])
+    async def test_by_a_name_and_with_a_wait(
+        self, fake: Sample, client: httpx.AsyncClient, stage: str
+    ) -> None:
+        fake.put(type="refuse", named="sample.busy", retry_after_s=7, stage=stage)
+        answered = await send(client, fake.url())
+        assert (answered.status_code, answered.json()) == (503, {"said": "busy"})
+        assert answered.headers["retry-after"] == "7"
+        assert fake.receipts()[-1].retry_after_ns == 7_000_000_000
 
 
 class TestLosing:
@@ -335,66 +346,6 @@ def fault_of(**attributes: Any) -> Any:
     from harness.providers.wire import ProviderFault
 
     return ProviderFault(**attributes)
-
-
-class TestSelection:
-    async def codes(self, fake: Sample, client: httpx.AsyncClient, classes: str = "tttttttt") -> list[int]:
-        """One message each: of class transactional (t) or marketing (m)."""
-        names = {"t": "transactional", "m": "marketing"}
-        return [
-            (await send(client, fake.url(), recipient(number), class_=names[each])).status_code
-            for number, each in enumerate(classes)
-        ]
-
-    @pytest.mark.parametrize(
-        ("selection", "hit"),
-        [
-            ({"nth": 3}, "..x....."),
-            ({"every": 3}, "..x..x.."),
-            ({"count": 2}, "xx......"),
-            ({"every": 2, "count": 2}, ".x.x...."),
-            ({"class_": "marketing"}, "x..xx..."),
-            ({"class_": "marketing", "nth": 2}, "...x...."),
-            ({"recipient": "c.bbb*"}, ".x......"),
-            ({"recipient": "*@CUSTOMER.example"}, "xxxxxxxx"),
-            ({"recipient": "*@other.example"}, "........"),
-            ({"tenant": "nobody"}, "........"),
-        ],
-    )
-    async def test_by_number_class_and_recipient(
-        self, fake: Sample, client: httpx.AsyncClient, selection: dict[str, Any], hit: str
-    ) -> None:
-        fake.put(type="refuse", code=500, **selection)
-        codes = await self.codes(fake, client, "mttmmttt")
-        assert "".join("x" if code == 500 else "." for code in codes) == hit
-        assert fake.provider.faults.list()[0].acted == hit.count("x")
-
-    async def test_a_share_is_the_same_share_each_time_and_of_retries_too(
-        self, client: httpx.AsyncClient
-    ) -> None:
-        found = []
-        for _ in range(2):
-            async with sample() as fake:
-                fake.put(type="refuse", code=500, share=0.5)
-                codes = await self.codes(fake, client, "t" * 12)
-                assert await self.codes(fake, client, "t" * 12) == codes  # by token, not by attempt
-                found.append(codes)
-        assert found[0] == found[1]
-        assert 0 < found[0].count(500) < 12
-
-    async def test_by_tenant(self, client: httpx.AsyncClient) -> None:
-        listeners = (listener(tenant="blue"), listener("other", "other-1", tenant="green"))
-        async with sample(None, *listeners) as fake:
-            fake.put(type="refuse", code=500, tenant="green")
-            assert (await send(client, fake.of_route("backup"))).status_code == 200
-            assert (await send(client, fake.of_route("other"), key="other-1")).status_code == 500
-            assert [receipt.tenant for receipt in fake.receipts()] == ["blue", "green"]
-
-    async def test_by_route(self, client: httpx.AsyncClient) -> None:
-        async with sample(None, listener(), listener("other", "other-1")) as fake:
-            fake.put(type="refuse", code=500, route="other")
-            assert (await send(client, fake.of_route("backup"))).status_code == 200
-            assert (await send(client, fake.of_route("other"), key="other-1")).status_code == 500
 
 
 class TestWhatIsTakenForAFault:

@@ -295,6 +295,17 @@ async def test_a_recipient_pattern_hits_its_recipients_alone() -> None:
             assert (await send(client, 4)).startswith("250")
 
 
+async def test_a_message_is_hit_whole_if_any_of_its_recipients_is_the_one() -> None:
+    async with provider() as fake:
+        put(fake, "ack-loss", code=451, recipient="*@example.net")
+        async with raw(fake.port) as client:
+            for line in (MAIL, RCPT, f"RCPT TO:<c.{token(1)}@example.net>", "DATA"):
+                assert (await client.ask(line))[:1] in "23"
+            assert (await client.ask(message() + b".\r\n")).startswith("451")
+        assert [(each.result, each.fault) for each in fake.receipts] == [(ReceiptResult.ACK_LOST, "f1")] * 2
+        assert fake.running.faults.list()[0].acted == 1
+
+
 async def test_a_class_can_be_throttled_alone() -> None:
     async with provider() as fake:
         put(fake, "throttle", quota=0, class_="marketing")
