@@ -100,7 +100,7 @@ def test_where_the_fault_selects_an_attempt_it_spared_does_not() -> None:
 
 
 @pytest.mark.parametrize(
-    "type_", ["slow-ack", "hang", "disconnect", "silent-drop", "throttle", "certificate", "key-rotated"]
+    "type_", ["slow-ack", "hang", "disconnect", "silent-drop", "throttle", "key-rotated"]
 )
 def test_a_fault_inside_a_provider_is_met_by_those_that_it_hit(type_: str) -> None:
     run = faulty(type_)

@@ -234,7 +234,7 @@ async def _bench(
     scenario = load_text(text, run_dir / "scenario.yaml")
     # A file may claim hosts only for a system in a container; the routes themselves do not mind.
     routes = {
-        name: route.model_copy(update={"as_": (claims or {}).get(name, ())})
+        name: route.model_copy(update={"as_": (claims or {}).get(name, route.as_)})
         for name, route in scenario.routes.items()
     }
     scenario = scenario.model_copy(update={"routes": routes})
