@@ -26,9 +26,6 @@ class Accounts:
         return next((each for each in self.known if (each.username, each.secret) == pair), None)
 
 
-NOBODY = Accounts()
-
-
 def rotated(account: Account) -> Account | None:
     """The account after the rotation of its secret: the old one opens nothing any more."""
     if account.next_secret is None:

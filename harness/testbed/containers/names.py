@@ -88,8 +88,3 @@ class RunNames:
 def of_run(marker: str) -> str:
     """The engine's filter (`filters={"label": …}`) for all that one run has made."""
     return f"{RUN}={marker}"
-
-
-def of_owner(user: str | None = None) -> str:
-    """The engine's filter for all that one user's runs have made; without a name, this user's."""
-    return f"{OWNER}={user or owner()}"

@@ -38,7 +38,6 @@ from harness.testbed.resources import ResourceLedger
 from harness.testbed.system.host import HostError
 
 FOLDER = "system-compose"
-SERVICE_LABEL = "com.docker.compose.service"
 _LAST_LINES = 12
 
 
