@@ -6,7 +6,7 @@ TOXIPROXY := v2.12.0
 MAILPIT := v1.27.11
 COMPOSE := v2.27.0
 ARGS ?=
-WORKERS ?= 2
+WORKERS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint docs shows clients tools images compose bench lock clean

@@ -78,7 +78,8 @@ def test_a_right_system_passes(runs: dict[str, Future[Ran]], name: str):
     ran = runs[name].result()
     assert ran.exit_code == 0, ran.said
     assert {f["verdict"] for f in ran.run["findings"] if f["decides"]} == {"pass"}
-    assert ran.run["warnings"] == []
+    # That the driver was late is said of a machine with much else to do; it is nothing that the system did.
+    assert [each for each in ran.run["warnings"] if not each.startswith("late-driver")] == []
 
 
 def test_mail_by_smtp_has_the_token_in_recipient_header_and_body(runs: dict[str, Future[Ran]]):
@@ -131,7 +132,7 @@ def test_a_set_up_that_fails_is_no_baseline_and_is_torn_down_all_the_same(runs: 
 def test_a_tear_down_that_fails_is_a_warning(runs: dict[str, Future[Ran]]):
     ran = runs["a tear-down that fails"].result()
     assert ran.exit_code == 0, ran.said
-    (warning,) = ran.run["warnings"]
+    (warning,) = [each for each in ran.run["warnings"] if not each.startswith("late-driver")]
     assert warning.startswith("teardown-failed (system): teardown 1") and "no such table" in warning
 
 
