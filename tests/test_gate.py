@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 GATE = Path(__file__).resolve().parent.parent / ".ci" / "run"
-PRESENT = ("jq", "chromium", "mmdebstrap", "smtp-source", "iptables", "go")
+PRESENT = ("jq", "curl", "openssl", "chromium", "mmdebstrap", "smtp-source", "iptables", "go")
 
 DOCKER = 'test -e "$STATE/up"'
 DOCKERD = """
