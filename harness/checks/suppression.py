@@ -1,8 +1,9 @@
 """Suppression: who was refused for good, bounced or complained is not written to again, by any route.
 
-A refusal counts where it is about the recipient: an HTTP provider's refusal of the message, or in SMTP a
-5.1.x or 5.2.1 (RFC 3463: address, mailbox), or a bare 550, 551 or 553. A refusal of a login, a sender or a
-quota is the route's, and another route may have the message. A bounce or complaint counts from when its
+A refusal counts where it is about the recipient: an HTTP provider's refusal of the message, or in SMTP
+5.1.0 to 5.1.6, 5.1.10 or 5.2.1 (RFC 3463, RFC 7505: address, mailbox), 5.4.1 (Exchange Online's word for an
+unknown recipient), or a bare 550, 551 or 553. A refusal of a login, a sender (5.1.7, 5.1.8) or a quota is the
+route's, and another route may have the message. A bounce or complaint counts from when its
 event had reached the system, plus `grace`. What was under way by then is excused.
 
 It proves what the providers saw. It cannot judge what the system was never told: an event that was lost, or

@@ -30,7 +30,8 @@ def test_a_refusal_that_stood_is_a_pass() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["5.1.1 user unknown", "5.1.10 no such recipient", "5.2.1 disabled", "unknown"]
+    "text",
+    ["5.1.1 user unknown", "5.1.10 null MX", "5.2.1 disabled", "5.4.1 Recipient address rejected", "unknown"],
 )
 def test_another_try_on_the_other_route_is_a_fail(text: str) -> None:
     run = Run()
@@ -49,7 +50,15 @@ def test_another_try_on_the_same_route_is_a_fail() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["5.7.60 no permission to send as", "5.2.0 quota exceeded", "5.2.2 mailbox full", "5.7.139 disabled"],
+    [
+        *(
+            "5.7.60 no permission to send as",
+            "5.2.0 quota exceeded",
+            "5.2.2 mailbox full",
+            "5.7.139 disabled",
+        ),
+        *("5.1.7 bad sender", "5.1.8 sender's domain does not exist", "5.4.14 routing loop"),
+    ],
 )
 def test_a_refusal_that_is_about_the_route_may_go_elsewhere(text: str) -> None:
     run = Run()

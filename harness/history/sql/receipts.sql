@@ -104,7 +104,7 @@ with said as (
     select run, rkey, 'refused for good' as why, route, end_ns as at_ns, error_ns, false as told
     from receipts
     where result = 'refused' and canary is null and rkey is not null
-      and (endpoint <> 'smtp' or regexp_matches(text, '^5\.(1\.\d+|2\.1)\b')
+      and (endpoint <> 'smtp' or regexp_matches(text, '^5\.(1\.([0-6]|10)|2\.1|4\.1)\b')
            or code in (550, 551, 553) and not regexp_matches(text, '^\d\.\d+\.\d'))
     union all
     select e.run, lower(e.recipient), e.event, e.route, e.t_ns, coalesce(c.error_ns, 0), true
