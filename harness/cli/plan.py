@@ -53,8 +53,10 @@ def command(
         raise click.UsageError("Say one of --lanes, --all, --routes and --json; --routes --json go together.")
     planned, *others = load_and_plan([scenario], sets, seed, variants)
     if others:
-        names = ", ".join(each.scenario.scenario for each in (planned, *others))
-        raise click.UsageError(f"{scenario} is several scenarios ({names}); say --variant NAME.")
+        from harness.scenario.loader import variants_of
+
+        names = ", ".join(variants or variants_of(scenario))
+        raise click.UsageError(f"{scenario} has several variants; say --variant with one of: {names}.")
     if routes:
         from harness.cli.plan_routes import show_routes
 
