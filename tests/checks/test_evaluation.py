@@ -118,6 +118,8 @@ def test_every_check_survives_a_run_in_which_nothing_happened() -> None:
             {"check": "waves", "params": {"share": "10%", "every": "2s"}},
             {"check": "suppression", "params": "kept"},
             {"check": "flapping", "params": "none"},
+            {"check": "quiescence", "params": "reached"},
+            {"check": "mttm", "params": "5s"},
         ]
         findings = evaluate(history, "run", expected)
     assert len(findings) == len(CHECKS)
@@ -139,6 +141,8 @@ AS_WRITTEN: list[tuple[str, Any]] = [
     ("suppression", {"grace": "2s"}),
     ("flapping", "none"),
     ("flapping", {"at_most": 4}),
+    ("quiescence", "reached"),
+    ("mttm", "8s"),
     ("mttd", "5s"),
     ("mttr", "15s"),
     ("mttr", {"target": "15s", "min_overdue": 3, "measure": "drained"}),
