@@ -51,6 +51,8 @@ CHECKS: dict[str, Check] = {
         Check("throttle", "harness.checks.throttle", "attempts stayed under each route's limit", False),
         Check("waves", "harness.checks.waves", "the backlog was released in portions", False),
         Check("flapping", "harness.checks.flapping", "mail did not go to and fro between routes", False),
+        Check("pause", "harness.checks.pause", "nothing was tried of what was paused", False),
+        Check("approval", "harness.checks.approval", "what waited left only after an approval", False),
         Check("quiescence", "harness.checks.quiescence", "nothing moves any more at the end", False),
         Check("mttd", "harness.checks.mttd", "time from the fault to its detection", True),
         Check("mttm", "harness.checks.mttm", "time from the fault to the switch to another route", False),
