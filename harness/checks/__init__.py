@@ -53,6 +53,12 @@ CHECKS: dict[str, Check] = {
         Check("flapping", "harness.checks.flapping", "mail did not go to and fro between routes", False),
         Check("pause", "harness.checks.pause", "nothing was tried of what was paused", False),
         Check("approval", "harness.checks.approval", "what waited left only after an approval", False),
+        Check(
+            "false-alarm",
+            "harness.checks.false_alarm",
+            "nothing was detected where nothing was broken",
+            False,
+        ),
         Check("quiescence", "harness.checks.quiescence", "nothing moves any more at the end", False),
         Check("mttd", "harness.checks.mttd", "time from the fault to its detection", True),
         Check("mttm", "harness.checks.mttm", "time from the fault to the switch to another route", False),

@@ -120,6 +120,7 @@ def test_every_check_survives_a_run_in_which_nothing_happened() -> None:
             {"check": "flapping", "params": "none"},
             {"check": "pause", "params": "marketing"},
             {"check": "approval", "params": "marketing"},
+            {"check": "false-alarm", "params": "none"},
             {"check": "quiescence", "params": "reached"},
             {"check": "mttm", "params": "5s"},
         ]
@@ -147,6 +148,8 @@ AS_WRITTEN: list[tuple[str, Any]] = [
     ("pause", {"class": "marketing", "from": "detection", "grace": "2s"}),
     ("approval", "marketing"),
     ("approval", {"class": "marketing", "at_most": 5}),
+    ("false-alarm", "none"),
+    ("false-alarm", {"at_most": 1, "grace": "10s"}),
     ("quiescence", "reached"),
     ("mttm", "8s"),
     ("mttd", "5s"),
