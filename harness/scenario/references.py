@@ -24,7 +24,13 @@ from harness.scenario.workload import COMMON_CLASSES
 from harness.scenario.written import classes, entries, names, names_at, unknown
 
 # Where expectations name a class of mail: the check, and the key.
-_OF_A_CLASS = (("waves", "class"), ("pause", "class"), ("approval", "class"))
+_OF_A_CLASS = (
+    ("waves", "class"),
+    ("pause", "class"),
+    ("approval", "class"),
+    ("priority", "first"),
+    ("priority", "then"),
+)
 
 
 def reference_problems(document: Document) -> list[Problem]:
