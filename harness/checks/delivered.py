@@ -20,8 +20,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from harness.checks.ending import restless, states_unread
 from harness.checks.finding import MAX_OFFENDERS, Finding, Offender
-from harness.checks.grounds import clock_error, conclude, count_of, grounds, seconds
+from harness.checks.grounds import clock_error, conclude, count_of, grounds
 from harness.checks.params import CheckParams
 from harness.checks.units import Share
 from harness.history.store import History
@@ -72,9 +73,8 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
     ground = grounds(history, run)
     counts = dict(con.execute(f"select fate, count(*) from ({FATES}) group by fate", {"run": run}).fetchall())
     total = sum(counts.values())
-    quiet, restless = _quiescence(history, run)
-    unread = _states_unread(history, run)
-    certain = quiet and not ground.gaps and not unread
+    moving, unread = restless(history, run), states_unread(history, run)
+    certain = not moving and not ground.gaps and not unread
     missing = counts.get("missing", 0)
     bad = sum(counts.get(fate, 0) for fate in ("undelivered", "returned", "stale")) + (
         missing if certain else 0
@@ -87,7 +87,7 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
     if bad + open_ > allowed:
         doubts += [
             f"{count_of(missing, 'message is', 'messages are')} missing, "
-            f"but {ground.gap_reason() or unread or restless}"
+            f"but {ground.gap_reason() or unread or moving}"
             if missing and not certain
             else "",
             f"{count_of(counts['unknown'], 'message')} got no clear answer from the system"
@@ -121,43 +121,13 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
             "suppressed": counts.get("suppressed", 0),
             "expired": counts.get("expired", 0),
             "unknown": counts.get("unknown", 0),
-            "quiet": "yes" if quiet else "no",
+            "quiet": "no" if moving else "yes",
         },
         formula="accepted ⇒ copy, bounce, suppression, expiry or valid hold at quiescence",
         error=clock_error(ground.error_ns) + " (only expiries are timed)",
         counted=total,
         offenders=_offenders(history, run, held_too_many),
         reason=reason,
-    )
-
-
-def _states_unread(history: History, run: str) -> str:
-    """Why nobody knows what the system holds back: a missing message may be one of those."""
-    row = history.con.execute(
-        "select cast(detail ->> '$' as varchar) from events "
-        "where run = ? and kind = 'harness.warning' and warning = 'states-unreadable' limit 1",
-        [run],
-    ).fetchone()
-    return "" if row is None else f"what the system holds could not be read ({row[0]})"
-
-
-def _quiescence(history: History, run: str) -> tuple[bool, str]:
-    """Whether the run was quiet at its end, and if not, why not."""
-    row = history.con.execute(
-        "select quiet, quiet_ns, needed_ns, queue_depth from quiescence where run = ?", [run]
-    ).fetchone()
-    if row is None:
-        return False, "no message was submitted"
-    quiet, quiet_ns, needed_ns, depth = row
-    if quiet:
-        return True, ""
-    if needed_ns is None:
-        return False, "the system's longest retry interval is not known, so they may still come"
-    if depth:
-        return False, f"the system's queue still held {depth:.0f} at the end, so they may still come"
-    return False, (
-        f"the last {seconds(quiet_ns):.1f} s were quiet where {seconds(needed_ns):.1f} s are needed, "
-        "so they may still come"
     )
 
 

@@ -118,6 +118,8 @@ def test_every_check_survives_a_run_in_which_nothing_happened() -> None:
             {"check": "waves", "params": {"share": "10%", "every": "2s"}},
             {"check": "suppression", "params": "kept"},
             {"check": "flapping", "params": "none"},
+            {"check": "reconciliation", "params": "agrees"},
+            {"check": "cost", "params": 3},
         ]
         findings = evaluate(history, "run", expected)
     assert len(findings) == len(CHECKS)
@@ -139,6 +141,9 @@ AS_WRITTEN: list[tuple[str, Any]] = [
     ("suppression", {"grace": "2s"}),
     ("flapping", "none"),
     ("flapping", {"at_most": 4}),
+    ("reconciliation", "agrees"),
+    ("cost", 3),
+    ("cost", {"attempts_per_message": 2, "on_average": 1.25}),
     ("mttd", "5s"),
     ("mttr", "15s"),
     ("mttr", {"target": "15s", "min_overdue": 3, "measure": "drained"}),
@@ -158,6 +163,12 @@ WRONG: list[tuple[str, Any]] = [
     ("suppression", "all"),
     ("flapping", {"at_most": -1}),
     ("flapping", {"at_most": "2"}),
+    ("reconciliation", "mostly"),
+    ("cost", 0),
+    ("cost", True),
+    ("cost", "3"),
+    ("cost", {"attempts_per_message": 2.5}),
+    ("cost", {"attempts_per_message": 2, "on_average": 0.5}),
     ("mttd", "fast"),
     ("mttd", 5),
     ("mttr", {"target": "5s", "measure": "hoped"}),
