@@ -1,12 +1,13 @@
 """Delivered: nothing that was submitted got lost.
 
-Per message, the first that holds: a copy arrived (stale if after its `expires`) · it bounced · the system
-suppressed it · it expired · the system gave it back to its sender, by a notice that a provider took: returned
-· it is held, and its fate is unknown to the system, so holding is right · the system refused every offer:
-undelivered · the system never gave a clear answer: unknown · else it was accepted and is missing. Missing is
-lost when the run was quiet at its end (no receipt for twice the longest retry interval, queue empty) and no
-record is missing; otherwise it may still come, and that is inconclusive. What a provider took and dropped is
-missing too. Undelivered and returned fail as lost ones do: the sender knows, the customer has nothing.
+Per message, the first that holds: a copy arrived (stale if after its `expires`) · a copy for another channel,
+an SMS or a note in the application, was taken: by fallback · it bounced · the system suppressed it · it
+expired · the system gave it back to its sender, by a notice that a provider took: returned · it is held, and
+its fate is unknown to the system, so holding is right · the system refused every offer: undelivered · the
+system never gave a clear answer: unknown · else it was accepted and is missing. Missing is lost when the run
+was quiet at its end (no receipt for twice the longest retry interval, queue empty) and no record is missing;
+otherwise it may still come, and that is inconclusive. What a provider took and dropped is missing too.
+Undelivered and returned fail as lost ones do: the sender knows, the customer has nothing.
 
 It proves what the providers took, not what they deliver later. A hold is valid only where the history shows
 that the acknowledgement was lost, the body aborted, or a kill met the attempt, or that the answer came while
@@ -47,6 +48,9 @@ select f.run, f.token, f.recipient, f.rkey, f.stream, f.class, f.copy_ns, f.expi
            when f.copy_ns - f.error_ns > f.expires_ns then 'stale'
            when f.copy_ns + f.error_ns > f.expires_ns then 'perhaps stale'
            when f.copy_ns is not null then 'arrived'
+           when f.fallback_ns - f.fallback_error_ns > f.expires_ns then 'stale'
+           when f.fallback_ns + f.fallback_error_ns > f.expires_ns then 'perhaps stale'
+           when f.fallback_ns is not null then 'by fallback'
            when f.bounced then 'bounced'
            when f.result = 'refused' then 'undelivered'
            when f.state = 'suppressed' then 'suppressed'
@@ -111,6 +115,7 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
         numbers={
             "messages": total,
             "arrived": counts.get("arrived", 0) + counts.get("stale", 0) + counts.get("perhaps stale", 0),
+            "by_fallback": counts.get("by fallback", 0),
             "lost": lost,
             "missing": missing,
             "undelivered": counts.get("undelivered", 0),
@@ -123,7 +128,7 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
             "unknown": counts.get("unknown", 0),
             "quiet": "no" if moving else "yes",
         },
-        formula="accepted ⇒ copy, bounce, suppression, expiry or valid hold at quiescence",
+        formula="accepted ⇒ copy by any channel, bounce, suppression, expiry or valid hold at quiescence",
         error=clock_error(ground.error_ns) + " (only expiries are timed)",
         counted=total,
         offenders=_offenders(history, run, held_too_many),
@@ -149,7 +154,7 @@ def _summary(total: int, lost: int, missing: int, counts: dict[str, int], held_t
         return ", ".join(parts)
     kept = ", ".join(
         f"{counts[fate]:,} {fate}"
-        for fate in ("bounced", "suppressed", "expired", "held", "unknown")
+        for fate in ("by fallback", "bounced", "suppressed", "expired", "held", "unknown")
         if counts.get(fate)
     )
     return f"0 of {count_of(total, 'message')} were lost" + (f" ({kept})" if kept else "")
