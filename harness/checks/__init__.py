@@ -57,6 +57,7 @@ CHECKS: dict[str, Check] = {
             "what the system says agrees with the record",
             False,
         ),
+        Check("analytics", "harness.checks.analytics", "every event of a provider reached the system", False),
         Check("cost", "harness.checks.cost", "no message took more attempts than allowed", False),
         Check("mttd", "harness.checks.mttd", "time from the fault to its detection", True),
         Check("mttr", "harness.checks.mttr", "time from the fault to the end of its impact", True),

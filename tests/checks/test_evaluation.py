@@ -119,6 +119,7 @@ def test_every_check_survives_a_run_in_which_nothing_happened() -> None:
             {"check": "suppression", "params": "kept"},
             {"check": "flapping", "params": "none"},
             {"check": "reconciliation", "params": "agrees"},
+            {"check": "analytics", "params": "all"},
             {"check": "cost", "params": 3},
         ]
         findings = evaluate(history, "run", expected)
@@ -142,6 +143,8 @@ AS_WRITTEN: list[tuple[str, Any]] = [
     ("flapping", "none"),
     ("flapping", {"at_most": 4}),
     ("reconciliation", "agrees"),
+    ("analytics", "all"),
+    ("analytics", {"at_most_lost": 2, "events": ["delivered", "bounced"]}),
     ("cost", 3),
     ("cost", {"attempts_per_message": 2, "on_average": 1.25}),
     ("mttd", "5s"),
@@ -164,6 +167,10 @@ WRONG: list[tuple[str, Any]] = [
     ("flapping", {"at_most": -1}),
     ("flapping", {"at_most": "2"}),
     ("reconciliation", "mostly"),
+    ("analytics", "some"),
+    ("analytics", {"at_most_lost": "2"}),
+    ("analytics", {"at_most_lost": -1}),
+    ("analytics", {"events": ["opened"]}),
     ("cost", 0),
     ("cost", True),
     ("cost", "3"),
