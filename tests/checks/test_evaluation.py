@@ -121,6 +121,8 @@ def test_every_check_survives_a_run_in_which_nothing_happened() -> None:
             {"check": "reconciliation", "params": "agrees"},
             {"check": "analytics", "params": "all"},
             {"check": "cost", "params": 3},
+            {"check": "quiescence", "params": "reached"},
+            {"check": "mttm", "params": "5s"},
         ]
         findings = evaluate(history, "run", expected)
     assert len(findings) == len(CHECKS)
@@ -147,6 +149,8 @@ AS_WRITTEN: list[tuple[str, Any]] = [
     ("analytics", {"at_most_lost": 2, "events": ["delivered", "bounced"]}),
     ("cost", 3),
     ("cost", {"attempts_per_message": 2, "on_average": 1.25}),
+    ("quiescence", "reached"),
+    ("mttm", "8s"),
     ("mttd", "5s"),
     ("mttr", "15s"),
     ("mttr", {"target": "15s", "min_overdue": 3, "measure": "drained"}),

@@ -195,6 +195,12 @@ CASES: dict[str, str | tuple[str, ...]] = {
     "impossible-mttd": changed(("mttd: 5s", "mttd: 100ms")),
     "expectation-without-target": changed(("mttr: 15s", "mttr: {}")),
     "time-to-recover-from-nothing": VALID[: VALID.index("faults:")] + VALID[VALID.index("drain:") :],
+    "mitigation-without-another-route": changed(
+        ("mttd: 5s", "mttm: 5s"),
+        ("  backup: {provider: grid}\n  third: {provider: pit}\n", ""),
+        ("  - {at: 7s, for: 2s, on: backup, fault: latency, latency: 400ms, jitter: 100ms}\n", ""),
+        (", backup: {rate: 50/s, burst: 50}}", "}"),
+    ),
     "masked-fault": changed(("on: backup, fault: latency", "on: primary, fault: latency")),
     "two-systems": changed(("process: [", "compose: {file: compose.yaml, service: web}\n  process: [")),
     "no-system": changed(("  process: [python, -m, mailrouter]\n", "")),
