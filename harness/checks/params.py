@@ -15,7 +15,7 @@ from pydantic_core import CoreSchema
 class CheckParams(BaseModel):
     """`WORDS`: what a short-hand word stands for. `TEXT`: the field that other plain text fills."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     WORDS: ClassVar[dict[str, dict[str, Any]]] = {}
     TEXT: ClassVar[str | None] = None
