@@ -59,6 +59,8 @@ CHECKS: dict[str, Check] = {
         ),
         Check("analytics", "harness.checks.analytics", "every event of a provider reached the system", False),
         Check("cost", "harness.checks.cost", "no message took more attempts than allowed", False),
+        Check("pause", "harness.checks.pause", "nothing was tried of what was paused", False),
+        Check("approval", "harness.checks.approval", "what waited left only after an approval", False),
         Check("quiescence", "harness.checks.quiescence", "nothing moves any more at the end", False),
         Check("mttd", "harness.checks.mttd", "time from the fault to its detection", True),
         Check("mttm", "harness.checks.mttm", "time from the fault to the switch to another route", False),

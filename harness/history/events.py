@@ -254,6 +254,7 @@ class Operator(Event, frozen=True, kw_only=True, tag="operator"):
     action: str  # approve | pause | resume | switch
     by: str
     detail: str = ""
+    class_: str | None = msgspec.field(name="class", default=None)  # whose mail it is about; None: any
 
 
 class ProviderEvent(Event, frozen=True, kw_only=True, tag="provider.event"):
