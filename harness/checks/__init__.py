@@ -59,6 +59,7 @@ CHECKS: dict[str, Check] = {
         ),
         Check("analytics", "harness.checks.analytics", "every event of a provider reached the system", False),
         Check("cost", "harness.checks.cost", "no message took more attempts than allowed", False),
+        Check("fallback", "harness.checks.fallback", "what mail could not carry went out otherwise", False),
         Check("mttd", "harness.checks.mttd", "time from the fault to its detection", True),
         Check("mttr", "harness.checks.mttr", "time from the fault to the end of its impact", True),
     )

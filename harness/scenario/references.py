@@ -236,6 +236,10 @@ def _expectations(document: Document) -> Iterator[Problem]:
     for route in throttle if isinstance(throttle, dict) else ():
         if route not in routes:
             yield unknown(document, ("expect", "throttle", route), "route", route, routes, at_key=True)
-    class_ = lookup(document.data, ("expect", "waves", "class"))
-    if isinstance(class_, str) and known and class_ not in known:
-        yield unknown(document, ("expect", "waves", "class"), "class", class_, known)
+    fallback = lookup(document.data, ("expect", "fallback", "route"))
+    if isinstance(fallback, str) and fallback not in routes:
+        yield unknown(document, ("expect", "fallback", "route"), "route", fallback, routes)
+    for check in ("waves", "fallback"):
+        class_ = lookup(document.data, ("expect", check, "class"))
+        if isinstance(class_, str) and known and class_ not in known:
+            yield unknown(document, ("expect", check, "class"), "class", class_, known)
