@@ -62,6 +62,7 @@ CHECKS: dict[str, Check] = {
         Check("pause", "harness.checks.pause", "nothing was tried of what was paused", False),
         Check("approval", "harness.checks.approval", "what waited left only after an approval", False),
         Check("quiescence", "harness.checks.quiescence", "nothing moves any more at the end", False),
+        Check("fallback", "harness.checks.fallback", "what mail could not carry went out otherwise", False),
         Check("mttd", "harness.checks.mttd", "time from the fault to its detection", True),
         Check("mttm", "harness.checks.mttm", "time from the fault to the switch to another route", False),
         Check("mttr", "harness.checks.mttr", "time from the fault to the end of its impact", True),

@@ -24,7 +24,7 @@ from harness.scenario.workload import COMMON_CLASSES
 from harness.scenario.written import classes, entries, names, names_at, unknown
 
 # Where expectations name a class of mail: the check, and the key.
-_OF_A_CLASS = (("waves", "class"), ("pause", "class"), ("approval", "class"))
+_OF_A_CLASS = (("waves", "class"), ("pause", "class"), ("approval", "class"), ("fallback", "class"))
 
 
 def reference_problems(document: Document) -> list[Problem]:
@@ -242,9 +242,12 @@ def _expectations(document: Document) -> Iterator[Problem]:
     for route in throttle if isinstance(throttle, dict) else ():
         if route not in routes:
             yield unknown(document, ("expect", "throttle", route), "route", route, routes, at_key=True)
+    fallback = lookup(document.data, ("expect", "fallback", "route"))
+    if isinstance(fallback, str) and fallback not in routes:
+        yield unknown(document, ("expect", "fallback", "route"), "route", fallback, routes)
     for check, key in _OF_A_CLASS:
         # The short form names the class alone.
-        short = isinstance(lookup(document.data, ("expect", check)), str) and check != "waves"
+        short = isinstance(lookup(document.data, ("expect", check)), str) and check in ("pause", "approval")
         path: Path = ("expect", check) if short else ("expect", check, key)
         class_ = lookup(document.data, path)
         if isinstance(class_, str) and known and class_ not in known:

@@ -125,6 +125,7 @@ def test_every_check_survives_a_run_in_which_nothing_happened() -> None:
             {"check": "approval", "params": "marketing"},
             {"check": "quiescence", "params": "reached"},
             {"check": "mttm", "params": "5s"},
+            {"check": "fallback", "params": {"after": "30s", "within": "10s"}},
         ]
         findings = evaluate(history, "run", expected)
     assert len(findings) == len(CHECKS)
@@ -157,6 +158,7 @@ AS_WRITTEN: list[tuple[str, Any]] = [
     ("approval", {"class": "marketing", "at_most": 5}),
     ("quiescence", "reached"),
     ("mttm", "8s"),
+    ("fallback", {"after": "30s", "within": "10s", "route": "sms", "class": "transactional"}),
     ("mttd", "5s"),
     ("mttr", "15s"),
     ("mttr", {"target": "15s", "min_overdue": 3, "measure": "drained"}),
@@ -186,6 +188,9 @@ WRONG: list[tuple[str, Any]] = [
     ("cost", "3"),
     ("cost", {"attempts_per_message": 2.5}),
     ("cost", {"attempts_per_message": 2, "on_average": 0.5}),
+    ("fallback", "sms"),
+    ("fallback", {"after": "30s"}),
+    ("fallback", {"after": "30s", "within": "0s"}),
     ("mttd", "fast"),
     ("mttd", 5),
     ("mttr", {"target": "5s", "measure": "hoped"}),

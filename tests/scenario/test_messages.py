@@ -56,6 +56,12 @@ CASES: dict[str, str | tuple[str, ...]] = {
     "unknown-check": changed(("duplicates: none", "duplicate: none")),
     "unknown-route-in-an-expectation": changed(("throttle: {primary:", "throttle: {primry:")),
     "unknown-class-in-an-expectation": changed(("waves: {class: marketing", "waves: {class: newsletter")),
+    "unknown-fallback-in-an-expectation": changed(
+        (
+            "waves: {class: marketing",
+            "fallback: {after: 5s, within: 5s, route: sms}\n  waves: {class: marketing",
+        )
+    ),
     "unknown-limit": changed(("messages_per_minute", "messages_per_min")),
     "limit-without-unit": changed(("limits: {rate: 50/s", "limits: {rate: 50")),
     "duration-without-unit": changed(("longest_retry: 2s", "longest_retry: 2")),
