@@ -51,6 +51,12 @@ CHECKS: dict[str, Check] = {
         Check("throttle", "harness.checks.throttle", "attempts stayed under each route's limit", False),
         Check("waves", "harness.checks.waves", "the backlog was released in portions", False),
         Check("flapping", "harness.checks.flapping", "mail did not go to and fro between routes", False),
+        Check(
+            "authentication",
+            "harness.checks.authentication",
+            "each copy passed DKIM, SPF and DMARC, and routes shared no key",
+            False,
+        ),
         Check("mttd", "harness.checks.mttd", "time from the fault to its detection", True),
         Check("mttr", "harness.checks.mttr", "time from the fault to the end of its impact", True),
     )
