@@ -15,6 +15,7 @@ from harness.scenario.errors import Problem, nearest, shown
 from harness.scenario.explain import explain
 from harness.scenario.fault_references import fault_problems
 from harness.scenario.hosts import route_host
+from harness.scenario.mail_references import mail_problems
 from harness.scenario.operator import RELEASING
 from harness.scenario.providers import FAKES, preset_behind, preset_of
 from harness.scenario.targets import EVENTS, SYSTEM
@@ -41,6 +42,7 @@ def reference_problems(document: Document) -> list[Problem]:
         *tellable(document),
         *_events(document),
         *_expectations(document),
+        *mail_problems(document),
     ]
 
 

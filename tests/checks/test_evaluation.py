@@ -126,6 +126,7 @@ def test_every_check_survives_a_run_in_which_nothing_happened() -> None:
             {"check": "quiescence", "params": "reached"},
             {"check": "mttm", "params": "5s"},
             {"check": "fallback", "params": {"after": "30s", "within": "10s"}},
+            {"check": "authentication", "params": "all"},
         ]
         findings = evaluate(history, "run", expected)
     assert len(findings) == len(CHECKS)
@@ -140,6 +141,9 @@ AS_WRITTEN: list[tuple[str, Any]] = [
     ("delivered", "all"),
     ("delivered", {"at_least": "99.9%", "held_at_most": "2%"}),
     ("unexpected", "none"),
+    ("authentication", "all"),
+    ("authentication", {"dmarc": "any", "arc": True, "one_click": "marketing"}),
+    ("authentication", {"one_click": ["marketing", "digest"]}),
     ("exposure", "required"),
     ("throttle", {"primary": {"rate": "600/min", "burst": 20}, "backup": {"rate": "50/s"}}),
     ("waves", {"class": "marketing", "share": "10%", "every": "2s"}),
