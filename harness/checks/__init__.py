@@ -59,8 +59,17 @@ CHECKS: dict[str, Check] = {
         ),
         Check("analytics", "harness.checks.analytics", "every event of a provider reached the system", False),
         Check("cost", "harness.checks.cost", "no message took more attempts than allowed", False),
+        Check("pause", "harness.checks.pause", "nothing was tried of what was paused", False),
+        Check("approval", "harness.checks.approval", "what waited left only after an approval", False),
+        Check("quiescence", "harness.checks.quiescence", "nothing moves any more at the end", False),
         Check("fallback", "harness.checks.fallback", "what mail could not carry went out otherwise", False),
+            "authentication",
+            "harness.checks.authentication",
+            "each copy passed DKIM, SPF and DMARC, and routes shared no key",
+            False,
+        ),
         Check("mttd", "harness.checks.mttd", "time from the fault to its detection", True),
+        Check("mttm", "harness.checks.mttm", "time from the fault to the switch to another route", False),
         Check("mttr", "harness.checks.mttr", "time from the fault to the end of its impact", True),
     )
 }

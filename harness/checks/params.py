@@ -16,7 +16,7 @@ class CheckParams(BaseModel):
     """`WORDS`: what a short-hand word stands for. `TEXT`: the field that other plain text fills, `COUNT`:
     the one that a plain whole number does."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     WORDS: ClassVar[dict[str, dict[str, Any]]] = {}
     TEXT: ClassVar[str | None] = None
