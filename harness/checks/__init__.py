@@ -63,6 +63,7 @@ CHECKS: dict[str, Check] = {
         Check("approval", "harness.checks.approval", "what waited left only after an approval", False),
         Check("quiescence", "harness.checks.quiescence", "nothing moves any more at the end", False),
         Check("fallback", "harness.checks.fallback", "what mail could not carry went out otherwise", False),
+        Check(
             "authentication",
             "harness.checks.authentication",
             "each copy passed DKIM, SPF and DMARC, and routes shared no key",
