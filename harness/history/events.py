@@ -237,6 +237,9 @@ class SystemState(Event, frozen=True, kw_only=True, tag="system.state"):
     token: str
     state: str
     recipient: str | None = None
+    events_known: list[str] | None = (
+        None  # of what became of it: delivered, bounced, ...; None: it does not say
+    )
     previous_read_ns: int | None = None
 
 
@@ -253,6 +256,7 @@ class Operator(Event, frozen=True, kw_only=True, tag="operator"):
     action: str  # approve | pause | resume | switch
     by: str
     detail: str = ""
+    class_: str | None = msgspec.field(name="class", default=None)  # whose mail it is about; None: any
 
 
 class ProviderEvent(Event, frozen=True, kw_only=True, tag="provider.event"):
