@@ -15,6 +15,7 @@ from harness.scenario.errors import Problem, nearest, shown
 from harness.scenario.explain import explain
 from harness.scenario.fault_references import fault_problems
 from harness.scenario.hosts import route_host
+from harness.scenario.mail_references import mail_problems
 from harness.scenario.operator import RELEASING
 from harness.scenario.providers import FAKES, preset_behind, preset_of
 from harness.scenario.targets import EVENTS, SYSTEM
@@ -28,6 +29,7 @@ _OF_A_CLASS = (
     ("waves", "class"),
     ("pause", "class"),
     ("approval", "class"),
+    ("fallback", "class"),
     ("priority", "first"),
     ("priority", "then"),
 )
@@ -47,6 +49,7 @@ def reference_problems(document: Document) -> list[Problem]:
         *tellable(document),
         *_events(document),
         *_expectations(document),
+        *mail_problems(document),
     ]
 
 
@@ -248,9 +251,12 @@ def _expectations(document: Document) -> Iterator[Problem]:
     for route in throttle if isinstance(throttle, dict) else ():
         if route not in routes:
             yield unknown(document, ("expect", "throttle", route), "route", route, routes, at_key=True)
+    fallback = lookup(document.data, ("expect", "fallback", "route"))
+    if isinstance(fallback, str) and fallback not in routes:
+        yield unknown(document, ("expect", "fallback", "route"), "route", fallback, routes)
     for check, key in _OF_A_CLASS:
         # The short form names the class alone.
-        short = isinstance(lookup(document.data, ("expect", check)), str) and check != "waves"
+        short = isinstance(lookup(document.data, ("expect", check)), str) and check in ("pause", "approval")
         path: Path = ("expect", check) if short else ("expect", check, key)
         class_ = lookup(document.data, path)
         if isinstance(class_, str) and known and class_ not in known:
