@@ -99,8 +99,9 @@ class Run:
         baseline: bool = False,
         token: str | None = None,
         recipient: str | None = None,
+        offered: float | None = None,
     ) -> Message:
-        """Offered once. `result` None: the SUT never answered."""
+        """Offered once, at its time or at `offered`. `result` None: the SUT never answered."""
         self._messages += 1
         name = token or f"{self._messages:0>16}".translate(str.maketrans("0189", "abcd"))
         message = Message(name, recipient or f"c.{name}@customer.example", at)
@@ -108,7 +109,7 @@ class Run:
             within = 1.0
         self.events.append(
             ev.MessageSubmitting(
-                t_ns=ns(at),
+                t_ns=ns(at if offered is None else offered),
                 token=message.token,
                 recipient=message.recipient,
                 stream="receipts" if class_ == "transactional" else "newsletter",
@@ -120,7 +121,7 @@ class Run:
             )
         )
         if result is not None:
-            self.answer(message, at, result)
+            self.answer(message, at if offered is None else offered, result)
         return message
 
     def offer_again(self, message: Message, at: float, offer: int, result: str) -> None:
@@ -313,8 +314,8 @@ class Run:
         if until is not None:
             self.reads("detected", False, until, route, before=until - poll)
 
-    def says(self, message: Message, state: str, at: float) -> None:
-        self.events.append(ev.SystemState(t_ns=ns(at), token=message.token, state=state))
+    def says(self, message: Message, state: str, at: float, events: list[str] | None = None) -> None:
+        self.events.append(ev.SystemState(t_ns=ns(at), token=message.token, state=state, events_known=events))
 
     def operator(self, action: str, at: float) -> None:
         self.events.append(ev.Operator(t_ns=ns(at), action=action, by="scenario"))

@@ -13,7 +13,13 @@ from harness.scenario.models import Scenario
 from harness.scenario.system import System
 from harness.testbed.commands import Surround
 from harness.testbed.signals.question import AskFirstColumn, AskJson, AskMetrics, AskText
-from harness.testbed.signals.readings import Reach, readings_of, states_source, webhook_names
+from harness.testbed.signals.readings import (
+    PUMP_LAG_NS,
+    Reach,
+    readings_of,
+    states_source,
+    webhook_names,
+)
 from harness.testbed.signals.webhook import Webhook
 from harness.testbed.system.states import States, StatesUnreadable, Told
 from tests.scenario.writing import loaded
@@ -64,6 +70,12 @@ async def test_what_is_read_in_the_same_way_from_the_same_place_is_one_source(
     assert sources["by_webhook"] is hook
     for source in set(sources.values()) - {hook}:
         await source.close()
+
+
+async def test_only_what_the_system_prints_is_behind_the_truth(scenario: Scenario, reach: Reach) -> None:
+    lags = {r.signal: r.lag_ns for r in readings_of(scenario, reach, {"alerts": Webhook("alerts")})}
+    assert lags["by_log"] == PUMP_LAG_NS
+    assert {lag for name, lag in lags.items() if name not in ("by_log", "by_log_too")} == {0}
 
 
 async def test_each_has_its_question_its_route_and_its_pace(scenario: Scenario, reach: Reach) -> None:
