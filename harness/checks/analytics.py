@@ -3,9 +3,10 @@
 What is compared is one kind of event of one message: delivered, bounced, complained. How well, depends on
 what the system tells. Where its states name the events that it knows of, message by message, those decide,
 however it learnt of them: one that was lost on its way and asked for later is known, one that was answered
-2xx and thrown away is not. Else a signal `events_seen`, the number of events that the system has taken note
-of, must come to as many as there were, with those of the baseline; one that it counts twice hides one that
-it lost. Else the provider's word is all there is: which events were answered 2xx, and which it gave up.
+2xx and thrown away is not; what only says that a message was taken has a word of each provider's own, and is
+left out. Else a signal `events_seen`, the number of events that the system has taken note of, must come to as
+many as there were, with those of the baseline; one that it counts twice hides one that it lost. Else the
+provider's word is all there is: which events were answered 2xx, and which it gave up.
 
 It proves that the system knows of the events, or, by the provider's word alone, that it was told; not what it
 makes of them. Inconclusive: no event was to be told, states or signal that could not be read, or do not speak
@@ -30,7 +31,8 @@ SIGNAL = "events_seen"
 
 
 class Kind(StrEnum):
-    PROCESSED = "processed"
+    """What becomes of a message, in the words that all providers' events are recorded in."""
+
     DEFERRED = "deferred"
     DELIVERED = "delivered"
     BOUNCED = "bounced"
@@ -46,7 +48,7 @@ class Params(CheckParams):
     at_most_lost: Annotated[int, Field(strict=True, ge=0)] = 0
     """So many events may never reach the system."""
     events: tuple[Kind, ...] = ()
-    """Only these; empty: whatever the provider tells."""
+    """Only these; empty: all of them, and without states whatever else the provider tells."""
 
 
 # One row per kind of event of a message. `known` is null where the states do not speak of the message.
@@ -87,8 +89,9 @@ _HOW = {
 def evaluate(history: History, run: str, params: Params) -> Finding:
     con = history.con
     ground = grounds(history, run)
-    values = {"run": run, "events": [kind.value for kind in params.events]}
     how = _how(history, run)
+    kinds = params.events or (tuple(Kind) if how == "states" else ())
+    values = {"run": run, "events": [kind.value for kind in kinds]}
     rows = con.execute(
         f"select {_JUDGED[how]} as fate, count(*), count(*) filter (late) from ({EVENTS}) group by fate",
         values,

@@ -305,6 +305,13 @@ class Run:
             )
         )
 
+    def says_paused(self, at: float, until: float | None = None, *, poll: float = 0.1) -> None:
+        """The signal `paused` turns on, and off again at `until`."""
+        self.reads("paused", False, at - poll, None)
+        self.reads("paused", True, at, None, before=at - poll)
+        if until is not None:
+            self.reads("paused", False, until, None, before=until - poll)
+
     def detects(
         self, at: float, route: str = "primary", *, poll: float = 0.1, until: float | None = None
     ) -> None:
@@ -317,8 +324,8 @@ class Run:
     def says(self, message: Message, state: str, at: float, events: list[str] | None = None) -> None:
         self.events.append(ev.SystemState(t_ns=ns(at), token=message.token, state=state, events_known=events))
 
-    def operator(self, action: str, at: float) -> None:
-        self.events.append(ev.Operator(t_ns=ns(at), action=action, by="scenario"))
+    def operator(self, action: str, at: float, class_: str | None = None) -> None:
+        self.events.append(ev.Operator(t_ns=ns(at), action=action, by="scenario", class_=class_))
 
     def provider_says(
         self,
