@@ -21,7 +21,7 @@ from pathlib import Path
 
 from tests.defects import page
 from tests.defects.claims import all_claims
-from tests.defects.conduct import conduct
+from tests.defects.conduct import Tell, conduct
 from tests.defects.judged import Judged, Row
 from tests.ran import ROOT
 
@@ -100,7 +100,7 @@ def main(arguments: Sequence[str]) -> int:
     trouble = [each for each in judged if each.trouble]
     good = len(judged) - len(wrong) - len(trouble)
     took = f"{(time.monotonic() - began) / 60:.1f} min"
-    print(f"{good} rows as intended, {len(wrong)} not, {len(trouble)} not judged for trouble; {took}")
+    print(f"as intended: {good}, not: {len(wrong)}, not judged for trouble: {len(trouble)}; {took}")
     if wrong or trouble:
         return 1
     if not options.only and options.third is None:
@@ -109,11 +109,12 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-async def interruptible(todo: Sequence[Row], out: Path, tell: object) -> list[Judged]:
+async def interruptible(todo: Sequence[Row], out: Path, tell: Tell) -> list[Judged]:
+    """SIGTERM cancels it, as Ctrl-C does."""
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    return await conduct(todo, out, AT_ONCE, tell)  # type: ignore[arg-type]
+    return await conduct(todo, out, AT_ONCE, tell)
 
 
 def outcome(judged: Judged) -> str:

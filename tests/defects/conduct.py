@@ -17,15 +17,16 @@ from pathlib import Path
 from tests.defects.judged import Judged, Row, judge
 from tests.ran import ROOT, command_line
 
+Tell = Callable[[Judged, float, Path], None]
+"""Hears of each run as it ends: what came of it, its seconds, its folder."""
+
 DEADLINE_S = 150.0
 """For one run: many times what any takes."""
 HEALING_S = 30.0
 
 
-async def conduct(
-    rows: Sequence[Row], out: Path, at_once: int, tell: Callable[[Judged, float, Path], None]
-) -> list[Judged]:
-    """All rows, in their order; `tell` hears of each as it ends: what came of it, its seconds, its folder."""
+async def conduct(rows: Sequence[Row], out: Path, at_once: int, tell: Tell) -> list[Judged]:
+    """What came of all rows, in their order."""
     free = asyncio.Semaphore(at_once)
 
     async def one(number: int, row: Row) -> Judged:
@@ -63,7 +64,7 @@ async def run(row: Row, folder: Path) -> Judged:
         await _end(process)
     assert process.returncode is not None
     if not stdout:
-        return Judged(row, {}, trouble=f"exit {process.returncode}: {stderr.decode()[-500:].strip()}")
+        return Judged(row, {}, trouble=f"exit {process.returncode}: {' '.join(stderr.decode().split())}")
     return judge(row, process.returncode, json.loads(stdout)["runs"][0])
 
 

@@ -54,7 +54,7 @@ def test_one_row_by_hand_says_what_it_did_and_leaves_no_run_behind(tmp_path: Pat
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=150)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "caught by mttd" in done.stdout
-    assert "1 rows as intended, 0 not, 0 not judged for trouble" in done.stdout
+    assert "as intended: 1, not: 0, not judged for trouble: 0;" in done.stdout
     assert not list(tmp_path.iterdir())
 
 
