@@ -69,12 +69,14 @@ def judge(row: Row, exit_code: int, run: Mapping[str, Any] | None) -> Judged:
     wrong += [
         f"{name} fails: {findings[name]['summary']}" for name, cell in cells.items() if cell is Cell.ALARM
     ]
-    if row.claim is None and exit_code != ExitCode.PASS:
+    if row.claim is None:
         wrong += [
             f"{name} is not decided: {each['reason']}"
             for name, each in findings.items()
             if each["decides"] and each["verdict"] == "inconclusive"
-        ] or [f"exit {exit_code}"]
+        ]
+        if exit_code != ExitCode.PASS and not wrong:
+            wrong.append(f"exit {exit_code}: {run['detail']}")
     for name in row.claim.checks if row.claim else ():
         if cells.get(name) is not Cell.INTENDED:
             said = findings[name]["summary"] if name in findings else "it was not asked"

@@ -83,7 +83,7 @@ def test_a_run_of_the_right_system_that_proves_nothing_is_not_as_intended() -> N
 
 
 def test_a_run_of_the_right_system_that_fails_beside_the_checks_is_not_as_intended() -> None:
-    assert judge(RIGHT, 1, run(mttd="pass")).wrong == ["exit 1"]
+    assert judge(RIGHT, 1, run(mttd="pass")).wrong == ["exit 1: so it ended"]
 
 
 def test_a_check_that_crashes_is_said_to() -> None:
