@@ -264,5 +264,6 @@ _RULES: tuple[Callable[[Scenario, Document], Iterator[Problem]], ...] = (
     _holds,
     judgeable.pause,
     judgeable.approval,
+    judgeable.false_alarm,
     overlapping,
 )

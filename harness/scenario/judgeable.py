@@ -1,7 +1,7 @@
-"""Expectations of operators' work that nothing in the scenario could decide, refused with what is missing.
+"""Expectations of operators' work and of alarms that nothing in the scenario could decide: each is refused.
 
-Like feasible.py, of which these are rules: a function from a scenario to problems, which refuses only what is
-certain. That nobody approves anything is no mistake: it shows that nothing leaves then.
+The rules are as in feasible.py: functions from a scenario to problems, which refuse only what is certain. That
+nobody approves anything is no mistake: it shows that nothing leaves then.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def pause(scenario: Scenario, document: Document) -> Iterator[Problem]:
             at_key=True,
             advice="Add a step such as `{at: 5s, action: pause}`, or write `from: detection`.",
         )
-    if params.from_ is PausedBy.DETECTION and "detected" not in scenario.system.signals:
+    if params.from_ is PausedBy.DETECTION and not _can_detect(scenario):
         yield document.problem(
             ("expect", "pause"),
             "a pause from the detection on needs the signal `detected`, and the system has none",
@@ -49,6 +49,21 @@ def approval(scenario: Scenario, document: Document) -> Iterator[Problem]:
             at_key=True,
             advice="Add a fault, or a step such as `{at: 5s, action: pause}`.",
         )
+
+
+def false_alarm(scenario: Scenario, document: Document) -> Iterator[Problem]:
+    """An alarm is an edge of the signal `detected`."""
+    if getattr(scenario.expect, "false-alarm", None) is not None and not _can_detect(scenario):
+        yield document.problem(
+            ("expect", "false-alarm"),
+            "an alarm is told by the signal `detected`, and the system has none",
+            at_key=True,
+            advice="Add it to `system.signals`.",
+        )
+
+
+def _can_detect(scenario: Scenario) -> bool:
+    return "detected" in scenario.system.signals
 
 
 def _is_paused(scenario: Scenario, class_: str) -> bool:

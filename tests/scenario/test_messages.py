@@ -235,6 +235,9 @@ CASES: dict[str, str | tuple[str, ...]] = {
     "pause-by-a-detection-that-nothing-tells": changed(
         ("mttd: 5s", "pause: {class: marketing, from: detection}"), ("detected: {http", "broken: {http")
     ),
+    "alarm-that-nothing-tells": changed(
+        ("mttd: 5s", "false-alarm: none"), ("detected: {http", "broken: {http")
+    ),
     "approval-where-nothing-waits": VALID[: VALID.index("faults:")]
     + VALID[VALID.index("drain:") : VALID.index("  mttd:")]
     + "  approval: {class: marketing}\n",
