@@ -15,13 +15,17 @@ from harness.cli.exits import CommandError
 from harness.cli.stored import find_run
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from harness.conduct.judge import Judgement
 
 EPILOG = """\b
 Examples:
   harness check last
   harness check reports/runs/20260301T101500Z-m365-auth-outage --json | jq '.runs[0].findings'
+  harness check last -v
   harness check last --expect mttr=3s --expect duplicates=none
+  harness check last --expect 'own.late={sql: late.sql}'
   harness check reports/runs/* --expect-from scenarios/m365-auth-outage.yaml -q
 
 \b
@@ -48,6 +52,7 @@ Exit codes as of `harness run`, the strongest of several; 2 when there is no suc
     "--junit", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write JUnit XML."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
+@click.option("-v", "--verbose", is_flag=True, help="All offenders and their stories; how far to trust it.")
 @click.option("-q", "--quiet", is_flag=True, help="Only the verdict of each run.")
 @options.out
 def command(
@@ -56,6 +61,7 @@ def command(
     expect_from: Path | None,
     junit: Path | None,
     as_json: bool,
+    verbose: bool,
     quiet: bool,
     out: Path,
 ) -> int:
@@ -64,6 +70,8 @@ def command(
     RUN is a run's folder, a history.jsonl or history.parquet, a run's name under --out, or `last`. The run's
     own expectations decide, unless --expect or --expect-from gives others.
     """
+    if verbose and quiet:
+        raise click.UsageError("Say --verbose or --quiet, not both.")
     expected = _expectations(expects, expect_from)
 
     from rich.console import Console
@@ -82,7 +90,7 @@ def command(
         if quiet:
             console.print(verdict_line(judgement), soft_wrap=True, highlight=False, markup=False)
         else:
-            print_summary(judgement, console=console)
+            print_summary(judgement, console=console, verbose=verbose)
     if junit is not None:
         try:
             write_junit(judgements, junit)
@@ -133,15 +141,27 @@ def _expectation(text: str) -> dict[str, Any]:
     from ruamel.yaml.error import YAMLError
 
     from harness.checks import CHECKS, parse_params
+    from harness.checks.own import PREFIX, NotUsable
     from harness.scenario.errors import nearest
+    from harness.scenario.own import OwnCheck
 
     try:
-        params = parse_params(name, YAML(typ="safe", pure=True).load(value))
+        raw = YAML(typ="safe", pure=True).load(value)
+        if name.startswith(PREFIX):
+            own = OwnCheck.model_validate(raw)
+            own.read(Path())
+            params: BaseModel = own.recorded()
+        else:
+            params = parse_params(name, raw)
+    except NotUsable as error:
+        raise CommandError(
+            f"--expect {text}: {error.what}", meant=error.meant or None, do=error.do or None
+        ) from None
     except KeyError:
         raise CommandError(
             f"--expect {text}: there is no check '{name}'",
             meant=nearest(name, CHECKS) or None,
-            do=f"valid here: {', '.join(CHECKS)}",
+            do=f"valid here: {', '.join(CHECKS)}, and {PREFIX}NAME for a check of your own",
         ) from None
     except ValidationError as error:
         reasons = "; ".join(each["msg"].removeprefix("Value error, ") for each in error.errors())

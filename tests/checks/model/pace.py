@@ -77,6 +77,12 @@ def releases(run: Record) -> list[int]:
     return sorted(found)
 
 
+def left(run: Record, token: str) -> float:
+    """When it waited no longer: its first copy, or, without any, the first time that it was taken."""
+    taken = [receipt.end_ns for receipt in run.handoffs if receipt.token == token]
+    return min((copy.end_ns for copy in run.copies_of(token)), default=min(taken, default=math.inf))
+
+
 def waves(run: Record, share: Fraction, every: int) -> list[tuple[int, int, int]]:
     """(backlog, fullest window, allowed) of each release that had a backlog."""
     spread = max((run.delay(fault.route) for fault in run.faults), default=0)
@@ -91,15 +97,11 @@ def waves(run: Record, share: Fraction, every: int) -> list[tuple[int, int, int]
             for token in run.tokens()
             if run.result(token) == "accepted"
             and run.messages[token][0].scheduled_ns <= at - S
-            and not any(copy.end_ns < at for copy in run.copies_of(token))
+            and left(run, token) >= at
         ]
         if not backlog:
             continue
-        firsts = [
-            min(ends)
-            for token in backlog
-            if (ends := [c.end_ns for c in run.copies_of(token) if at <= c.end_ns < until])
-        ]
+        firsts = [int(left(run, token)) for token in backlog if left(run, token) < until]
         fullest = max(
             (sum(begin <= other < begin + length for other in firsts) for begin in firsts if length > 0),
             default=0,
