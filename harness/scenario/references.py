@@ -32,6 +32,7 @@ _OF_A_CLASS = (
     ("fallback", "class"),
     ("priority", "first"),
     ("priority", "then"),
+    ("fallback", "class"),
 )
 
 

@@ -24,8 +24,9 @@ def error_of(path: Path) -> str:
 
 @pytest.mark.parametrize("path", sorted(SCENARIOS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_shipped_scenarios_load_and_say_what_they_show(path: Path) -> None:
-    scenario = load(path, variant=next(iter(variants_of(path)), None))
-    assert scenario.scenario == path.stem
+    variant = next(iter(variants_of(path)), None)
+    scenario = load(path, variant=variant)
+    assert scenario.scenario == "-".join(filter(None, (path.stem, variant)))
     assert scenario.path == path
     assert scenario.source_text.startswith("# What it shows:")
 
