@@ -51,7 +51,33 @@ CHECKS: dict[str, Check] = {
         Check("throttle", "harness.checks.throttle", "attempts stayed under each route's limit", False),
         Check("waves", "harness.checks.waves", "the backlog was released in portions", False),
         Check("flapping", "harness.checks.flapping", "mail did not go to and fro between routes", False),
+        Check(
+            "reconciliation",
+            "harness.checks.reconciliation",
+            "what the system says agrees with the record",
+            False,
+        ),
+        Check("analytics", "harness.checks.analytics", "every event of a provider reached the system", False),
+        Check("cost", "harness.checks.cost", "no message took more attempts than allowed", False),
+        Check("priority", "harness.checks.priority", "in a replay, mail that matters more went first", False),
+        Check("pause", "harness.checks.pause", "nothing was tried of what was paused", False),
+        Check("approval", "harness.checks.approval", "what waited left only after an approval", False),
+        Check(
+            "false-alarm",
+            "harness.checks.false_alarm",
+            "nothing was detected where nothing was broken",
+            False,
+        ),
+        Check("quiescence", "harness.checks.quiescence", "nothing moves any more at the end", False),
+        Check("fallback", "harness.checks.fallback", "what mail could not carry went out otherwise", False),
+        Check(
+            "authentication",
+            "harness.checks.authentication",
+            "each copy passed DKIM, SPF and DMARC, and routes shared no key",
+            False,
+        ),
         Check("mttd", "harness.checks.mttd", "time from the fault to its detection", True),
+        Check("mttm", "harness.checks.mttm", "time from the fault to the switch to another route", False),
         Check("mttr", "harness.checks.mttr", "time from the fault to the end of its impact", True),
     )
 }

@@ -42,6 +42,20 @@ NEVER = Interval(math.inf, math.inf)
 
 
 @dataclass(frozen=True)
+class AsOffered:
+    """What was overdue, counted from when messages were really offered; an end that is None never came.
+
+    Where the driver was late, this is the least that is the system's own; the truth lies between it and what
+    counts from the scheduled times.
+    """
+
+    impact_ns: int | None
+    restored_ns: int | None
+    any_overdue: bool
+    drained_ns: int | None
+
+
+@dataclass(frozen=True)
 class Incident:
     """Times on the run's clock; None: it did not happen."""
 
@@ -56,6 +70,7 @@ class Incident:
     any_overdue: bool
     never_drained: bool
     drained_ns: int | None
+    offered: AsOffered
     detected: tuple[int, int] | None
     switched: tuple[int, int] | None
 
@@ -66,7 +81,8 @@ def incidents(history: History, run: str, min_overdue: int = MIN_OVERDUE) -> lis
         """
         select i.incident, w.what, n.lead_routes, i.on_lo, i.on_hi, i.off_lo, i.off_hi, i.impact_ns,
                i.endless, i.restored_ns, i.any_overdue, i.never_drained, i.drained_ns,
-               i.detected_lo, i.detected_hi, i.switched_lo, i.switched_hi
+               i.detected_lo, i.detected_hi, i.switched_lo, i.switched_hi,
+               i.offered_impact_ns, i.offered_restored_ns, i.offered_any_overdue, i.offered_drained_ns
         from instants($min_overdue) i join incidents n using (run, incident)
         join (select run, incident, string_agg(type || ' on ' || target, ', ' order by on_lo, fault) as what
               from faults group by run, incident) w using (run, incident)
@@ -87,6 +103,7 @@ def incidents(history: History, run: str, min_overdue: int = MIN_OVERDUE) -> lis
             any_overdue=row[10],
             never_drained=row[11],
             drained_ns=row[12],
+            offered=AsOffered(*row[17:21]),
             detected=None if row[14] is None else (row[13], row[14]),
             switched=None if row[16] is None else (row[15], row[16]),
         )

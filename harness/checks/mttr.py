@@ -3,7 +3,9 @@
 Impact holds while at least `min_overdue` transactional messages are overdue: past scheduled + `within`,
 without a copy, a valid hold, a bounce or their expiry. Restored is the end of the last impact that begins
 before the next incident; with `measure: drained` it is when no message at all is overdue. Lateness counts
-from the first scheduled time, so a system that refuses messages is late with them.
+from the first scheduled time, so a system that refuses messages is late with them. Where the driver itself
+was late with its first offer the value reaches down to what counts from there: how the system would have done
+otherwise is not known.
 
 It proves how long customers waited, by the providers' receipts. It says nothing of a fault without impact:
 recovery was not needed then, which passes and says so. An impact that never ended is infinite.
@@ -60,7 +62,7 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
     values = {
         each.name: value
         for each in found
-        if (value := _recovery(each, params.measure, ground.error_ns, ground.finished, watch_end)) is not None
+        if (value := recovery(each, params.measure, ground.error_ns, ground.finished, watch_end)) is not None
     }
     target = params.target
     verdicts = [value.meets(target) for value in values.values()] if target is not None else []
@@ -103,20 +105,36 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
     )
 
 
-def _recovery(
+def recovery(
     incident: Incident, measure: Measure, error_ns: int, finished: bool, watch_end_ns: int
 ) -> Interval | None:
     """None: not needed. What has no end took for ever, or, if the record was cut, at least so long."""
-    drained = measure is Measure.DRAINED
-    needed = incident.any_overdue if drained else incident.impact_ns is not None
-    if not needed:
+    as_offered = incident.offered
+    if measure is Measure.DRAINED:
+        needed, until_ns = incident.any_overdue, incident.drained_ns
+        own, own_until_ns = as_offered.any_overdue, as_offered.drained_ns
+    else:
+        needed, until_ns = incident.impact_ns is not None, incident.restored_ns
+        own, own_until_ns = as_offered.impact_ns is not None, as_offered.restored_ns
+    if not needed and not own:
         return None
-    if incident.never_drained if drained else incident.endless:
+    ends = [
+        _since(incident, each_ns, error_ns, finished, watch_end_ns)
+        for there, each_ns in ((needed, until_ns), (own, own_until_ns))
+        if there
+    ]
+    # Of messages that the driver offered late it is not known how long they would have waited otherwise.
+    lowest = min(each.lo_ns for each in ends) if needed and own else 0
+    return Interval(lowest, max(each.hi_ns for each in ends))
+
+
+def _since(
+    incident: Incident, until_ns: int | None, error_ns: int, finished: bool, watch_end_ns: int
+) -> Interval:
+    if until_ns is None:
         lowest = math.inf if finished else watch_end_ns - error_ns - incident.on[1]
         return Interval(max(0, lowest), math.inf)
-    at_ns = incident.drained_ns if drained else incident.restored_ns
-    assert at_ns is not None  # the view gives one unless the impact was endless
-    return Interval.between(incident.on, (at_ns - error_ns, at_ns + error_ns))
+    return Interval.between(incident.on, (until_ns - error_ns, until_ns + error_ns))
 
 
 def _overdue_numbers(history: History, run: str) -> dict[str, float | int | None]:

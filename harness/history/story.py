@@ -165,7 +165,8 @@ def _text(kind: str, event: dict[str, Any]) -> str:
             told = event.get("value", f"no sense ({event.get('error')})")
             return f"signal {event['signal']}{_of(event)}: {told}"
         case "operator":
-            return f"operator {event['by']}: {event['action']}"
+            about = f" of {event['class']}" if "class" in event else ""
+            return f"operator {event['by']}: {event['action']}{about}"
         case _ if kind.startswith("fault."):
             change = kind.removeprefix("fault.")
             return f"fault {event['fault']} ({event['type']} on {event['target']}): {change}"

@@ -53,6 +53,7 @@ class Run:
         clock_error: float = 0,
         expect: list[dict[str, Any]] | None = None,
         without_mail: list[str] | None = None,
+        credentials: dict[str, str] | None = None,
     ) -> None:
         self.name = name
         self._numbers = dict.fromkeys(PROVIDERS.values(), 0)
@@ -72,6 +73,7 @@ class Run:
                 proxy="embedded",
                 expect=expect or [],
                 routes_without_mail=without_mail or [],
+                credentials=credentials or {},
             ),
             ev.PhaseEntered(t_ns=0, phase=ev.Phase.BASELINE),
             ev.PhaseEntered(t_ns=ns(0), phase=ev.Phase.STORM),
@@ -99,8 +101,9 @@ class Run:
         baseline: bool = False,
         token: str | None = None,
         recipient: str | None = None,
+        offered: float | None = None,
     ) -> Message:
-        """Offered once. `result` None: the SUT never answered."""
+        """Offered once, at its time or at `offered`. `result` None: the SUT never answered."""
         self._messages += 1
         name = token or f"{self._messages:0>16}".translate(str.maketrans("0189", "abcd"))
         message = Message(name, recipient or f"c.{name}@customer.example", at)
@@ -108,7 +111,7 @@ class Run:
             within = 1.0
         self.events.append(
             ev.MessageSubmitting(
-                t_ns=ns(at),
+                t_ns=ns(at if offered is None else offered),
                 token=message.token,
                 recipient=message.recipient,
                 stream="receipts" if class_ == "transactional" else "newsletter",
@@ -120,7 +123,7 @@ class Run:
             )
         )
         if result is not None:
-            self.answer(message, at, result)
+            self.answer(message, at if offered is None else offered, result)
         return message
 
     def offer_again(self, message: Message, at: float, offer: int, result: str) -> None:
@@ -304,6 +307,13 @@ class Run:
             )
         )
 
+    def says_paused(self, at: float, until: float | None = None, *, poll: float = 0.1) -> None:
+        """The signal `paused` turns on, and off again at `until`."""
+        self.reads("paused", False, at - poll, None)
+        self.reads("paused", True, at, None, before=at - poll)
+        if until is not None:
+            self.reads("paused", False, until, None, before=until - poll)
+
     def detects(
         self, at: float, route: str = "primary", *, poll: float = 0.1, until: float | None = None
     ) -> None:
@@ -313,11 +323,11 @@ class Run:
         if until is not None:
             self.reads("detected", False, until, route, before=until - poll)
 
-    def says(self, message: Message, state: str, at: float) -> None:
-        self.events.append(ev.SystemState(t_ns=ns(at), token=message.token, state=state))
+    def says(self, message: Message, state: str, at: float, events: list[str] | None = None) -> None:
+        self.events.append(ev.SystemState(t_ns=ns(at), token=message.token, state=state, events_known=events))
 
-    def operator(self, action: str, at: float) -> None:
-        self.events.append(ev.Operator(t_ns=ns(at), action=action, by="scenario"))
+    def operator(self, action: str, at: float, class_: str | None = None) -> None:
+        self.events.append(ev.Operator(t_ns=ns(at), action=action, by="scenario", class_=class_))
 
     def provider_says(
         self,

@@ -145,6 +145,16 @@ class TestNeverDetected:
         assert finding.verdict is Verdict.INCONCLUSIVE
         assert "nothing was overdue because of it" in finding.reason
 
+    def test_what_only_the_driver_made_late_does_not_count_as_impact(self) -> None:
+        run = Run()
+        run.fault(10, 20)
+        run.reads("detected", False, 9)
+        for _ in range(2):
+            run.copy(run.message(13, offered=16), 16.1, "backup")
+        finding = judged(run)
+        assert finding.verdict is Verdict.INCONCLUSIVE
+        assert "what was overdue had been offered late by the driver" in finding.reason
+
     def test_where_the_record_is_cut_it_may_have_come_later(self) -> None:
         run = outage(run=Run(finished=False))
         run.reads("detected", False, 1)

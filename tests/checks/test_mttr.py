@@ -222,3 +222,40 @@ class TestInconclusive:
         finding = judged(run)
         assert finding.verdict is Verdict.INCONCLUSIVE
         assert "1 record is missing from m365" in finding.reason
+
+
+class TestALateDriver:
+    """Who was given a message late cannot have sent it earlier: so much of its wait is the harness's own."""
+
+    def driven_late(self, offered: float, arrives: float) -> Run:
+        run = outage()
+        late(run, 10, 12)
+        for _ in range(2):
+            run.copy(run.message(13, offered=offered), arrives, "backup")
+        return run
+
+    def test_neither_passes_nor_fails_by_what_was_offered_late(self) -> None:
+        finding = judged(self.driven_late(offered=16, arrives=16.1))
+        assert finding.verdict is Verdict.INCONCLUSIVE
+        assert finding.reason == "the measurement's error spans the target"
+        assert finding.error.startswith("± 2.050 s")  # from the impact before, to the end of the late ones
+
+    def test_is_no_excuse_for_what_the_system_took_on_top(self) -> None:
+        assert judged(self.driven_late(offered=13.2, arrives=16.1)).verdict is Verdict.FAIL
+
+    def test_does_no_harm_where_the_target_is_met_all_the_same(self) -> None:
+        assert judged(self.driven_late(offered=14.5, arrives=14.6)).verdict is Verdict.PASS
+
+    def test_alone_it_may_be_that_no_recovery_was_needed(self) -> None:
+        run = outage()
+        for _ in range(2):
+            run.copy(run.message(13, offered=16), 16.1, "backup")
+        assert judged(run).verdict is Verdict.INCONCLUSIVE
+        assert judged(run, {"target": "5s", "measure": "drained"}).verdict is Verdict.INCONCLUSIVE
+
+    def test_by_no_more_than_the_time_that_the_message_had_makes_nothing_overdue_of_its_own(self) -> None:
+        run = outage()
+        for _ in range(2):
+            run.copy(run.message(10, offered=10.5), 14, "backup")
+        assert judged(run).numbers["mttr_s_max"] == 4
+        assert judged(run).error.startswith("± 0.000 s")

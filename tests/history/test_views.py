@@ -275,6 +275,17 @@ class TestEdges:
             (False, pytest.approx(8.9), 9),
         ]
 
+    def test_since_the_last_question_was_put_not_since_its_answer_came(self) -> None:
+        assert self.edges((1, False, None), (1.5, True, 0.9)) == [(True, pytest.approx(0.9), 1.5)]
+
+    def test_several_turns_in_one_read_came_at_any_time_since_the_one_before(self) -> None:
+        edges = self.edges((1, False, None), (2, True, 0.9), (2, False, 0.9))
+        assert sorted(edges) == [(False, pytest.approx(0.9), 2), (True, pytest.approx(0.9), 2)]
+
+    def test_where_no_earlier_read_is_told_since_the_old_truth_was_read(self) -> None:
+        assert self.edges((1, False, None), (3, True, None)) == [(True, 1, 3)]
+        assert self.edges((1, False, None), (2, None, None), (3, True, 2)) == [(True, 1, 3)]
+
     def test_the_first_reading_is_no_edge(self) -> None:
         assert self.edges((1, True, None), (2, True, 1)) == []
 

@@ -2,16 +2,16 @@
 
 -- What the SUT said of each message; where it named no recipient it meant all of that token's.
 create view _said as
-select e.run, e.seq, e.t_ns, m.token, m.rkey, e.state
+select e.run, e.seq, e.t_ns, m.token, m.rkey, e.state, e.events_known
 from events e join messages m
   on m.run = e.run and m.token = e.token and (e.recipient is null or lower(e.recipient) = m.rkey)
 where e.kind = 'system.state';
 
--- The last thing it said of a message, and since when it has been saying so.
+-- The last thing it said of a message, with the events that it knew of by then, and since when it has been saying so.
 create table states as
 with said as (
     select run, token, rkey, state, t_ns, last_value(state) over told as final_state,
-           max(t_ns) over told as final_ns
+           last_value(events_known) over told as final_events, max(t_ns) over told as final_ns
     from _said
     window told as (partition by run, token, rkey order by t_ns, seq
                     rows between unbounded preceding and unbounded following)
@@ -22,7 +22,8 @@ with said as (
 select run, token, rkey, any_value(final_state) as state,
        coalesce(min(t_ns) filter (state = final_state and t_ns > other_ns),
                 min(t_ns) filter (state = final_state and other_ns is null), any_value(final_ns)) as since_ns,
-       any_value(other_ns) is not null as changed
+       any_value(other_ns) is not null as changed, any_value(final_events) as events_known,
+       any_value(final_ns) as read_ns
 from changed group by run, token, rkey;
 
 -- Ends that left the system no time to read an answer. One that was asked to end has it.
@@ -99,8 +100,9 @@ select m.*, coalesce(a.copies, 0) as copies, a.copy_ns, a.last_copy_ns, a.route 
        coalesce(a.error_ns, 0) as error_ns, coalesce(a.observed_after, false) as observed_after,
        coalesce(t.attempts, 0) as attempts, t.taken_ns,
        coalesce(u.bounced, b.token is not null) as bounced, coalesce(u.dropped, false) as dropped,
-       g.token is not null as returned,
-       s.state, s.since_ns as state_since_ns, f.why as unknown_fate,
+       g.token is not null as returned, k.fallback_ns, k.fallback_route,
+       coalesce(k.fallback_error_ns, 0) as fallback_error_ns,
+       s.state, s.since_ns as state_since_ns, s.events_known, s.read_ns as state_read_ns, f.why as unknown_fate,
        case when s.state = 'held' and f.why is not null
             then case when s.changed then s.since_ns else least(s.since_ns, f.at_ns) end end as held_ns
 from messages m
@@ -109,15 +111,18 @@ left join tried t using (run, token, rkey)
 left join undone u using (run, token, rkey)
 left join bounced b using (run, token, rkey)
 left join returned g using (run, token)
+left join fallbacks k using (run, token)
 left join states s using (run, token, rkey)
 left join unknown_fates f using (run, token, rkey);
 
 -- Transactional messages past their time, [from_ns, until_ns); until_ns is null where nothing ever ended it. One that
--- bounced was on time if its provider took it in time.
+-- bounced was on time if its provider took it in time. A copy by a fallback channel ends it as one by mail does. One that
+-- the driver offered late is overdue all the same, but the system had no part in the time from from_ns to offered_from_ns.
 create table overdue as
 with due as (
     select f.run, f.token, f.recipient, f.rkey, f.stream, f.scheduled_ns, f.scheduled_ns + f.within_ns as from_ns,
-           least(f.copy_ns, f.held_ns, f.expires_ns, case when f.bounced then f.taken_ns end) as until_ns, f.error_ns, r.watch_end_ns
+           greatest(f.scheduled_ns, f.first_offer_ns) + f.within_ns as offered_from_ns,
+           least(f.copy_ns, f.fallback_ns, f.held_ns, f.expires_ns, case when f.bounced then f.taken_ns end) as until_ns, f.error_ns, r.watch_end_ns
     from fates f join runs r using (run)
     where f.class = 'transactional' and f.within_ns is not null and not f.baseline
 )
@@ -125,26 +130,36 @@ select * exclude (watch_end_ns) from due
 where from_ns < watch_end_ns and (until_ns is null or until_ns > from_ns);
 
 -- How many are overdue at once: `n` holds from t_ns to the next step. What ends at an instant no longer counts at it.
+-- Counted twice: each from its scheduled time, and each from when it was really offered.
 create table overdue_steps as
-select run, t_ns, cast(sum(step) over (partition by run order by t_ns rows unbounded preceding) as bigint) as n
+select run, counted_from, t_ns,
+       cast(sum(step) over (partition by run, counted_from order by t_ns rows unbounded preceding) as bigint) as n
 from (
-    select run, t_ns, sum(step) as step from (
-        select run, from_ns as t_ns, 1 as step from overdue
+    select run, counted_from, t_ns, sum(step) as step from (
+        select run, 'scheduled' as counted_from, from_ns as t_ns, 1 as step from overdue
         union all
-        select run, until_ns, -1 from overdue where until_ns is not null
-    ) group by run, t_ns
+        select run, 'scheduled', until_ns, -1 from overdue where until_ns is not null
+        union all
+        select run, 'offered', offered_from_ns, 1 from overdue where until_ns is null or until_ns > offered_from_ns
+        union all
+        select run, 'offered', until_ns, -1 from overdue where until_ns > offered_from_ns
+    ) group by run, counted_from, t_ns
 );
 
 -- Maximal stretches with at least so many overdue; until_ns is null where it never ended.
-create macro impacts(min_overdue) as table
+create macro impacts_by(min_overdue) as table
 with steps as (
-    select run, t_ns, n >= min_overdue as hit,
-           lag(n >= min_overdue, 1, false) over (partition by run order by t_ns) as was
+    select run, counted_from, t_ns, n >= min_overdue as hit,
+           lag(n >= min_overdue, 1, false) over (partition by run, counted_from order by t_ns) as was
     from overdue_steps
 )
-select run, t_ns as from_ns, lead(t_ns) over (partition by run order by t_ns) as until_ns
+select run, counted_from, t_ns as from_ns,
+       lead(t_ns) over (partition by run, counted_from order by t_ns) as until_ns
 from steps where hit <> was
 qualify hit;
+
+create macro impacts(min_overdue) as table
+select run, from_ns, until_ns from impacts_by(min_overdue) where counted_from = 'scheduled';
 
 -- Whether nothing moves any more at the end of the record. `quiet` is null where the SUT's longest retry is not known.
 create view quiescence as

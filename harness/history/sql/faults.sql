@@ -56,7 +56,7 @@ with largest as (
 )
 select run, route, max(total_ns) as delay_ns from (
     select a.run, a.route, cast(sum(b.delay_ns) as bigint) as total_ns
-    from delays a join delays b on b.run = a.run and b.route = a.route and b.on_lo <= a.on_lo and a.on_lo <= b.off_hi
+    from (select distinct run, route, on_lo from delays) a join delays b on b.run = a.run and b.route = a.route and b.on_lo <= a.on_lo and a.on_lo <= b.off_hi
     group by a.run, a.route, a.on_lo
 ) group by run, route;
 
@@ -100,8 +100,9 @@ select run, seq, t_ns, signal, route, previous_read_ns, error,
        case when json_type(value) in ('BIGINT', 'UBIGINT', 'DOUBLE') then cast(value as double) end as number
 from events where kind = 'signal';
 
--- Where a signal changed, in (lo, hi]. lo is the last moment at which the old truth was still read: answers
--- without sense in between widen the interval.
+-- Where a signal changed, in (lo, hi]. lo is when the last question was put that still found the old truth: what came
+-- after it may be missing from its answer. Where that is not told it is when the old truth was read. Answers without
+-- sense in between widen the interval.
 create table signal_edges as
 with grouped as (
     select *, count(truth) over (partition by run, signal, route order by t_ns, seq
@@ -109,12 +110,12 @@ with grouped as (
     from readings
 ), truths as (
     select run, signal, route, stretch, max(t_ns) filter (truth is not null) as hi,
-           min(coalesce(previous_read_ns, 0)) as lo, any_value(truth) as truth,
+           min(previous_read_ns) as lo, bool_or(previous_read_ns is null) as untold, any_value(truth) as truth,
            any_value(seq) filter (truth is not null) as seq
     from grouped group by run, signal, route, stretch having count(truth) > 0
 ), turned as (
     select *, lag(truth) over told as was, lag(hi) over told as was_read_ns
     from truths window told as (partition by run, signal, route order by stretch)
 )
-select run, signal, route, truth as rising, greatest(lo, was_read_ns) as lo, hi
+select run, signal, route, truth as rising, least(lo, case when untold then was_read_ns end) as lo, hi
 from turned where was is not null and truth <> was;

@@ -49,32 +49,32 @@ join signal_edges e on e.run = i.run and e.rising and e.signal in ('detected', '
     and e.hi >= i.on_lo and e.hi <= w.until_ns
 group by i.run, i.incident, e.signal;
 
+-- The impact that belongs to each incident, counted from scheduled times and from those of the offers.
+create macro incident_impacts(min_overdue) as table
+select i.run, i.incident, p.counted_from, min(p.from_ns) as impact_ns, bool_or(p.until_ns is null) as endless,
+       case when not bool_or(p.until_ns is null) then max(p.until_ns) end as until_ns
+from incidents i join impacts_by(min_overdue) p
+  on p.run = i.run and (p.from_ns >= i.on_lo or i.number = 1 and (p.until_ns is null or p.until_ns > i.on_lo))
+     and (i.next_on_lo is null or p.from_ns < i.next_on_lo)
+group by i.run, i.incident, p.counted_from;
+
 -- One row per incident, times as intervals (lo, hi]. Null: it did not happen. impact_ns is null where nothing was
--- overdue; restored_ns is then null too, as it is where the impact never ended.
+-- overdue; restored_ns is then null too, as it is where the impact never ended. `offered_` tells the same of messages
+-- as they were offered: where the driver was late, the system may have been as well as that, and no better.
 create macro instants(min_overdue) as table
-with attributed as (
-    select i.run, i.incident, min(p.from_ns) as impact_ns, bool_or(p.until_ns is null) as endless,
-           case when not bool_or(p.until_ns is null) then max(p.until_ns) end as restored_ns
-    from incidents i join impacts(min_overdue) p
-      on p.run = i.run and (p.from_ns >= i.on_lo or i.number = 1 and (p.until_ns is null or p.until_ns > i.on_lo))
-         and (i.next_on_lo is null or p.from_ns < i.next_on_lo)
-    group by i.run, i.incident
-), drained as (
-    select i.run, i.incident, bool_or(p.until_ns is null) as endless,
-           case when not bool_or(p.until_ns is null) then max(p.until_ns) end as drained_ns
-    from incidents i join impacts(1) p
-      on p.run = i.run and (p.from_ns >= i.on_lo or i.number = 1 and (p.until_ns is null or p.until_ns > i.on_lo))
-         and (i.next_on_lo is null or p.from_ns < i.next_on_lo)
-    group by i.run, i.incident
-)
+with impact as (from incident_impacts(min_overdue)), backlog as (from incident_impacts(1))
 select i.run, i.incident, i.number, i.routes, i.on_lo, i.on_hi, i.off_lo, i.off_hi,
-       a.impact_ns, coalesce(a.endless, false) as endless, a.restored_ns,
-       d.incident is not null as any_overdue, coalesce(d.endless, false) as never_drained, d.drained_ns,
+       a.impact_ns, coalesce(a.endless, false) as endless, a.until_ns as restored_ns,
+       d.incident is not null as any_overdue, coalesce(d.endless, false) as never_drained, d.until_ns as drained_ns,
+       oa.impact_ns as offered_impact_ns, oa.until_ns as offered_restored_ns,
+       od.incident is not null as offered_any_overdue, od.until_ns as offered_drained_ns,
        n.lo as detected_lo, n.hi as detected_hi, k.lo as acknowledged_lo, k.hi as acknowledged_hi,
        s.switched_ns - s.error_ns as switched_lo, s.switched_ns + s.error_ns as switched_hi, f.failed_back_ns
 from incidents i
-left join attributed a on a.run = i.run and a.incident = i.incident
-left join drained d on d.run = i.run and d.incident = i.incident
+left join impact a on a.run = i.run and a.incident = i.incident and a.counted_from = 'scheduled'
+left join impact oa on oa.run = i.run and oa.incident = i.incident and oa.counted_from = 'offered'
+left join backlog d on d.run = i.run and d.incident = i.incident and d.counted_from = 'scheduled'
+left join backlog od on od.run = i.run and od.incident = i.incident and od.counted_from = 'offered'
 left join _noticed n on n.run = i.run and n.incident = i.incident and n.signal = 'detected'
 left join _noticed k on k.run = i.run and k.incident = i.incident and k.signal = 'acknowledged'
 left join switches s on s.run = i.run and s.incident = i.incident

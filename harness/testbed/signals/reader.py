@@ -30,6 +30,7 @@ class Reading:
     question: Question
     every_ns: int = 0  # of a source that is polled
     route: str | None = None
+    lag_ns: int = 0  # how old what is read may be: what is so much older may still be missing from it
 
 
 @dataclass
@@ -87,7 +88,8 @@ class SignalReader:
             document, error = await _read(source)
             now_ns = self._journal.now_ns()
             for reading in group:
-                self._answer(reading, document, error, now_ns, previous_ns)
+                since_ns = None if previous_ns is None else max(0, previous_ns - reading.lag_ns)
+                self._answer(reading, document, error, now_ns, since_ns)
             # A change after this question was asked may be missing from its answer.
             previous_ns = asked_ns
             due = max(due + every_s, loop.time())

@@ -12,6 +12,7 @@ from typing import Any
 
 from harness.scenario.models import Scenario
 from harness.scenario.signals import Signal, States
+from harness.scenario.system import CONTAINED
 from harness.scenario.templates import render, render_words
 from harness.testbed.commands import Surround
 from harness.testbed.signals.command import CommandSource, Takes
@@ -23,6 +24,10 @@ from harness.testbed.signals.reader import Reading
 from harness.testbed.signals.source import Bounds, Source
 from harness.testbed.signals.sql import SqlSource
 from harness.testbed.signals.webhook import Webhook
+
+PUMP_LAG_NS, ENGINE_LAG_NS = 5_000_000, 20_000_000
+"""How long a line of the system's output takes into the log that is read: through a pump on this machine, or
+from the engine as well. Mostly it is less than 1 ms; this much is from a machine that was busy."""
 
 ALL_STATES = Bounds(timeout_s=10.0, size_bytes=128 * 1024 * 1024)
 """The states of all messages are one long answer."""
@@ -67,9 +72,16 @@ def readings_of(scenario: Scenario, reach: Reach, webhooks: Mapping[str, Webhook
                 question=_question(signal, source, reach),
                 every_ns=signal.every_ns,
                 route=scenario.signal_route(name),
+                lag_ns=_lag_ns(scenario, signal),
             )
         )
     return readings
+
+
+def _lag_ns(scenario: Scenario, signal: Signal) -> int:
+    if signal.source != "log" or signal.file is not None:
+        return 0
+    return ENGINE_LAG_NS if scenario.system.kind in CONTAINED else PUMP_LAG_NS
 
 
 def states_source(states: States, reach: Reach) -> Source:

@@ -16,7 +16,7 @@ from harness.testbed.signals import log as log_module
 from harness.testbed.signals.log import LONGEST_LINE, MOST_CHANGES, Lines, LogFollower, LogWatch
 from harness.testbed.signals.reader import Reading
 from harness.testbed.signals.source import Garbage, Unreachable, Value
-from tests.testbed.signals.reading import SOON_NS, at_work
+from tests.testbed.signals.reading import SOON_NS, at_work, new_journal
 from tests.waiting import until
 
 DOWN, UP = "primary is down", "primary is up"
@@ -219,6 +219,24 @@ async def test_an_edge_is_journalled_with_the_time_of_the_read_before_it(tmp_pat
     up, down = journalled()[-2:]
     assert (up.how, up.route) == ("log", "primary")
     assert up.previous_read_ns is not None and up.previous_read_ns < up.t_ns == down.t_ns
+
+
+async def test_a_line_may_be_older_than_the_read_that_missed_it(tmp_path: Path) -> None:
+    """The system's output comes to the log through others, so what a read did not find may have been said."""
+    path = tmp_path / "system.log"
+    path.write_text("starting\n")
+    follower = LogFollower(path, whole=True)
+    at_once = Reading("at_once", follower, follower.watch(DOWN), SOON_NS)
+    by_pump = Reading("by_pump", follower, follower.watch(DOWN), SOON_NS, lag_ns=5_000_000)
+    journal = new_journal(tmp_path)
+    async with at_work(tmp_path, at_once, by_pump, journal=journal) as (reader, journalled):
+        # Nothing is older than the run.
+        await until(lambda: len(reader.state.values) == 2 and journal.now_ns() > 10 * SOON_NS)
+        with path.open("a") as file:
+            file.write(f"{DOWN}\n")
+        await until(lambda: all(reader.state.values.values()))
+        since = {event.signal: event.previous_read_ns for event in journalled() if event.value is True}
+    assert (since["at_once"] or 0) - (since["by_pump"] or 0) == 5_000_000
 
 
 LINES = st.lists(

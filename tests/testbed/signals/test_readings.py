@@ -13,7 +13,13 @@ from harness.scenario.models import Scenario
 from harness.scenario.system import System
 from harness.testbed.commands import Surround
 from harness.testbed.signals.question import AskFirstColumn, AskJson, AskMetrics, AskText
-from harness.testbed.signals.readings import Reach, readings_of, states_source, webhook_names
+from harness.testbed.signals.readings import (
+    PUMP_LAG_NS,
+    Reach,
+    readings_of,
+    states_source,
+    webhook_names,
+)
 from harness.testbed.signals.webhook import Webhook
 from harness.testbed.system.states import States, StatesUnreadable, Told
 from tests.scenario.writing import loaded
@@ -64,6 +70,12 @@ async def test_what_is_read_in_the_same_way_from_the_same_place_is_one_source(
     assert sources["by_webhook"] is hook
     for source in set(sources.values()) - {hook}:
         await source.close()
+
+
+async def test_only_what_the_system_prints_is_behind_the_truth(scenario: Scenario, reach: Reach) -> None:
+    lags = {r.signal: r.lag_ns for r in readings_of(scenario, reach, {"alerts": Webhook("alerts")})}
+    assert lags["by_log"] == PUMP_LAG_NS
+    assert {lag for name, lag in lags.items() if name not in ("by_log", "by_log_too")} == {0}
 
 
 async def test_each_has_its_question_its_route_and_its_pace(scenario: Scenario, reach: Reach) -> None:
@@ -126,6 +138,45 @@ async def test_states_come_from_any_document(way: str, reach: Reach) -> None:
     connection.close()
     states = states_of(STATES[way], reach)
     assert await states.read() == [Told("a", None, "held")]
+    await states.close()
+
+
+@pytest.mark.parametrize(
+    ("said", "events"),
+    [
+        ('["delivered", "bounced"]', ["delivered", "bounced"]),
+        ('"delivered, bounced"', ["delivered", "bounced"]),
+        ("[]", []),
+        ('""', []),
+        ("null", None),
+    ],
+)
+async def test_states_may_name_the_events_that_the_system_knows_of(
+    said: str, events: list[str] | None, reach: Reach
+) -> None:
+    text = f'{{"messages": [{{"recipient": "c.a@customer.example", "state": "sent", "events": {said}}}]}}'
+    (reach.commands.cwd / "states.json").write_text(text)
+    states = states_of(STATES["by a file"], reach)
+    assert await states.read() == [Told("a", "c.a@customer.example", "sent", events)]
+
+
+@pytest.mark.parametrize("said", ["7", "[7]", '{"delivered": true}'])
+async def test_events_that_are_no_words_make_no_sense(said: str, reach: Reach) -> None:
+    text = f'{{"messages": [{{"token": "a", "state": "sent", "events": {said}}}]}}'
+    (reach.commands.cwd / "states.json").write_text(text)
+    with pytest.raises(StatesUnreadable, match="neither a list of words nor a text"):
+        await states_of(STATES["by a file"], reach).read()
+
+
+async def test_a_query_names_events_in_a_column(reach: Reach) -> None:
+    connection = sqlite3.connect(reach.commands.cwd / "m.db")
+    connection.execute("create table m (token text, event text)")
+    connection.executemany("insert into m values (?, ?)", [("a", "processed"), ("a", "delivered")])
+    connection.commit()
+    connection.close()
+    query = "select token, 'sent' as state, group_concat(event) as events from m group by token"
+    states = states_of(f'{{sql: "{query}", database: "sqlite:///m.db"}}', reach)
+    assert await states.read() == [Told("a", None, "sent", ["processed", "delivered"])]
     await states.close()
 
 
