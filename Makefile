@@ -18,7 +18,7 @@ help:
 	@echo "make clients measure again what client libraries make of the providers (docs/clients/*.json)"
 	@echo "make setup   the virtual environment and the locked dependencies, and no more"
 	@echo "make lint    ruff, import-linter and mypy"
-	@echo "make docs    the documents' tables of faults, providers and clients, from the code and what was measured"
+	@echo "make docs    the documents' tables of faults, providers, clients and checks, from the code and what was measured"
 	@echo "make tools   build Toxiproxy and Mailpit into .tools (needs Go; without them the embedded proxy runs)"
 	@echo "make images  the images of --on containers, without a registry (needs Docker, Go and mmdebstrap)"
 	@echo "make compose build \`docker compose\` where this Docker has none (needs Go)"
@@ -54,7 +54,7 @@ lint: setup
 	$(BIN)/mypy
 
 docs: setup
-	$(BIN)/python -m harness.cli.markdown docs/faults.md docs/providers.md docs/clients.md
+	$(BIN)/python -m harness.cli.markdown docs/faults.md docs/providers.md docs/clients.md docs/checks.md
 
 test: lint
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)

@@ -222,7 +222,9 @@ def test_every_make_target_that_is_named_exists(document: Path) -> None:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
-@pytest.mark.parametrize("document", ["docs/faults.md", "docs/providers.md", "docs/clients.md"])
+@pytest.mark.parametrize(
+    "document", ["docs/faults.md", "docs/providers.md", "docs/clients.md", "docs/checks.md"]
+)
 def test_the_tables_are_those_of_the_code(document: str) -> None:
     text = (ROOT / document).read_text(encoding="utf-8")
     assert text == rewritten(text), f"{document} is not what the code says: run `make docs`"

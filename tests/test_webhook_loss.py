@@ -61,6 +61,25 @@ def test_no_event_is_lost_and_those_of_the_outage_are_late(run: Ran) -> None:
 
 
 @pytest.mark.e2e
+def test_each_event_is_known_to_the_system_and_its_account_agrees_with_the_record(run: Ran) -> None:
+    analytics, taken = run.finding("analytics"), run.finding("reconciliation")
+    assert (analytics["verdict"], analytics["numbers"]["judged_by"]) == ("pass", "states")
+    assert analytics["numbers"]["late"] > 0
+    assert (taken["verdict"], taken["numbers"]["unsaid"]) == ("pass", 0)
+
+
+@pytest.mark.e2e
+def test_a_system_that_throws_late_events_away_is_found_out(tmp_path: Path) -> None:
+    defect = {**SHORT, "system.env.DEFECTS": "loses-events"}
+    command = command_line("webhook-loss", defect, tmp_path)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=150, check=False)
+    ran = Ran(done.returncode, json.loads(done.stdout)["runs"][0], done.stderr)
+    finding = ran.finding("analytics")
+    assert (ran.exit_code, finding["verdict"]) == (1, "fail"), ran.said
+    assert finding["numbers"]["thrown_away"] > 0 == finding["numbers"]["lost_on_their_way"]
+
+
+@pytest.mark.e2e
 def test_the_system_knows_of_each_delivery_in_the_end(run: Ran) -> None:
     told = [each["value"] for each in run.events() if each.get("signal") == "events_delivered"]
     customers = {

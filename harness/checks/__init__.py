@@ -51,7 +51,17 @@ CHECKS: dict[str, Check] = {
         Check("throttle", "harness.checks.throttle", "attempts stayed under each route's limit", False),
         Check("waves", "harness.checks.waves", "the backlog was released in portions", False),
         Check("flapping", "harness.checks.flapping", "mail did not go to and fro between routes", False),
+        Check(
+            "reconciliation",
+            "harness.checks.reconciliation",
+            "what the system says agrees with the record",
+            False,
+        ),
+        Check("analytics", "harness.checks.analytics", "every event of a provider reached the system", False),
+        Check("cost", "harness.checks.cost", "no message took more attempts than allowed", False),
+        Check("quiescence", "harness.checks.quiescence", "nothing moves any more at the end", False),
         Check("mttd", "harness.checks.mttd", "time from the fault to its detection", True),
+        Check("mttm", "harness.checks.mttm", "time from the fault to the switch to another route", False),
         Check("mttr", "harness.checks.mttr", "time from the fault to the end of its impact", True),
     )
 }

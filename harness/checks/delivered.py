@@ -1,12 +1,13 @@
 """Delivered: nothing that was submitted got lost.
 
-Per message, the first that holds: a copy arrived (stale if after its `expires`) · it bounced · the system
-suppressed it · it expired · the system gave it back to its sender, by a notice that a provider took: returned
-· it is held, and its fate is unknown to the system, so holding is right · the system refused every offer:
-undelivered · the system never gave a clear answer: unknown · else it was accepted and is missing. Missing is
-lost when the run was quiet at its end (no receipt for twice the longest retry interval, queue empty) and no
-record is missing; otherwise it may still come, and that is inconclusive. What a provider took and dropped is
-missing too. Undelivered and returned fail as lost ones do: the sender knows, the customer has nothing.
+Per message, the first that holds: a copy arrived (stale if after its `expires`) · a copy for another channel,
+an SMS or a note in the application, was taken: by fallback · it bounced · the system suppressed it · it
+expired · the system gave it back to its sender, by a notice that a provider took: returned · it is held, and
+its fate is unknown to the system, so holding is right · the system refused every offer: undelivered · the
+system never gave a clear answer: unknown · else it was accepted and is missing. Missing is lost when the run
+was quiet at its end (no receipt for twice the longest retry interval, queue empty) and no record is missing;
+otherwise it may still come, and that is inconclusive. What a provider took and dropped is missing too.
+Undelivered and returned fail as lost ones do: the sender knows, the customer has nothing.
 
 It proves what the providers took, not what they deliver later. A hold is valid only where the history shows
 that the acknowledgement was lost, the body aborted, or a kill met the attempt, or that the answer came while
@@ -20,8 +21,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from harness.checks.ending import restless, states_unread
 from harness.checks.finding import MAX_OFFENDERS, Finding, Offender
-from harness.checks.grounds import clock_error, conclude, count_of, grounds, seconds
+from harness.checks.grounds import clock_error, conclude, count_of, grounds
 from harness.checks.params import CheckParams
 from harness.checks.units import Share
 from harness.history.store import History
@@ -46,6 +48,9 @@ select f.run, f.token, f.recipient, f.rkey, f.stream, f.class, f.copy_ns, f.expi
            when f.copy_ns - f.error_ns > f.expires_ns then 'stale'
            when f.copy_ns + f.error_ns > f.expires_ns then 'perhaps stale'
            when f.copy_ns is not null then 'arrived'
+           when f.fallback_ns - f.fallback_error_ns > f.expires_ns then 'stale'
+           when f.fallback_ns + f.fallback_error_ns > f.expires_ns then 'perhaps stale'
+           when f.fallback_ns is not null then 'by fallback'
            when f.bounced then 'bounced'
            when f.result = 'refused' then 'undelivered'
            when f.state = 'suppressed' then 'suppressed'
@@ -72,9 +77,8 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
     ground = grounds(history, run)
     counts = dict(con.execute(f"select fate, count(*) from ({FATES}) group by fate", {"run": run}).fetchall())
     total = sum(counts.values())
-    quiet, restless = _quiescence(history, run)
-    unread = _states_unread(history, run)
-    certain = quiet and not ground.gaps and not unread
+    moving, unread = restless(history, run), states_unread(history, run)
+    certain = not moving and not ground.gaps and not unread
     missing = counts.get("missing", 0)
     bad = sum(counts.get(fate, 0) for fate in ("undelivered", "returned", "stale")) + (
         missing if certain else 0
@@ -87,7 +91,7 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
     if bad + open_ > allowed:
         doubts += [
             f"{count_of(missing, 'message is', 'messages are')} missing, "
-            f"but {ground.gap_reason() or unread or restless}"
+            f"but {ground.gap_reason() or unread or moving}"
             if missing and not certain
             else "",
             f"{count_of(counts['unknown'], 'message')} got no clear answer from the system"
@@ -111,6 +115,7 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
         numbers={
             "messages": total,
             "arrived": counts.get("arrived", 0) + counts.get("stale", 0) + counts.get("perhaps stale", 0),
+            "by_fallback": counts.get("by fallback", 0),
             "lost": lost,
             "missing": missing,
             "undelivered": counts.get("undelivered", 0),
@@ -121,43 +126,13 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
             "suppressed": counts.get("suppressed", 0),
             "expired": counts.get("expired", 0),
             "unknown": counts.get("unknown", 0),
-            "quiet": "yes" if quiet else "no",
+            "quiet": "no" if moving else "yes",
         },
-        formula="accepted ⇒ copy, bounce, suppression, expiry or valid hold at quiescence",
+        formula="accepted ⇒ copy by any channel, bounce, suppression, expiry or valid hold at quiescence",
         error=clock_error(ground.error_ns) + " (only expiries are timed)",
         counted=total,
         offenders=_offenders(history, run, held_too_many),
         reason=reason,
-    )
-
-
-def _states_unread(history: History, run: str) -> str:
-    """Why nobody knows what the system holds back: a missing message may be one of those."""
-    row = history.con.execute(
-        "select cast(detail ->> '$' as varchar) from events "
-        "where run = ? and kind = 'harness.warning' and warning = 'states-unreadable' limit 1",
-        [run],
-    ).fetchone()
-    return "" if row is None else f"what the system holds could not be read ({row[0]})"
-
-
-def _quiescence(history: History, run: str) -> tuple[bool, str]:
-    """Whether the run was quiet at its end, and if not, why not."""
-    row = history.con.execute(
-        "select quiet, quiet_ns, needed_ns, queue_depth from quiescence where run = ?", [run]
-    ).fetchone()
-    if row is None:
-        return False, "no message was submitted"
-    quiet, quiet_ns, needed_ns, depth = row
-    if quiet:
-        return True, ""
-    if needed_ns is None:
-        return False, "the system's longest retry interval is not known, so they may still come"
-    if depth:
-        return False, f"the system's queue still held {depth:.0f} at the end, so they may still come"
-    return False, (
-        f"the last {seconds(quiet_ns):.1f} s were quiet where {seconds(needed_ns):.1f} s are needed, "
-        "so they may still come"
     )
 
 
@@ -179,7 +154,7 @@ def _summary(total: int, lost: int, missing: int, counts: dict[str, int], held_t
         return ", ".join(parts)
     kept = ", ".join(
         f"{counts[fate]:,} {fate}"
-        for fate in ("bounced", "suppressed", "expired", "held", "unknown")
+        for fate in ("by fallback", "bounced", "suppressed", "expired", "held", "unknown")
         if counts.get(fate)
     )
     return f"0 of {count_of(total, 'message')} were lost" + (f" ({kept})" if kept else "")

@@ -1,9 +1,10 @@
 """Duplicates: nobody got a message twice, over all providers together.
 
-A copy is a hand-off that the provider neither dropped nor bounced; the unit is (token, recipient). Each
-extra copy is put down to a cause, judged by the copy before it: its acknowledgement was lost; the system
-ended in between; a fault delayed it, or kept its answer from a system that was paused or parted (a timeout);
-a fault ended in between (a replay); else plainly the same route, or another one.
+A copy is a hand-off that was neither dropped nor bounced; the unit is (token, recipient): one by mail
+and one by SMS have two recipients, and are no duplicate; two SMS are. Each extra copy is put down to a cause,
+judged by the copy before it: its acknowledgement was lost; the system ended in between; a fault delayed it,
+or kept its answer from a system that was paused or parted (a timeout); a fault ended in between (a replay);
+else plainly the same route, or another one.
 
 It proves what the providers took. It cannot see a provider that delivers one hand-off twice, and the cause
 is what the history makes likely, not what went on inside the system. Inconclusive: no copies at all,
@@ -51,6 +52,11 @@ EXTRA_COPIES = """
 with several as (
     select run, token, rkey from fates
     where copies > 1 and not baseline and ($run is null or run = $run)
+    union all
+    -- On another channel, whose recipients are no message's own.
+    select run, token, rkey from copies
+    where known and scheduled_ns is null and ($run is null or run = $run)
+    group by run, token, rkey having count(*) > 1
 ), numbered as (
     select c.run, c.token, c.recipient, c.rkey, c.route, c.seq, c.begin_ns, c.end_ns, c.error_ns,
            row_number() over told as copy, lag(c.seq) over told as before_seq,
@@ -99,8 +105,10 @@ def cause_words(cause: str, crossed: bool) -> str:
 def evaluate(history: History, run: str, params: Params) -> Finding:
     ground = grounds(history, run)
     row = history.con.execute(
-        "select count(*), coalesce(sum(copies), 0) from fates where run = ? and not baseline and copies > 0",
-        [run],
+        "select count(*), coalesce(sum(copies), 0) + (select count(*) from copies "
+        "where run = $run and known and scheduled_ns is null) "
+        "from fates where run = $run and not baseline and (copies > 0 or fallback_ns is not null)",
+        {"run": run},
     ).fetchone()
     messages, copies = (int(row[0]), int(row[1])) if row else (0, 0)
     extra = history.con.execute(EXTRA_COPIES, {"run": run}).fetchall()

@@ -16,6 +16,8 @@ from pydantic import BaseModel
 from harness.checks import CHECKS, Check
 from harness.checks.finding import Finding, Verdict
 from harness.checks.grounds import doubted
+from harness.checks.own import PREFIX, judged
+from harness.checks.own.params import Params as Own
 from harness.history.store import History
 
 
@@ -46,7 +48,7 @@ def _unless(doubt: str, finding: Finding) -> Finding:
 
 def _one(history: History, run: str, name: str, raw: object, decides: bool) -> Finding:
     check: Check | None = CHECKS.get(name)
-    if check is None:
+    if check is None and not name.startswith(PREFIX):
         return Finding(
             check=name,
             verdict=Verdict.INCONCLUSIVE,
@@ -56,9 +58,14 @@ def _one(history: History, run: str, name: str, raw: object, decides: bool) -> F
         )
     shown: dict[str, Any] = {}
     try:
-        params = check.params.model_validate({} if raw is None else raw)
-        shown = shown_params(params)
-        finding = check.evaluate(history, run, params)
+        if check is not None:
+            params = check.params.model_validate({} if raw is None else raw)
+            shown = shown_params(params)
+            finding = check.evaluate(history, run, params)
+        else:
+            asked = Own.model_validate(raw)
+            shown = asked.shown
+            finding = judged.evaluate(history, run, name, asked)
     except Exception as error:  # noqa: BLE001 - the boundary: whatever a check raises becomes a finding
         return Finding(
             check=name,

@@ -31,6 +31,7 @@ class Params(CheckParams):
     TEXT: ClassVar = "target"
 
     target: Duration | None = None
+    """Within which every fault must be detected."""
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ class Params(CheckParams):
     TEXT: ClassVar = "target"
 
     target: Duration | None = None
+    """Within which every impact must have ended."""
     min_overdue: Annotated[int, Field(ge=1)] = MIN_OVERDUE
     """So many overdue messages at once are an impact."""
     measure: Measure = Measure.RESTORED

@@ -13,16 +13,20 @@ from pydantic_core import CoreSchema
 
 
 class CheckParams(BaseModel):
-    """`WORDS`: what a short-hand word stands for. `TEXT`: the field that other plain text fills."""
+    """`WORDS`: what a short-hand word stands for. `TEXT`: the field that other plain text fills, `COUNT`:
+    the one that a plain whole number does."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     WORDS: ClassVar[dict[str, dict[str, Any]]] = {}
     TEXT: ClassVar[str | None] = None
+    COUNT: ClassVar[str | None] = None
 
     @model_validator(mode="before")
     @classmethod
     def _expand(cls, value: Any) -> Any:
+        if cls.COUNT is not None and isinstance(value, int) and not isinstance(value, bool):
+            return {cls.COUNT: value}
         if not isinstance(value, str):
             return value
         if value.strip() in cls.WORDS:
@@ -38,7 +42,8 @@ class CheckParams(BaseModel):
     ) -> JsonSchemaValue:
         full = handler.resolve_ref_schema(handler(core_schema))
         short: list[JsonSchemaValue] = [{"const": word} for word in cls.WORDS]
-        if cls.TEXT is not None:
-            field = full["properties"][cls.TEXT]
-            short += field.get("anyOf", [field])[:1]
+        for name in (cls.TEXT, cls.COUNT):
+            if name is not None:
+                field = full["properties"][name]
+                short += field.get("anyOf", [field])[:1]
         return {"anyOf": [*short, full]} if short else full

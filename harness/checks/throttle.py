@@ -31,7 +31,7 @@ GRACE_NS = 100_000_000
 class Bucket(BaseModel):
     """A token bucket: `{rate: 20/s, burst: 20}`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     rate: Annotated[Rate, Field(gt=0)]
     """Attempts that flow in again."""

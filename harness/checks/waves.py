@@ -1,7 +1,9 @@
 """Waves: a backlog is let go in portions, not all at once.
 
 A release is a switch, a fault's end, a resume or an approval. Its backlog B is what the system had
-accepted, scheduled at least 1 s before the release and without a copy then. No window of `every` − max(5
+accepted, scheduled at least 1 s before the release and without a copy then; what a provider had taken by
+then, and bounced or dropped, waits for nothing any more, nor does what went out by a fallback channel. No
+window of `every` − max(5
 %, 100 ms + delay spread) may hold the first copies after the release of more than ⌈share·B⌉ of them; what
 is still waiting at the next release belongs to that one. The margin keeps a router that is exact to its
 own clock from failing by a hair. Windows are half-open and begin at a copy, which finds the fullest one.
@@ -44,17 +46,19 @@ class Params(CheckParams):
 WAVES = """
 with spread as (
     select run, max(delay_ns) as delay_ns from route_delays group by run
+), left_ as (
+    -- A message leaves with its first copy; one that has none, with what was taken and came to nothing.
+    select run, token, rkey, scheduled_ns, coalesce(copy_ns, taken_ns, fallback_ns) as left_ns
+    from fates
+    where not baseline and result = 'accepted' and ($class is null or class = $class)
+      and ($run is null or run = $run)
 ), backlog as (
-    select r.run, r.number, r.release, r.t_ns, r.next_ns, f.token, f.rkey
-    from releases r join fates f on f.run = r.run
-    where not f.baseline and f.result = 'accepted' and ($class is null or f.class = $class)
-      and f.scheduled_ns <= r.t_ns - $lead and (f.copy_ns is null or f.copy_ns >= r.t_ns)
-      and ($run is null or r.run = $run)
+    select r.run, r.number, r.release, r.t_ns, r.next_ns, f.token, f.rkey, f.left_ns
+    from releases r join left_ f on f.run = r.run
+    where f.scheduled_ns <= r.t_ns - $lead and (f.left_ns is null or f.left_ns >= r.t_ns)
 ), firsts as (
-    select b.run, b.number, min(c.end_ns) as copy_ns
-    from backlog b join copies c on c.run = b.run and c.token = b.token and c.rkey = b.rkey
-    where c.end_ns >= b.t_ns and (b.next_ns is null or c.end_ns < b.next_ns)
-    group by b.run, b.number, b.token, b.rkey
+    select run, number, left_ns as copy_ns from backlog
+    where left_ns >= t_ns and (next_ns is null or left_ns < next_ns)
 ), windows as (
     -- Half-open: up to, not including, copy_ns + length_ns. No length at all leaves no window.
     select run, number, copy_ns,

@@ -15,6 +15,8 @@ from harness.cli.exits import CommandError
 from harness.cli.stored import find_run
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from harness.conduct.judge import Judgement
 
 EPILOG = """\b
@@ -22,6 +24,7 @@ Examples:
   harness check last
   harness check reports/runs/20260301T101500Z-m365-auth-outage --json | jq '.runs[0].findings'
   harness check last --expect mttr=3s --expect duplicates=none
+  harness check last --expect 'own.late={sql: late.sql}'
   harness check reports/runs/* --expect-from scenarios/m365-auth-outage.yaml -q
 
 \b
@@ -133,15 +136,27 @@ def _expectation(text: str) -> dict[str, Any]:
     from ruamel.yaml.error import YAMLError
 
     from harness.checks import CHECKS, parse_params
+    from harness.checks.own import PREFIX, NotUsable
     from harness.scenario.errors import nearest
+    from harness.scenario.own import OwnCheck
 
     try:
-        params = parse_params(name, YAML(typ="safe", pure=True).load(value))
+        raw = YAML(typ="safe", pure=True).load(value)
+        if name.startswith(PREFIX):
+            own = OwnCheck.model_validate(raw)
+            own.read(Path())
+            params: BaseModel = own.recorded()
+        else:
+            params = parse_params(name, raw)
+    except NotUsable as error:
+        raise CommandError(
+            f"--expect {text}: {error.what}", meant=error.meant or None, do=error.do or None
+        ) from None
     except KeyError:
         raise CommandError(
             f"--expect {text}: there is no check '{name}'",
             meant=nearest(name, CHECKS) or None,
-            do=f"valid here: {', '.join(CHECKS)}",
+            do=f"valid here: {', '.join(CHECKS)}, and {PREFIX}NAME for a check of your own",
         ) from None
     except ValidationError as error:
         reasons = "; ".join(each["msg"].removeprefix("Value error, ") for each in error.errors())

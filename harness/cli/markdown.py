@@ -1,5 +1,5 @@
-"""The tables of docs/faults.md, docs/providers.md and docs/clients.md: from the catalogue, from the presets,
-and from what was measured of client libraries (client_tables.py).
+"""The tables of the documents on faults, providers, clients and checks: from the catalogue, the presets, what
+was measured of client libraries (client_tables.py), and the checks themselves (check_tables.py).
 
 A table stands between two marks, `<!-- table: NAME -->` and `<!-- end of NAME -->`. Called as a program it
 writes them anew into the files that it is given; a test says when somebody has to.
@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from harness.checks.units import format_duration
-from harness.cli import client_tables
+from harness.cli import check_tables, client_tables
 from harness.providers import presets
 from harness.providers.preset import Preset
 from harness.scenario.catalogue import WHERE, Attribute, Entry, catalogue, selection
@@ -158,7 +158,11 @@ CLIENT_BLOCKS: Mapping[str, Callable[[], str]] = {
     "client-outcomes": lambda: client_tables.outcomes(_table),
     "client-particulars": lambda: client_tables.particulars(_table),
 }
-BLOCKS = {**FAULT_BLOCKS, **PROVIDER_BLOCKS, **CLIENT_BLOCKS}
+CHECK_BLOCKS: Mapping[str, Callable[[], str]] = {
+    "checks": lambda: check_tables.overview(_table),
+    "checks-in-full": lambda: check_tables.in_full(_table),
+}
+BLOCKS = {**FAULT_BLOCKS, **PROVIDER_BLOCKS, **CLIENT_BLOCKS, **CHECK_BLOCKS}
 
 
 if __name__ == "__main__":

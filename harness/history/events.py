@@ -235,6 +235,9 @@ class SystemState(Event, frozen=True, kw_only=True, tag="system.state"):
     token: str
     state: str
     recipient: str | None = None
+    events_known: list[str] | None = (
+        None  # of what became of it: delivered, bounced, ...; None: it does not say
+    )
     previous_read_ns: int | None = None
 
 

@@ -87,6 +87,7 @@ def _findings(console: Console, judgement: Judgement, facts: RunFacts) -> None:
     """Each finding; after one that failed, the life of its worst message, each message once."""
     decided = True
     told: set[str] = set()
+    width = max([_CHECK_WIDTH, *(len(finding.check) for finding in judgement.findings)])
     for finding in ordered(judgement.findings):
         if decided and not finding.decides:
             decided = False
@@ -94,19 +95,19 @@ def _findings(console: Console, judgement: Judgement, facts: RunFacts) -> None:
             console.print(Text("Reported only; the scenario does not expect these", style="dim"))
         if finding.decides:
             console.print()
-        _finding(console, finding)
+        _finding(console, finding, width)
         token = next((offender.token for offender in finding.offenders if offender.token), None)
         if finding.verdict is Verdict.FAIL and finding.decides and token and token not in told:
             told.add(token)
             _story(console, story_of(facts, token))
 
 
-def _finding(console: Console, finding: Finding) -> None:
+def _finding(console: Console, finding: Finding, width: int) -> None:
     tone = VERDICT_TONES[finding.verdict]
     plain = not (console.encoding or "").lower().startswith("utf")
     grid = Table.grid(padding=(0, 1, 0, 0))
     grid.add_column(width=1)
-    grid.add_column(width=max(_CHECK_WIDTH, len(finding.check)), no_wrap=True)
+    grid.add_column(width=width, no_wrap=True)
     grid.add_column(overflow="fold")
     grid.add_row(
         Text(_SIGNS[tone][plain], style=f"bold {STYLES[tone]}"),

@@ -49,21 +49,27 @@ def _quiescence(scenario: Scenario, document: Document) -> Iterator[Problem]:
 
 
 def _nothing_to_time(scenario: Scenario, document: Document) -> Iterator[Problem]:
-    """MTTD and MTTR need a fault, a way to see it, and a target that the clock can resolve."""
-    mttd, mttr = _expected(scenario, "mttd"), _expected(scenario, "mttr")
+    """MTTD, MTTM and MTTR need a fault, a way to see it, and a target that the clock can resolve."""
+    mttd, mttm, mttr = (_expected(scenario, name) for name in ("mttd", "mttm", "mttr"))
     on_routes = [fault for fault in scenario.faults if scenario.breaks_a_route(fault)]
     on_mail = [fault for fault in scenario.faults if not scenario.is_aside(fault)]
-    for name, params in (("mttd", mttd), ("mttr", mttr)):
+    for name, params in (("mttd", mttd), ("mttm", mttm), ("mttr", mttr)):
         if params is not None and not scenario.faults:
             message = f"`{name}` is measured from a fault, and the scenario has none"
             yield document.problem(("expect", name), message, at_key=True, advice="Add one under `faults`.")
         if params is not None and getattr(params, "target", ...) is None:
             message = f"`{name}` has no target, so nothing could be decided"
             yield document.problem(("expect", name), message, at_key=True, advice=f"Write `{name}: 10s`.")
-    if mttd is not None and scenario.faults and not on_routes:
-        where = "on `system`" if on_mail else "where no mail depends on it"
-        message = f"`mttd` is the time until the fault of a route is noticed, and every fault here is {where}"
-        yield document.problem(("expect", "mttd"), message, at_key=True)
+    for name, params, until in (("mttd", mttd, "is noticed"), ("mttm", mttm, "is switched away from")):
+        if params is not None and scenario.faults and not on_routes:
+            where = "on `system`" if on_mail else "where no mail depends on it"
+            message = (
+                f"`{name}` is the time until the fault of a route {until}, and every fault here is {where}"
+            )
+            yield document.problem(("expect", name), message, at_key=True)
+    if mttm is not None and len(scenario.mail_routes) < 2:
+        message = "`mttm` is the time until mail takes another route, and there is only one that takes mail"
+        yield document.problem(("expect", "mttm"), message, at_key=True, advice="Add a route, or use `mttr`.")
     if mttr is not None and scenario.faults and not on_mail:
         message = "`mttr` is the time until mail is well again, and no mail depends on what is broken here"
         yield document.problem(("expect", "mttr"), message, at_key=True)
@@ -75,9 +81,14 @@ def _nothing_to_time(scenario: Scenario, document: Document) -> Iterator[Problem
             f"detection is read every {_s(max(every))}, so {_s(target)} can never be shown to be met",
             advice="Poll oftener: `every` of the signal `detected`.",
         )
-    if mttr is not None and not any(stream.class_ == TRANSACTIONAL for stream in scenario.workload):
-        message = "`mttr` ends when no transactional message is overdue, and there is no transactional stream"
-        yield document.problem(("expect", "mttr"), message, at_key=True)
+    if not any(stream.class_ == TRANSACTIONAL for stream in scenario.workload):
+        for name, params, what in (
+            ("mttm", mttm, "is told by the route of transactional messages"),
+            ("mttr", mttr, "ends when no transactional message is overdue"),
+        ):
+            if params is not None:
+                message = f"`{name}` {what}, and there is no transactional stream"
+                yield document.problem(("expect", name), message, at_key=True)
 
 
 def _waves(scenario: Scenario, document: Document) -> Iterator[Problem]:

@@ -18,6 +18,7 @@ from harness.scenario.explain import explain
 from harness.scenario.feasible import infeasible
 from harness.scenario.files import file_problems
 from harness.scenario.models import Scenario
+from harness.scenario.own import own_problems
 from harness.scenario.references import reference_problems
 from harness.scenario.sequences.expand import expand
 from harness.scenario.templates import SUBMIT_BODY, template_problems
@@ -51,6 +52,7 @@ def load_text(
     problems += template_problems(document)
     if scenario is not None and not problems:
         problems += file_problems(scenario, document)
+        problems += own_problems(scenario.expect.own or {}, document)
         problems += infeasible(scenario, document)
     if scenario is None or problems:
         raise ScenarioError(_without_repeats(problems))

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, Field, PrivateAttr, create_model
 
 from harness.checks import CHECKS
+from harness.checks.own import PREFIX
 from harness.checks.units import NS_PER_S
 from harness.providers import presets
 from harness.providers.preset import Preset
 from harness.scenario.faults import Fault
 from harness.scenario.operator import OperatorStep
+from harness.scenario.own import OwnCheck
 from harness.scenario.part import Length, Line, Name, Part
 from harness.scenario.providers import Provider, Route
 from harness.scenario.system import CONTAINED, System
@@ -42,7 +44,10 @@ class Drain(Part):
 
 
 class Expect(Part):
-    """The expectations; the model that is used has one optional field for each check."""
+    """The expectations; the model that is used has a field for each check, and `own` after them."""
+
+    if TYPE_CHECKING:
+        own: dict[str, OwnCheck] | None
 
 
 @cache
@@ -55,7 +60,9 @@ def expect_model() -> type[Expect]:
         )
         for name, check in CHECKS.items()
     }
-    return create_model("Expect", __base__=Expect, **fields)
+    own = Annotated[dict[Name, OwnCheck], Field(min_length=1)]
+    about = Field(description="Checks of your own, by names that you give them.")
+    return create_model("Expect", __base__=Expect, **fields, own=(Annotated[own, about] | None, None))
 
 
 class _Scenario(Part):
@@ -148,12 +155,10 @@ class _Scenario(Part):
         return self.mail_routes[0] if said is None and name == "detected" else said
 
     def expectations(self) -> list[tuple[str, BaseModel]]:
-        """(check, parameters) of what the file expects, in the order of the checks."""
-        return [
-            (name, getattr(self.expect, name))
-            for name in type(self.expect).model_fields
-            if getattr(self.expect, name) is not None
-        ]
+        """(check, parameters) of what the file expects, in the order of the checks; those of its own last."""
+        there = [(name, getattr(self.expect, name)) for name in CHECKS]
+        own = [(f"{PREFIX}{name}", check.recorded()) for name, check in (self.expect.own or {}).items()]
+        return [(name, params) for name, params in there if params is not None] + own
 
     def resolved(self) -> dict[str, Any]:
         """With every default written out, as JSON; loads again to an equal scenario."""

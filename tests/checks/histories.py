@@ -314,8 +314,8 @@ class Run:
         if until is not None:
             self.reads("detected", False, until, route, before=until - poll)
 
-    def says(self, message: Message, state: str, at: float) -> None:
-        self.events.append(ev.SystemState(t_ns=ns(at), token=message.token, state=state))
+    def says(self, message: Message, state: str, at: float, events: list[str] | None = None) -> None:
+        self.events.append(ev.SystemState(t_ns=ns(at), token=message.token, state=state, events_known=events))
 
     def operator(self, action: str, at: float) -> None:
         self.events.append(ev.Operator(t_ns=ns(at), action=action, by="scenario"))

@@ -299,6 +299,15 @@ class Model:
                 return in_a_row[0]
         return None
 
+    def left(self, token: str) -> float:
+        """When it waited no longer: its first copy, or, without any, the first time that it was taken."""
+        taken = [
+            receipt.end_ns
+            for receipt in self.receipts
+            if receipt.token == token and receipt.result in HANDOFFS
+        ]
+        return min((copy.end_ns for copy in self.copies_of(token)), default=min(taken, default=math.inf))
+
     def waves(self, share: Fraction, every: int) -> list[tuple[int, int, int]]:
         """(backlog, fullest window, allowed) of each release that had a backlog."""
         spread = max((self.delay(target) for _, target, *_ in self.faults()), default=0)
@@ -314,15 +323,11 @@ class Model:
                 if self.counted(token)
                 and self.result(token) == "accepted"
                 and offers[0].scheduled_ns <= at - S
-                and not any(copy.end_ns < at for copy in self.copies_of(token))
+                and self.left(token) >= at
             ]
             if not backlog:
                 continue
-            firsts = [
-                min(times)
-                for token in backlog
-                if (times := [c.end_ns for c in self.copies_of(token) if at <= c.end_ns < until])
-            ]
+            firsts = [int(self.left(token)) for token in backlog if self.left(token) < until]
             fullest = max(
                 (sum(begin <= other < begin + length for other in firsts) for begin in firsts if length > 0),
                 default=0,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from harness.checks.finding import Finding, Verdict
 from harness.history.events import HarnessWarning
-from tests.checks.histories import Run, check
+from tests.checks.histories import Message, Run, check
 
 
 def judged(run: Run, params: Any = "all") -> Finding:
@@ -34,11 +35,50 @@ def test_accepted_and_never_taken_by_a_provider_is_lost() -> None:
     assert (finding.offenders[0].token, finding.offenders[0].cause) == (gone.token, "never attempted")
 
 
-def test_what_went_out_by_sms_alone_did_not_arrive_as_mail() -> None:
+def by_sms(run: Run, message: Message, at: float) -> None:
+    run.copy(message, at, "backup", recipient="+12025550123", carriers=["nonce"])
+
+
+def test_what_went_out_by_sms_alone_is_delivered_and_did_not_arrive_as_mail() -> None:
     run = Run()
     run.traffic(0, 10, 0.5)
-    run.copy(run.message(5), 5.1, recipient="+12025550123", carriers=["nonce"])
-    assert judged(run).numbers["lost"] == 1
+    by_sms(run, run.message(5), 5.1)
+    finding = judged(run)
+    assert finding.verdict is Verdict.PASS
+    assert (finding.numbers["arrived"], finding.numbers["by_fallback"], finding.numbers["lost"]) == (20, 1, 0)
+    assert finding.summary == "0 of 21 messages were lost (1 by fallback)"
+
+
+def test_what_went_out_by_mail_and_sms_arrived() -> None:
+    run = Run()
+    for message in run.traffic(0, 10, 0.5):
+        by_sms(run, message, message.at + 5)
+    assert judged(run).numbers["by_fallback"] == 0
+
+
+def test_an_sms_that_was_refused_or_given_back_delivers_nothing() -> None:
+    run = Run()
+    run.traffic(0, 10, 0.5)
+    refused, back = run.message(5), run.message(6)
+    run.receipt(refused, 5.1, "backup", "refused", recipient="+12025550123", carriers=["nonce"])
+    by_sms(run, back, 6.1)
+    run.provider_says("dropped", replace(back, recipient="+12025550123"), 6.5, "backup")
+    assert judged(run).numbers["lost"] == 2
+
+
+@pytest.mark.parametrize(("at", "fate"), [(10, "by_fallback"), (10.001, "stale")])
+def test_an_sms_after_the_expiry_is_stale(at: float, fate: str) -> None:
+    run = Run()
+    by_sms(run, run.message(5, expires=10), at)
+    assert judged(run).numbers[fate] == 1
+
+
+def test_an_sms_too_close_to_the_expiry_for_its_clock_is_neither() -> None:
+    run = Run(clock_error=0.01)
+    by_sms(run, run.message(5, expires=10), 10.005)
+    finding = judged(run)
+    assert (finding.numbers["stale"], finding.numbers["by_fallback"]) == (0, 0)
+    assert finding.verdict is Verdict.INCONCLUSIVE
 
 
 def test_refused_to_the_end_is_undelivered_not_lost() -> None:

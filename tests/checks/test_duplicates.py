@@ -52,6 +52,22 @@ def test_a_fallback_by_sms_is_no_second_copy_of_the_mail() -> None:
     assert finding.counted == len(messages)
 
 
+def test_two_sms_of_one_message_are_a_duplicate() -> None:
+    run = Run()
+    run.traffic(0, 10, 0.5)
+    message = run.message(5)
+    for at in (9, 10):
+        run.copy(message, at, "backup", recipient="+12025550123", carriers=["nonce"])
+    finding = check(run, "duplicates", "none")
+    assert finding.verdict is Verdict.FAIL
+    assert (finding.numbers["messages"], finding.numbers["copies"], finding.numbers["duplicated"]) == (
+        21,
+        22,
+        1,
+    )
+    assert (finding.offenders[0].token, finding.offenders[0].recipient) == (message.token, "+12025550123")
+
+
 @pytest.mark.parametrize(
     ("story", "cause"),
     [

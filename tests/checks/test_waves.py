@@ -127,6 +127,42 @@ class TestBacklog:
         assert judged(run).verdict is Verdict.PASS
         assert judged(run, {"share": "10%", "every": "2s"}).verdict is Verdict.FAIL
 
+    @pytest.mark.parametrize("event", ["bounced", "dropped"])
+    def test_what_was_taken_and_given_back_before_it_waits_for_nothing(self, event: str) -> None:
+        run, messages = held(20)
+        for message in messages[:10]:
+            run.copy(message, 13, "backup")
+            run.provider_says(event, message, 14, "backup")
+        let_go(run, messages[10:], 23, 1, 2)
+        finding = judged(run)
+        assert (finding.numbers["backlog"], finding.numbers["allowed"]) == (10, 1)
+        assert finding.verdict is Verdict.PASS
+
+    def test_what_was_taken_in_a_wave_and_given_back_was_part_of_the_wave(self) -> None:
+        run, messages = held(20)
+        let_go(run, messages, 23, 4, 2)
+        for message in messages[::2]:
+            run.provider_says("bounced", message, 60)
+        finding = judged(run)
+        assert (finding.numbers["backlog"], finding.numbers["largest_wave"]) == (20, 4)
+        assert finding.verdict is Verdict.FAIL
+
+    def test_what_came_to_nothing_and_was_sent_again_left_with_its_copy(self) -> None:
+        run, messages = held(20)
+        for message in messages:
+            run.copy(message, 13, "backup")
+            run.provider_says("dropped", message, 14, "backup")
+        let_go(run, messages, 23, 2, 2)
+        finding = judged(run)
+        assert (finding.numbers["backlog"], finding.numbers["largest_wave"]) == (20, 2)
+
+    def test_what_went_out_by_sms_waits_for_nothing(self) -> None:
+        run, messages = held(20)
+        for message in messages[:10]:
+            run.copy(message, 13, "backup", recipient="+12025550123", carriers=["nonce"])
+        let_go(run, messages[10:], 23, 1, 2)
+        assert judged(run).numbers["backlog"] == 10
+
 
 class TestReleases:
     @pytest.mark.parametrize("action", ["approve", "resume"])

@@ -14,7 +14,16 @@ COPIED = ("    - {", "      - {")
 
 @pytest.mark.parametrize("columns", [60, 80, 120])
 @pytest.mark.parametrize(
-    "words", ["providers", "faults", "faults ack-loss", "faults slice", "faults m365-2026-01-22"]
+    "words",
+    [
+        "providers",
+        "checks",
+        "checks duplicates",
+        "faults",
+        "faults ack-loss",
+        "faults slice",
+        "faults m365-2026-01-22",
+    ],
 )
 def test_no_line_is_wider_than_the_terminal(
     harness: Harness, monkeypatch: pytest.MonkeyPatch, columns: int, words: str

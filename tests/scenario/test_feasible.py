@@ -69,6 +69,16 @@ def test_faults_on_the_system_alone_have_nothing_to_detect() -> None:
     assert not problems(VALID, kill, "expect.mttd=null")
 
 
+def test_a_switch_needs_another_route_and_a_fault_on_one() -> None:
+    kill = "faults=[{at: 5s, on: system, fault: kill, restart_after: 1s}]"
+    mttm = ("mttd: 5s", "mttm: 5s")
+    assert not problems(changed(mttm))
+    assert problem(changed(mttm), kill).path == "expect.mttm"
+    assert problem(changed(("mttd: 5s", "mttm: {}"))).path == "expect.mttm"
+    digests = problems(changed(mttm, ("class: transactional", "class: digest")))
+    assert {each.path for each in digests} == {"expect.mttm", "expect.mttr"}
+
+
 EVENTS = ("longest_retry: 2s", 'longest_retry: 2s\n  events: {grid: "POST /events/sendgrid"}')
 
 

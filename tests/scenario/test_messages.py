@@ -35,6 +35,11 @@ def states(text: str) -> str:
     return changed(("workload:\n", f"  states: {text}\nworkload:\n"))
 
 
+def own(text: str) -> str:
+    """The valid scenario, which expects this of its own."""
+    return changed(("expect:\n", f"expect:\n  own: {text}\n"))
+
+
 CASES: dict[str, str | tuple[str, ...]] = {
     "unknown-key": changed(("summary:", "sumary:")),
     "unknown-key-in-a-fault": changed(("jitter: 100ms", "jiter: 100ms")),
@@ -54,6 +59,20 @@ CASES: dict[str, str | tuple[str, ...]] = {
     "rate-without-unit": changed(("rate: 5/s", "rate: 5")),
     "share-without-unit": changed(("share: 10%", "share: 10")),
     "expectation-without-unit": changed(("mttd: 5s", "mttd: 5")),
+    "own-check-of-no-kind": own("{late: {params: {within: 2s}}}"),
+    "own-check-of-two-kinds": own("{late: {sql: late.sql, python: 'late.py:late'}}"),
+    "own-check-without-a-file": own("{late: {sql: tests/scenario/own/lat.sql}}"),
+    "own-check-with-an-unknown-view": own("{late: {sql: tests/scenario/own/no-view.sql}}"),
+    "own-check-with-a-misspelt-column": own("{late: {sql: tests/scenario/own/misspelt.sql}}"),
+    "own-check-that-writes": own("{late: {sql: tests/scenario/own/writes.sql}}"),
+    "own-check-without-a-value": own("{late: {sql: tests/scenario/own/late.sql}}"),
+    "own-check-with-a-value-too-many": own(
+        "{late: {sql: tests/scenario/own/late.sql, params: {within: 2s, withn: 2s}}}"
+    ),
+    "own-check-without-its-function": own("{late: {python: 'tests/scenario/own/late.py:lat'}}"),
+    "own-check-that-is-no-function": own("{late: {python: tests/scenario/own/late.py}}"),
+    "own-check-that-cannot-be-imported": own("{late: {python: 'tests/scenario/own/beside.py:late'}}"),
+    "own-check-with-an-unknown-need": own("{late: {sql: tests/scenario/own/late.sql, needs: [exposre]}}"),
     "empty-value": changed(("mttd: 5s", "mttd:")),
     "everything-missing": "scenario: drill\n",
     "missing-key": changed(("drain: {deadline: 60s}\n", "")),
@@ -195,6 +214,12 @@ CASES: dict[str, str | tuple[str, ...]] = {
     "impossible-mttd": changed(("mttd: 5s", "mttd: 100ms")),
     "expectation-without-target": changed(("mttr: 15s", "mttr: {}")),
     "time-to-recover-from-nothing": VALID[: VALID.index("faults:")] + VALID[VALID.index("drain:") :],
+    "mitigation-without-another-route": changed(
+        ("mttd: 5s", "mttm: 5s"),
+        ("  backup: {provider: grid}\n  third: {provider: pit}\n", ""),
+        ("  - {at: 7s, for: 2s, on: backup, fault: latency, latency: 400ms, jitter: 100ms}\n", ""),
+        (", backup: {rate: 50/s, burst: 50}}", "}"),
+    ),
     "masked-fault": changed(("on: backup, fault: latency", "on: primary, fault: latency")),
     "two-systems": changed(("process: [", "compose: {file: compose.yaml, service: web}\n  process: [")),
     "no-system": changed(("  process: [python, -m, mailrouter]\n", "")),

@@ -99,7 +99,8 @@ select m.*, coalesce(a.copies, 0) as copies, a.copy_ns, a.last_copy_ns, a.route 
        coalesce(a.error_ns, 0) as error_ns, coalesce(a.observed_after, false) as observed_after,
        coalesce(t.attempts, 0) as attempts, t.taken_ns,
        coalesce(u.bounced, b.token is not null) as bounced, coalesce(u.dropped, false) as dropped,
-       g.token is not null as returned,
+       g.token is not null as returned, k.fallback_ns, k.fallback_route,
+       coalesce(k.fallback_error_ns, 0) as fallback_error_ns,
        s.state, s.since_ns as state_since_ns, f.why as unknown_fate,
        case when s.state = 'held' and f.why is not null
             then case when s.changed then s.since_ns else least(s.since_ns, f.at_ns) end end as held_ns
@@ -109,17 +110,18 @@ left join tried t using (run, token, rkey)
 left join undone u using (run, token, rkey)
 left join bounced b using (run, token, rkey)
 left join returned g using (run, token)
+left join fallbacks k using (run, token)
 left join states s using (run, token, rkey)
 left join unknown_fates f using (run, token, rkey);
 
 -- Transactional messages past their time, [from_ns, until_ns); until_ns is null where nothing ever ended it. One that
--- bounced was on time if its provider took it in time. One that the driver offered late is overdue all the same, but the
--- system had no part in the time from from_ns to offered_from_ns.
+-- bounced was on time if its provider took it in time. A copy by a fallback channel ends it as one by mail does. One that
+-- the driver offered late is overdue all the same, but the system had no part in the time from from_ns to offered_from_ns.
 create table overdue as
 with due as (
     select f.run, f.token, f.recipient, f.rkey, f.stream, f.scheduled_ns, f.scheduled_ns + f.within_ns as from_ns,
            greatest(f.scheduled_ns, f.first_offer_ns) + f.within_ns as offered_from_ns,
-           least(f.copy_ns, f.held_ns, f.expires_ns, case when f.bounced then f.taken_ns end) as until_ns, f.error_ns, r.watch_end_ns
+           least(f.copy_ns, f.fallback_ns, f.held_ns, f.expires_ns, case when f.bounced then f.taken_ns end) as until_ns, f.error_ns, r.watch_end_ns
     from fates f join runs r using (run)
     where f.class = 'transactional' and f.within_ns is not null and not f.baseline
 )

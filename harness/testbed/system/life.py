@@ -221,5 +221,11 @@ class SystemUnderTest:
         now_ns = self._journal.now_ns()
         for each in told:
             self._journal.append(
-                SystemState(t_ns=now_ns, token=each.token, recipient=each.recipient, state=each.state)
+                SystemState(
+                    t_ns=now_ns,
+                    token=each.token,
+                    recipient=each.recipient,
+                    state=each.state,
+                    events_known=each.events,
+                )
             )

@@ -1,4 +1,8 @@
-"""The system's word on each message: a list of {token or recipient, state}, asked for once at the end."""
+"""The system's word on each message: a list of {token or recipient, state, events}, asked for at the end.
+
+`events` may be left out: the kinds of events of the message that the system knows of, as a list or as a text
+with commas.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,7 @@ class Told:
     token: str
     recipient: str | None
     state: str
+    events: list[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -56,4 +61,15 @@ def told(item: Any) -> Told:
         storable(str(token)),
         None if recipient is None else storable(str(recipient)),
         storable(str(item["state"])),
+        _events(item.get("events")),
     )
+
+
+def _events(said: Any) -> list[str] | None:
+    """Raises TypeError."""
+    if said is None:
+        return None
+    words = said.replace(",", " ").split() if isinstance(said, str) else said
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise TypeError(f"`events` of an item of states is {said!r:.200}, neither a list of words nor a text")
+    return [storable(word) for word in words]

@@ -1,0 +1,199 @@
+"""Analytics: every event that a provider had to tell reached the system in the end, also those of a gap.
+
+What is compared is one kind of event of one message: delivered, bounced, complained. How well, depends on
+what the system tells. Where its states name the events that it knows of, message by message, those decide,
+however it learnt of them: one that was lost on its way and asked for later is known, one that was answered
+2xx and thrown away is not. Else a signal `events_seen`, the number of events that the system has taken note
+of, must come to as many as there were, with those of the baseline; one that it counts twice hides one that
+it lost. Else the provider's word is all there is: which events were answered 2xx, and which it gave up.
+
+It proves that the system knows of the events, or, by the provider's word alone, that it was told; not what it
+makes of them. Inconclusive: no event was to be told, states or signal that could not be read, or do not speak
+of every message, events that came through after the last reading, a fault that was never met, or records
+missing.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from harness.checks.ending import states_unread
+from harness.checks.finding import MAX_OFFENDERS, Finding, Offender
+from harness.checks.grounds import conclude, count_of, grounds
+from harness.checks.params import CheckParams
+from harness.history.store import History
+
+SIGNAL = "events_seen"
+
+
+class Kind(StrEnum):
+    PROCESSED = "processed"
+    DEFERRED = "deferred"
+    DELIVERED = "delivered"
+    BOUNCED = "bounced"
+    COMPLAINED = "complained"
+    DROPPED = "dropped"
+
+
+class Params(CheckParams):
+    """`analytics: all`, or `{at_most_lost: 3, events: [delivered, bounced]}`."""
+
+    WORDS: ClassVar = {"all": {}}
+
+    at_most_lost: Annotated[int, Field(strict=True, ge=0)] = 0
+    """So many events may never reach the system."""
+    events: tuple[Kind, ...] = ()
+    """Only these; empty: whatever the provider tells."""
+
+
+# One row per kind of event of a message. `known` is null where the states do not speak of the message.
+EVENTS = """
+with due as (
+    select e.run, e.token, lower(e.recipient) as rkey, e.event, any_value(e.recipient) as recipient,
+           any_value(e.route) as route, max(e.t_ns) as at_ns, bool_or(e.webhook = 'late') as late,
+           bool_or(e.webhook = 'lost') as lost, max(coalesce(e.delay_ns, 0)) as delay_ns
+    from events e semi join (select run, token from messages where not baseline) m
+      on m.run = e.run and m.token = e.token
+    where e.kind = 'provider.event' and e.webhook <> 'none' and e.canary is null
+      and ($run is null or e.run = $run) and (len($events) = 0 or list_contains($events, e.event))
+    group by e.run, e.token, lower(e.recipient), e.event
+), said as (
+    select run, token, arg_max(events_known, (t_ns, seq)) as events_known, max(t_ns) as read_ns
+    from events where kind = 'system.state' and events_known is not null and ($run is null or run = $run)
+    group by run, token
+)
+select d.*, list_contains(s.events_known, d.event) as known,
+       coalesce(s.read_ns < d.at_ns, false) as after_reading
+from due d left join said s using (run, token)
+"""
+
+# How each judges: null is not to be told. What was given up was given up by the end, whenever that was noted.
+_JUDGED = {
+    "states": "case when known then 'reached' when known is null then 'unsaid' when lost then 'lost' "
+    "when after_reading then 'open' else 'thrown away' end",
+    "signal": "case when lost then 'lost' else 'reached' end",
+    "answers": "case when lost then 'lost' else 'reached' end",
+}
+_HOW = {
+    "states": "by the system's states",
+    "signal": f"by the signal {SIGNAL}",
+    "answers": "by the provider's word alone",
+}
+
+
+def evaluate(history: History, run: str, params: Params) -> Finding:
+    con = history.con
+    ground = grounds(history, run)
+    values = {"run": run, "events": [kind.value for kind in params.events]}
+    how = _how(history, run)
+    rows = con.execute(
+        f"select {_JUDGED[how]} as fate, count(*), count(*) filter (late) from ({EVENTS}) group by fate",
+        values,
+    ).fetchall()
+    counts = {str(fate): int(count) for fate, count, _ in rows}
+    total, late = sum(counts.values()), sum(int(row[2]) for row in rows)
+    lost, thrown_away, uncounted = counts.get("lost", 0), counts.get("thrown away", 0), ""
+    if how == "signal":
+        thrown_away, uncounted = _uncounted(history, run, values, lost)
+    missing = lost + thrown_away
+    open_ = counts.get("open", 0) + counts.get("unsaid", 0)
+    doubts = [ground.exposure_reason(), ground.gap_reason(), uncounted]
+    doubts.append(states_unread(history, run))
+    if missing + open_ > params.at_most_lost:
+        doubts += [
+            f"{count_of(counts['open'], 'event')} came through after the states had been read"
+            if counts.get("open")
+            else "",
+            f"the system's states say nothing of {count_of(counts['unsaid'], 'event')}"
+            if counts.get("unsaid")
+            else "",
+        ]
+    verdict, reason = conclude(
+        failed=missing > params.at_most_lost,
+        counted=total,
+        nothing="no event was to be told to the system",
+        doubts=doubts,
+    )
+    return Finding(
+        check="analytics",
+        verdict=verdict,
+        summary=f"{missing:,} of {count_of(total, 'event')} never reached the system, {_HOW[how]}",
+        numbers={
+            "events": total,
+            "missing": missing,
+            "allowed": params.at_most_lost,
+            "lost_on_their_way": lost,
+            "thrown_away": thrown_away,
+            "late": late,
+            "after_the_last_reading": counts.get("open", 0),
+            "unsaid": counts.get("unsaid", 0),
+            "judged_by": how,
+        },
+        formula="kinds of events of a message that a provider tells, and the system never knew, ≤ allowed",
+        error="none: events are counted, not timed",
+        counted=total,
+        offenders=_offenders(history, how, values) if missing > params.at_most_lost else [],
+        reason=reason,
+    )
+
+
+def _how(history: History, run: str) -> str:
+    row = history.con.execute(
+        "select coalesce(bool_or(kind = 'system.state' and events_known is not null), false), "
+        "coalesce(bool_or(kind = 'signal' and signal = $signal), false) from events "
+        "where run = $run and kind in ('system.state', 'signal')",
+        {"run": run, "signal": SIGNAL},
+    ).fetchone()
+    by_states, by_signal = row if row else (False, False)
+    return "states" if by_states else "signal" if by_signal else "answers"
+
+
+def _uncounted(history: History, run: str, values: dict[str, Any], lost: int) -> tuple[int, str]:
+    """By how many its count falls short, beyond those that were lost; and why that cannot be told."""
+    row = history.con.execute(
+        """
+        with told as (
+            select count(*) as events, max(t_ns) filter (webhook <> 'lost') as last_ns from events
+            where run = $run and kind = 'provider.event' and webhook <> 'none' and canary is null
+              and token is not null and (len($events) = 0 or list_contains($events, event))
+        ), seen as (
+            select last(number order by t_ns, seq) as number, max(t_ns) as read_ns from readings
+            where run = $run and signal = $signal
+        )
+        select t.events, s.number, coalesce(s.read_ns < t.last_ns, false) from told t, seen s
+        """,
+        values | {"signal": SIGNAL},
+    ).fetchone()
+    events, number, stale = row if row else (0, None, False)
+    if number is None:
+        return 0, f"the last reading of {SIGNAL} is no number"
+    short = max(0, int(events - number) - lost)
+    if short and stale:
+        return 0, f"events came through after the last reading of {SIGNAL}"
+    return short, ""
+
+
+def _offenders(history: History, how: str, values: dict[str, Any]) -> list[Offender]:
+    rows = history.con.execute(
+        f"select token, recipient, event, route, fate, delay_ns from (select *, {_JUDGED[how]} as fate "
+        f"from ({EVENTS})) where fate in ('lost', 'thrown away') "
+        "order by fate = 'lost', delay_ns desc, at_ns, token limit $most",
+        values | {"most": MAX_OFFENDERS},
+    ).fetchall()
+    return [
+        Offender(
+            token=token,
+            recipient=recipient,
+            why=f"the system never knew that it was {event} on {route}: "
+            + (
+                f"given up after {delay_ns / 1e9:.1f} s"
+                if fate == "lost"
+                else f"it was told, {delay_ns / 1e9:.1f} s after it happened, and said yes"
+            ),
+            cause=f"{event}, {fate}",
+        )
+        for token, recipient, event, route, fate, delay_ns in rows
+    ]

@@ -1,0 +1,140 @@
+"""MTTM: from the fault to the switch that mitigates it, for every incident.
+
+Switched is the first of k transactional copies in a row on routes other than those the incident began with;
+k is such that so many in a row would come about by chance less than once in a thousand, at the shares the
+baseline had. Who decided, the system or an operator, does not matter. The value is an interval: the fault
+came on in (injecting, active], the copy's time has its provider's clock error.
+
+It proves when customers' mail took another way, by the providers' receipts; not that all of it did. An impact
+without a switch took for ever, even if the fault went away by itself. An incident with neither an impact nor
+a switch passes: mitigation was not needed, and it says so. Inconclusive: no incident on a route, one that was
+never met, copies that were read back without exact times, records missing, no transactional message
+to tell a switch or an impact by, or an interval that spans the target.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+from harness.checks.finding import MAX_OFFENDERS, Finding, Offender, Verdict
+from harness.checks.grounds import clock_error, conclude, grounds
+from harness.checks.incidents import Incident, Interval, incidents, number, words
+from harness.checks.params import CheckParams
+from harness.checks.units import Duration
+from harness.history.store import History
+
+
+class Params(CheckParams):
+    """`mttm: 8s`. Without a target it is measured, not judged."""
+
+    TEXT: ClassVar = "target"
+
+    target: Duration | None = None
+
+
+def evaluate(history: History, run: str, params: Params) -> Finding:
+    ground = grounds(history, run)
+    all_ = incidents(history, run)
+    found = [each for each in all_ if each.routes]
+    watched, read_back, watch_end = history.con.execute(
+        "select count(*) filter (exists (select 1 from incidents i where i.run = $run "
+        "and scheduled_ns <= i.off_hi and (copy_ns is null or copy_ns >= i.on_lo))), "
+        "coalesce(bool_or(observed_after), false), (select watch_end_ns from runs where run = $run) "
+        "from fates where run = $run and not baseline and class = 'transactional'",
+        {"run": run},
+    ).fetchall()[0]
+    values = {
+        each.name: value
+        for each in found
+        if (value := _mitigation(each, ground.finished, watch_end)) is not None
+    }
+    target = params.target
+    verdicts = [value.meets(target) for value in values.values()] if target is not None else []
+    finite = [value for value in values.values() if not math.isinf(value.hi_ns)]
+    unseen = [name for name, value in values.items() if math.isinf(value.hi_ns)]
+    doubts = [
+        ground.exposure_reason(),
+        ground.gap_reason(),
+        "copies were read back from the provider, without exact times" if read_back else "",
+        "no target was set" if target is None else "",
+        "the measurement's error spans the target"
+        if target is not None and any(value.meets(target) is Verdict.INCONCLUSIVE for value in finite)
+        else "",
+        *(
+            f"the record ends before any switch away from incident {name}"
+            for name in unseen
+            if not ground.finished
+        ),
+    ]
+    verdict, reason = conclude(
+        failed=Verdict.FAIL in verdicts and not read_back and not ground.gaps,
+        counted=min(len(found), watched),
+        nothing=("there was no incident on a route" if all_ else "there was no incident")
+        if not found
+        else "no transactional message was there to be sent during an incident",
+        doubts=doubts,
+    )
+    error_ns = max((value.hi_ns - value.lo_ns for value in finite), default=0)
+    return Finding(
+        check="mttm",
+        verdict=verdict,
+        summary=_summary(found, watched, list(values.values()), target),
+        numbers={
+            "mttm_s_max": number(max(value.hi_ns for value in values.values())) if values else None,
+            "mttm_s_mean": number(sum(value.middle_ns for value in finite) / len(finite)) if finite else None,
+            "target_s": None if target is None else number(target),
+            "incidents": len(found),
+            "not_needed": len(found) - len(values),
+            "unmitigated": len(unseen),
+        },
+        formula="MTTM = switched − fault on, for every incident",
+        error=f"± {error_ns / 2e9:.3f} s (half the widest interval; {clock_error(ground.error_ns)})",
+        counted=len(found),
+        offenders=_offenders(found, values, target),
+        reason=reason,
+    )
+
+
+def _mitigation(incident: Incident, finished: bool, watch_end_ns: int) -> Interval | None:
+    """None: not needed. What never came took for ever or, if the record was cut, at least so long."""
+    if incident.switched is not None:
+        return Interval.between(incident.on, incident.switched)
+    if incident.impact_ns is None:
+        return None
+    return Interval(math.inf if finished else max(0, watch_end_ns - incident.on[1]), math.inf)
+
+
+def _summary(found: list[Incident], watched: int, values: list[Interval], target: int | None) -> str:
+    if not found:
+        return "there was no incident on a route to switch away from"
+    if not watched:
+        return "no transactional message was there to be sent during an incident"
+    if not values:
+        return "switching was not needed: nothing was overdue, and mail kept its route"
+    worst = max(values, key=lambda value: value.hi_ns)
+    many = " at worst" if len(values) > 1 else ""
+    told = (
+        "mail never took another route, though messages were overdue"
+        if math.isinf(worst.hi_ns)
+        else f"mail took another route {words(worst.middle_ns)} after the fault{many}"
+    )
+    if target is not None and worst.hi_ns > target:
+        told += f", the target is {words(target)}"
+    return told
+
+
+def _offenders(found: list[Incident], values: dict[str, Interval], target: int | None) -> list[Offender]:
+    if target is None:
+        return []
+    missed = [each for each in found if each.name in values and values[each.name].hi_ns > target]
+    missed.sort(key=lambda each: -values[each.name].hi_ns)
+    return [
+        Offender(
+            subject=f"incident {each.name}",
+            why=f"switched {words(values[each.name].middle_ns)} after {each.what}"
+            if not math.isinf(values[each.name].hi_ns)
+            else f"never switched away from {each.what}, though messages were overdue",
+        )
+        for each in missed[:MAX_OFFENDERS]
+    ]

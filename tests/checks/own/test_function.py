@@ -1,0 +1,131 @@
+"""A check of one's own in Python: a function that is given a history and says what it looked at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from harness.checks import evaluate
+from harness.checks.finding import Finding, Verdict
+from harness.checks.own import NotUsable, function
+from tests.checks.histories import Run, opened
+
+FIRST = '''
+"""Who pays more is served first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from harness.checks.own import Looked, Offender
+from harness.history.store import History
+
+
+@dataclass
+class Served:
+    recipient: str
+    at_ns: int
+
+
+def vip_first(history: History, run: str, params: dict[str, Any]) -> Looked:
+    rows = history.con.execute(
+        "select recipient, end_ns from copies where run = ? and not baseline order by end_ns", [run]
+    ).fetchall()
+    served = [Served(*row) for row in rows]
+    vips = [each for each in served if each.recipient.startswith(params["prefix"])]
+    last_ns = max((each.at_ns for each in vips), default=0)
+    early = [each.recipient for each in served if each not in vips and each.at_ns < last_ns]
+    return Looked(
+        counted=len(served),
+        offenders=[Offender(recipient=each, why="was served before the last VIP") for each in early],
+        doubts=[] if vips else ["there was no VIP"],
+        numbers={"vips": len(vips)},
+    )
+'''
+
+
+def judged(run: Run, text: str = FIRST, where: str = "checks/vip.py:vip_first") -> Finding:
+    params: dict[str, Any] = {"python": where, "text": text, "params": {"prefix": "vip"}}
+    with opened(run) as history:
+        return evaluate(history, run.name, [{"check": "own.vip-first", "params": params}])[0]
+
+
+def served(*recipients: str) -> Run:
+    run = Run()
+    run.fault(5, 15)
+    run.receipt(run.message(5.5, result="refused"), 5.6, "primary", "deferred")
+    for number, recipient in enumerate(recipients):
+        run.copy(run.message(6 + number, recipient=f"{recipient}@customer.example"), 6.5 + number, "backup")
+    return run
+
+
+def test_offenders_make_a_fail_and_none_a_pass() -> None:
+    finding = judged(served("ann", "vip", "bob"))
+    assert (finding.check, finding.verdict, finding.counted) == ("own.vip-first", Verdict.FAIL, 3)
+    assert [each.recipient for each in finding.offenders] == ["ann@customer.example"]
+    assert finding.numbers == {"offending": 1, "vips": 1}
+    assert judged(served("vip", "ann")).verdict is Verdict.PASS
+
+
+def test_a_doubt_of_its_own_and_nothing_looked_at_are_inconclusive() -> None:
+    assert judged(served("ann")).reason == "there was no VIP"
+    assert judged(served()).reason == "it looked at nothing"
+
+
+def test_a_crash_is_inconclusive_and_shows_the_line_as_it_was() -> None:
+    finding = judged(served("ann"), FIRST.replace('params["prefix"]', 'params["prefx"]'))
+    assert (finding.verdict, finding.decides) == (Verdict.INCONCLUSIVE, True)
+    assert "KeyError: 'prefx'" in finding.reason
+    assert 'params["prefx"]' in (finding.traceback or "")
+
+
+def test_it_cannot_change_what_the_other_checks_see() -> None:
+    spoils = FIRST.replace(
+        "    served = [", '    history.con.execute("delete from copies")\n    served = [', 1
+    )
+    run = served("vip", "ann")
+    with opened(run) as history:
+        params = {"python": "vip.py:vip_first", "text": spoils, "params": {"prefix": "vip"}}
+        findings = evaluate(history, run.name, [{"check": "own.x", "params": params}])
+        copies = history.con.execute("select count(*) from copies where not baseline").fetchone()
+    assert findings[0].verdict is Verdict.INCONCLUSIVE
+    assert "read-only" in findings[0].reason
+    assert copies == (2,)
+
+
+def test_what_is_no_answer_is_inconclusive() -> None:
+    finding = judged(served("ann"), FIRST.replace("return Looked(", "return dict("))
+    assert "gave dict, and not Looked" in finding.reason
+
+
+def test_more_offenders_than_were_looked_at_is_no_answer() -> None:
+    finding = judged(served("ann", "vip"), FIRST.replace("counted=len(served)", "counted=0"))
+    assert finding.verdict is Verdict.INCONCLUSIVE
+    assert "looked at 0" in finding.reason
+
+
+WRONG = {
+    "no Python": ("def vip_first(:", "vip.py:vip_first", "not Python, line 1"),
+    "another name": (FIRST, "vip.py:vip_frist", "no function `vip_frist`"),
+    "what is no function": ("vip_first = 3", "vip.py:vip_first", "no function"),
+    "too few arguments": ("def vip_first(history): ...", "vip.py:vip_first", "cannot be called"),
+    "asynchronous": ("async def vip_first(h, r, p): ...", "vip.py:vip_first", "asynchronous"),
+    "what lies beside it": ("import lies_beside_it", "vip.py:vip_first", "lies_beside_it"),
+    "what ends the process": ("raise SystemExit(0)", "vip.py:vip_first", "SystemExit"),
+    "no function named": (FIRST, "vip.py", "names no function"),
+}
+
+
+@pytest.mark.parametrize(("text", "where", "said"), WRONG.values(), ids=WRONG.keys())
+def test_what_cannot_be_asked_is_refused(text: str, where: str, said: str) -> None:
+    with pytest.raises(NotUsable) as refused:
+        function.function_of(text, where)
+    assert said in refused.value.what
+
+
+def test_a_name_that_is_nearly_right_is_answered_with_the_right_one() -> None:
+    with pytest.raises(NotUsable) as refused:
+        function.function_of(FIRST, "checks/vip.py:vip_frist")
+    assert refused.value.meant == "checks/vip.py:vip_first"

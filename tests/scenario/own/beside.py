@@ -1,0 +1,1 @@
+from lies_beside import late  # noqa: F401

@@ -1,0 +1,1 @@
+select 'late' as why, token as tokn from fates where run = $run

@@ -1,0 +1,1 @@
+select 'late' as why from mesages where run = $run
