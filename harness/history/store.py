@@ -22,6 +22,7 @@ import msgspec
 from harness.history.columns import known_columns, quoted, struct_literal, text_literal
 from harness.history.errors import HistoryDamaged, HistoryNotFound, HistoryTooNew
 from harness.history.events import FORMAT_VERSION, RunStarted
+from harness.history.interruption import Interruptible
 from harness.history.journal import write_events
 from harness.history.story import StoryLine, story
 from harness.history.views import create_views
@@ -51,9 +52,15 @@ class _Source:
 class History:
     """Events of one or more runs, with their views, on `con`. A context manager; close it after use."""
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, scratch: tempfile.TemporaryDirectory[str]) -> None:
+    def __init__(
+        self,
+        con: duckdb.DuckDBPyConnection,
+        scratch: tempfile.TemporaryDirectory[str],
+        interruptible: Interruptible,
+    ) -> None:
         self.con = con
         self._scratch = scratch
+        self._interruptible = interruptible
 
     @classmethod
     def open(cls, where: str | Path | Sequence[str | Path]) -> Self:
@@ -64,17 +71,18 @@ class History:
         places = [where] if isinstance(where, str | Path) else list(where)
         sources = [_find(Path(place)) for place in places]
         scratch = tempfile.TemporaryDirectory(prefix="harness-history-")
-        con = duckdb.connect()
+        con = _connect()
+        interruptible = Interruptible(con)
         try:
-            con.execute("set preserve_insertion_order = false")
             _load(con, sources, Path(scratch.name))
             _refuse_newer(con)
             create_views(con)
         except BaseException:
+            interruptible.end()
             con.close()
             scratch.cleanup()
             raise
-        return cls(con, scratch)
+        return cls(con, scratch, interruptible)
 
     def __enter__(self) -> Self:
         return self
@@ -85,8 +93,11 @@ class History:
         self.close()
 
     def close(self) -> None:
-        self.con.close()
-        self._scratch.cleanup()
+        try:
+            self._interruptible.end()
+            self.con.close()
+        finally:
+            self._scratch.cleanup()
 
     def runs(self) -> list[str]:
         """In the order in which they started. Raises HistoryNotFound if there is none."""
@@ -117,6 +128,14 @@ class History:
         return story(self.con, run or self.runs()[0], token)
 
 
+def _connect() -> duckdb.DuckDBPyConnection:
+    con = duckdb.connect()
+    con.execute("set preserve_insertion_order = false")
+    # A query of some seconds would write how far it is into the middle of what the command prints.
+    con.execute("set enable_progress_bar = false")
+    return con
+
+
 def to_parquet(run_dir: str | Path) -> Path:
     """Write `history.parquet` beside `history.jsonl`, whole or not at all. Raises HistoryError."""
     folder = Path(run_dir)
@@ -125,10 +144,9 @@ def to_parquet(run_dir: str | Path) -> Path:
         raise HistoryNotFound(f"there is no {LINES} in {folder}")
     target = folder / PARQUET
     unfinished = folder / f".{PARQUET}.{os.getpid()}"
-    con = duckdb.connect()
+    con = _connect()
     try:
         with tempfile.TemporaryDirectory(prefix="harness-history-") as scratch:
-            con.execute("set preserve_insertion_order = false")
             _load(con, [source], Path(scratch))
             con.execute(
                 f"copy (select * from events order by run, seq) to {text_literal(str(unfinished))} "
