@@ -57,10 +57,13 @@ class History:
         con: duckdb.DuckDBPyConnection,
         scratch: tempfile.TemporaryDirectory[str],
         interruptible: Interruptible,
+        folders: Sequence[Path] = (),
     ) -> None:
+        """`folders`: the runs' folders among what was opened."""
         self.con = con
         self._scratch = scratch
         self._interruptible = interruptible
+        self._folders = folders
 
     @classmethod
     def open(cls, where: str | Path | Sequence[str | Path]) -> Self:
@@ -82,7 +85,8 @@ class History:
             con.close()
             scratch.cleanup()
             raise
-        return cls(con, scratch, interruptible)
+        folders = [Path(place) for place in places if Path(place).is_dir()]
+        return cls(con, scratch, interruptible, folders)
 
     def __enter__(self) -> Self:
         return self
@@ -122,6 +126,12 @@ class History:
             if value is not None
         }
         return msgspec.convert(fields | {"kind": "run.started"}, RunStarted)
+
+    def folder(self, run: str) -> Path | None:
+        """Where what lies beside this run's events is, such as bodies; None where only events were opened."""
+        named = (folder for folder in self._folders if folder.resolve().name == run)
+        alone = self._folders[0] if len(self._folders) == 1 and len(self.runs()) == 1 else None
+        return next(named, alone)
 
     def events_of(self, token: str, run: str | None = None) -> list[StoryLine]:
         """The life story of a message, in order, with faults, signals and restarts alongside."""
