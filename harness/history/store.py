@@ -191,9 +191,8 @@ def _load(con: duckdb.DuckDBPyConnection, sources: list[_Source], scratch: Path)
         for file in files:
             parts.append(text_literal(str(file)))
             size += file.stat().st_size
-            rows = con.execute(f"describe select * from read_parquet({parts[-1]})").fetchall()
-            for name, *_ in rows:
-                columns.setdefault(str(name), "JSON")
+            for name in _columns(con, file, source.path):
+                columns.setdefault(name, "JSON")
     union = " union all by name ".join(f"select * from read_parquet({part})" for part in parts)
     empty = ", ".join(f"null::{kind} as {quoted(name)}" for name, kind in columns.items())
     typed = ", ".join(f"{quoted(name)}::{kind} as {quoted(name)}" for name, kind in columns.items())
@@ -204,20 +203,34 @@ def _load(con: duckdb.DuckDBPyConnection, sources: list[_Source], scratch: Path)
     )
 
 
+def _columns(con: duckdb.DuckDBPyConnection, parquet: Path, source: Path) -> list[str]:
+    """Of a Parquet file that is `source`, or was made of it. Raises HistoryDamaged where it has no events."""
+    try:
+        rows = con.execute(f"describe select * from read_parquet({text_literal(str(parquet))})").fetchall()
+    except duckdb.Error as error:
+        raise HistoryDamaged(f"{source} is no Parquet file: {str(error).splitlines()[0]}") from error
+    names = [str(name) for name, *_ in rows]
+    if missing := [name for name in ("run", "kind", "t_ns") if name not in names]:
+        raise HistoryDamaged(
+            f"{source} holds something else than a run's events: they have no {' and no '.join(missing)}"
+        )
+    return names
+
+
 def _convert(con: duckdb.DuckDBPyConnection, source: _Source, scratch: Path, number: int) -> list[Path]:
     """Lines to Parquet files: the history, and what only the providers' journals hold yet."""
     main = scratch / f"{number}.parquet"
-    _copy(con, _whole_lines(source.path, scratch), main)
+    _copy(con, source.path, scratch, main)
     table = f"read_parquet({text_literal(str(main))})"
-    names = {str(name) for name, *_ in con.execute(f"describe select * from {table}").fetchall()}
+    _columns(con, main, source.path)
     ended = con.execute(f"select count(*) from {table} where kind = 'run.finished'").fetchone()
-    if source.providers is None or (ended and ended[0]) or "run" not in names:
+    if source.providers is None or (ended and ended[0]):
         return [main]
     files = [main]
     for journal in sorted(source.providers.glob("*.jsonl")):
         raw = scratch / f"{number}-{len(files)}-raw.parquet"
         added = scratch / f"{number}-{len(files)}.parquet"
-        if journal.stat().st_size == 0 or not _copy(con, _whole_lines(journal, scratch), raw):
+        if journal.stat().st_size == 0 or not _copy(con, journal, scratch, raw):
             continue
         con.execute(
             _UNMERGED.format(
@@ -287,9 +300,10 @@ def _history_columns(con: duckdb.DuckDBPyConnection, main: Path) -> str:
     )
 
 
-def _copy(con: duckdb.DuckDBPyConnection, lines: Path, target: Path) -> bool:
+def _copy(con: duckdb.DuckDBPyConnection, source: Path, scratch: Path, target: Path) -> bool:
     """Lines to one Parquet file; False if there was no line. Raises HistoryDamaged."""
     known = known_columns()
+    lines = _whole_lines(source, scratch)
     path = text_literal(str(lines))
     try:
         keys = con.execute(
@@ -306,7 +320,8 @@ def _copy(con: duckdb.DuckDBPyConnection, lines: Path, target: Path) -> bool:
             "(format parquet, compression lz4, row_group_size 60000)"
         )
     except duckdb.Error as error:
-        raise HistoryDamaged(f"{lines}: {str(error).splitlines()[0]}") from error
+        said = str(error).splitlines()[0].replace(str(lines), str(source))
+        raise HistoryDamaged(f"{source}: {said}") from error
     return bool(present)
 
 
@@ -339,7 +354,4 @@ def _refuse_newer(con: duckdb.DuckDBPyConnection) -> None:
         "select run, coalesce(format, 1) from events where kind = 'run.started' order by 2 desc limit 1"
     ).fetchone()
     if row is not None and row[1] > FORMAT_VERSION:
-        raise HistoryTooNew(
-            f"run {row[0]} has format {row[1]}, this version reads up to {FORMAT_VERSION}; "
-            "use a newer harness"
-        )
+        raise HistoryTooNew(f"run {row[0]} has format {row[1]}, this version reads up to {FORMAT_VERSION}")
