@@ -31,6 +31,7 @@ class Params(CheckParams):
     TEXT: ClassVar = "target"
 
     target: Duration | None = None
+    """Within which every incident must be switched away from."""
 
 
 def evaluate(history: History, run: str, params: Params) -> Finding:
