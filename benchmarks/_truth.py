@@ -4,7 +4,7 @@ In: how many incidents, how often signals are read, where it runs. Out: one `Cas
 or duration, with the interval as the checks print it and the one in which the truth lies. The truth is taken
 past the harness: from the system's own notes, and from the providers' own journals, both on CLOCK_MONOTONIC.
 
-When the fault came is known by connections that the system tries every millisecond; the truth is therefore
+When the fault came is known by connections that the system tries every 2 ms; the truth is therefore
 an interval too, some milliseconds wide. A case is inside if all of the truth is in the measured interval,
 outside if none of it is, and open if the truth crosses an end of it.
 """

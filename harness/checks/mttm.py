@@ -31,7 +31,7 @@ class Params(CheckParams):
     TEXT: ClassVar = "target"
 
     target: Duration | None = None
-    """Within which every incident must be switched away from."""
+    """Within which mail must take another route."""
 
 
 def evaluate(history: History, run: str, params: Params) -> Finding:
