@@ -29,7 +29,6 @@ _OF_A_CLASS = (
     ("waves", "class"),
     ("pause", "class"),
     ("approval", "class"),
-    ("fallback", "class"),
     ("priority", "first"),
     ("priority", "then"),
     ("fallback", "class"),
