@@ -229,6 +229,7 @@ def shows() -> list[Show]:
             0,
         ),
         Show("every planted bug", ["make", "--no-print-directory", "defects"], 0),
+        Show("authentication", harness("scenarios/authentication.yaml"), 0),
         Show("mail by SMTP", harness("scenarios/systems/smtp.yaml"), 0),
         Show("mail by a command", harness("scenarios/systems/command.yaml"), 0),
         Show("mail by a Python function", harness("scenarios/systems/python.yaml"), 0),

@@ -36,7 +36,7 @@ REQUIRED = 0.9
 def main() -> int:
     asked = _arguments()
     os.chdir(ROOT)
-    os.environ.setdefault("MODEL_BATCHES", "2")  # of random histories, read when the tests are collected
+    os.environ.setdefault("MODEL_HISTORIES", "300")  # read when the tests are collected
     mutants, refused = _all_mutants(asked.only, asked.jobs)
     for line in refused:
         print(f"cannot be parsed, and so is not mutated: {line}")
