@@ -33,9 +33,8 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> list[Case]:
 def test_there_is_something_to_compare(cases: list[Case]) -> None:
     count = Counter(case.what for case in cases)
     assert count.total() >= 100
-    assert count["fault on"] == count["MTTM"] == count["MTTR"] == SETTING.incidents
-    # On a busy machine a fault may come on only after the script has told of it.
-    assert count["MTTD"] >= SETTING.incidents // 2
+    assert count["fault on"] == count["MTTD"] == count["MTTM"] == SETTING.incidents
+    assert count["MTTR"] >= 2  # of a fault that came late and went in time, nothing may have been overdue
 
 
 def test_the_truth_is_in_the_interval(cases: list[Case]) -> None:
@@ -56,7 +55,7 @@ def narrower(cases: list[Case], what: str) -> float:
 def limit_ms(cases: list[Case]) -> float:
     """A fault is put in place and read back by two requests, a signal is read by one."""
     posts = (case.truth.hi_ns - case.truth.lo_ns for case in cases if case.what == "edge by webhook")
-    return LIMIT_MS + 3 * statistics.median(posts) / MS
+    return LIMIT_MS + 6 * statistics.median(posts) / MS
 
 
 @pytest.mark.parametrize("what", ["edge by detected", "edge by metrics", "edge by file", "edge by log"])
