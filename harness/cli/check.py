@@ -23,6 +23,7 @@ EPILOG = """\b
 Examples:
   harness check last
   harness check reports/runs/20260301T101500Z-m365-auth-outage --json | jq '.runs[0].findings'
+  harness check last -v
   harness check last --expect mttr=3s --expect duplicates=none
   harness check last --expect 'own.late={sql: late.sql}'
   harness check reports/runs/* --expect-from scenarios/m365-auth-outage.yaml -q
@@ -51,6 +52,7 @@ Exit codes as of `harness run`, the strongest of several; 2 when there is no suc
     "--junit", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write JUnit XML."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
+@click.option("-v", "--verbose", is_flag=True, help="All offenders and their stories; how far to trust it.")
 @click.option("-q", "--quiet", is_flag=True, help="Only the verdict of each run.")
 @options.out
 def command(
@@ -59,6 +61,7 @@ def command(
     expect_from: Path | None,
     junit: Path | None,
     as_json: bool,
+    verbose: bool,
     quiet: bool,
     out: Path,
 ) -> int:
@@ -67,6 +70,8 @@ def command(
     RUN is a run's folder, a history.jsonl or history.parquet, a run's name under --out, or `last`. The run's
     own expectations decide, unless --expect or --expect-from gives others.
     """
+    if verbose and quiet:
+        raise click.UsageError("Say --verbose or --quiet, not both.")
     expected = _expectations(expects, expect_from)
 
     from rich.console import Console
@@ -85,7 +90,7 @@ def command(
         if quiet:
             console.print(verdict_line(judgement), soft_wrap=True, highlight=False, markup=False)
         else:
-            print_summary(judgement, console=console)
+            print_summary(judgement, console=console, verbose=verbose)
     if junit is not None:
         try:
             write_junit(judgements, junit)

@@ -25,7 +25,14 @@ from harness.scenario.workload import COMMON_CLASSES
 from harness.scenario.written import classes, entries, names, names_at, unknown
 
 # Where expectations name a class of mail: the check, and the key.
-_OF_A_CLASS = (("waves", "class"), ("pause", "class"), ("approval", "class"), ("fallback", "class"))
+_OF_A_CLASS = (
+    ("waves", "class"),
+    ("pause", "class"),
+    ("approval", "class"),
+    ("priority", "first"),
+    ("priority", "then"),
+    ("fallback", "class"),
+)
 
 
 def reference_problems(document: Document) -> list[Problem]:

@@ -53,6 +53,7 @@ class Run:
         clock_error: float = 0,
         expect: list[dict[str, Any]] | None = None,
         without_mail: list[str] | None = None,
+        credentials: dict[str, str] | None = None,
     ) -> None:
         self.name = name
         self._numbers = dict.fromkeys(PROVIDERS.values(), 0)
@@ -72,6 +73,7 @@ class Run:
                 proxy="embedded",
                 expect=expect or [],
                 routes_without_mail=without_mail or [],
+                credentials=credentials or {},
             ),
             ev.PhaseEntered(t_ns=0, phase=ev.Phase.BASELINE),
             ev.PhaseEntered(t_ns=ns(0), phase=ev.Phase.STORM),

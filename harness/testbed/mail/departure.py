@@ -122,39 +122,46 @@ def depart(taken: Taken, outgoing: Outgoing, sender: Sender, seed: int) -> tuple
     author = parseaddr(str(BytesHeaderParser().parsebytes(message).get("From", "")))[1]
     mail_from = taken.sender or author
     if sender.signer is Signer.PROVIDER and not sender.vouches_for(author.rpartition("@")[2].lower()):
-        message = signed(message, SHARED_SELECTOR, sender.own, own_key(seed, sender.own))
+        message = signed(message, SHARED_SELECTOR, sender.own, own_key(seed, sender.own), taken.wall_s)
         mail_from = f"bounces@{sender.own_bounces}"
     else:
         if sender.signer is Signer.PROVIDER:
-            message = signed(message, sender.selector, sender.domain, route_key(seed, sender.key))
+            key = route_key(seed, sender.key)
+            message = signed(message, sender.selector, sender.domain, key, taken.wall_s)
         if sender.bounces is not None:
             mail_from = f"bounces@{sender.bounces}"
-    return (sealed(message, sender, seed) if sender.arc else message), mail_from
+    return (sealed(message, sender, seed, taken.wall_s) if sender.arc else message), mail_from
 
 
-def signed(message: bytes, selector: str, domain: str, key: bytes) -> bytes:
-    """With a DKIM signature in front."""
+def signed(message: bytes, selector: str, domain: str, key: bytes, wall_s: float) -> bytes:
+    """With a DKIM signature of that time in front."""
     import dkim
 
+    from harness.checks.mail.clock import as_of
+
     present = {name.lower().encode() for name in BytesHeaderParser().parsebytes(message)}
-    field: bytes = dkim.sign(
-        message,
-        selector.encode(),
-        domain.encode(),
-        key,
-        canonicalize=(b"relaxed", b"relaxed"),
-        include_headers=[name for name in SIGNED if name in present],
-    )
+    with as_of(wall_s):
+        field: bytes = dkim.sign(
+            message,
+            selector.encode(),
+            domain.encode(),
+            key,
+            canonicalize=(b"relaxed", b"relaxed"),
+            include_headers=[name for name in SIGNED if name in present],
+        )
     return field + message
 
 
-def sealed(message: bytes, sender: Sender, seed: int) -> bytes:
+def sealed(message: bytes, sender: Sender, seed: int, wall_s: float) -> bytes:
     """With the first set of an ARC chain (RFC 8617), by the provider's own domain."""
     import dkim
 
+    from harness.checks.mail.clock import as_of
+
     server = sender.own.encode()
     message = b"Authentication-Results: " + server + b"; none\r\n" + message
-    fields = dkim.arc_sign(message, SHARED_SELECTOR.encode(), server, own_key(seed, sender.own), server)
+    with as_of(wall_s):
+        fields = dkim.arc_sign(message, SHARED_SELECTOR.encode(), server, own_key(seed, sender.own), server)
     return b"".join(fields) + message
 
 
