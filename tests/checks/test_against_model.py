@@ -77,7 +77,7 @@ def suppression(con: Any) -> Answers:
 
 def flapping(con: Any) -> Answers:
     rows = grouped(con.execute(CHANGES, ALL_RUNS).fetchall())
-    return {run: [(before, route) for _, _, before, route, _ in each] for run, each in rows.items()}
+    return {run: [(before, route) for _, _, before, route, *_ in each] for run, each in rows.items()}
 
 
 def too_early(con: Any) -> Answers:
