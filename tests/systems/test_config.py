@@ -35,7 +35,8 @@ def test_everything_can_be_given() -> None:
     ("name", "value"),
     [
         ("DETECT_AFTER", "soon"), ("THROTTLE", "fast"), ("WAVES", "120% every 2s"), ("MARKETING", "maybe"),
-        ("APPROVAL", "yes"), ("PRIMARY_URL", "pigeon://x:1"), ("PORT", ""), ("SENDERS", "many"), ("STATUS_URL", "status.example.com"),
+        ("APPROVAL", "yes"), ("PRIMARY_URL", "pigeon://x:1"), ("PORT", ""), ("SENDERS", "many"),
+        ("STATUS_URL", "status.example.com"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named(name: str, value: str) -> None:
