@@ -132,11 +132,12 @@ def _unsure(incident: Incident, usual: set[str], watched: int) -> str:
             else f"no transactional message was there to be sent during incident {incident.name}"
         )
     if not _left_the_usual(incident, usual):
-        return f"mail did not usually take {' or '.join(incident.routes)}, so leaving incident {incident.name} cannot be told"
+        routes = " or ".join(incident.routes)
+        return f"mail did not usually take {routes}, so leaving incident {incident.name} cannot be told"
     if not at_all or not surely:
         return (
-            f"what was overdue in incident {incident.name} had been offered late by the driver, or was so for less "
-            "than the clock error"
+            f"what was overdue in incident {incident.name} had been offered late by the driver, "
+            "or was so for less than the clock error"
         )
     return ""
 
