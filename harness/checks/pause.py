@@ -83,11 +83,12 @@ IN_PLAY = f"""
 with paused as (
     select *, begin_hi + $grace as from_ns from ({PAUSED}) where end_ns is null or end_ns > begin_hi + $grace
 )
-select count(distinct (f.token, f.rkey)) from paused p join fates f on f.run = p.run
+select f.run, count(distinct (f.token, f.rkey)) from paused p join fates f on f.run = p.run
 where f.class = $class and not f.baseline and f.result <> 'refused'
   and (p.end_ns is null or f.scheduled_ns < p.end_ns)
   and (coalesce(f.copy_ns, f.taken_ns) is null or coalesce(f.copy_ns, f.taken_ns) > p.from_ns)
   and (f.expires_ns is null or f.expires_ns > p.from_ns)
+group by f.run
 """
 
 
@@ -99,7 +100,7 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
     pauses, open_ = con.execute(
         f"select count(*), count(*) filter (end_ns is null) from ({PAUSED})", asked
     ).fetchall()[0]
-    in_play = con.execute(IN_PLAY, timed).fetchall()[0][0]
+    in_play = sum(messages for _, messages in con.execute(IN_PLAY, timed).fetchall())
     attempts, messages, blurred = con.execute(
         "select count(distinct (source, attempt)) filter (not blurred), count(distinct token) filter "
         f"(not blurred), count(*) filter (blurred) from ({OFFENCES})",

@@ -40,8 +40,9 @@ def history(name: str, dice: random.Random) -> Run:
     )
     faults = [_fault(run, dice) for _ in range(dice.choice([0, 1, 1, 2, 3]))]
     _life(run, dice)
-    for _ in range(dice.randint(0, 2)):
-        run.operator(dice.choice(["resume", "approve", "pause", "switch"]), _time(dice))
+    for _ in range(dice.randint(0, 3)):
+        action = dice.choice(["resume", "approve", "pause", "pause", "switch"])
+        run.operator(action, _time(dice), dice.choice([None, None, "marketing", "digest"]))
     messages = [_message(run, dice) for _ in range(dice.choice([0, 2, 4, 8, 12]))]
     if messages and not dice.randrange(6):
         messages.append(Message("unknown", "c.unknown@customer.example", 5))  # nobody submits it
