@@ -4,7 +4,8 @@ Mail waits because of an incident that began on a route it usually takes, or of 
 or the signal `paused`). A message waited if it was due 1 s before the incident or pause was over, and had no
 copy for 1 s of it, plus the delay that a fault puts on the routes. Its first copy must not come before the
 first `approve` after the beginning of each that it waited in; an approval that was given before does not
-count, nor one about another class. Where nobody ever approves, nothing that waited may leave.
+count, nor one about another class. Where nobody ever approves, nothing that waited may leave. What a provider
+took and then bounced or dropped has left as well.
 
 It proves the order of copies and approvals, by the providers' receipts. It cannot tell why a message waited:
 a campaign that is merely slow waits, too. Nothing waited is a pass: there was nothing to approve, and it says
@@ -45,22 +46,23 @@ WAITED = """
 with spread as (
     select run, max(delay_ns) as delay_ns from route_delays group by run
 ), stopped as (
-    select s.run, s.stop, s.begin_lo, s.approved_ns, f.token, f.rkey, f.recipient, f.copy_ns, f.copy_route,
-           f.error_ns, f.observed_after,
+    select s.run, s.stop, s.begin_lo, s.approved_ns, f.token, f.rkey, f.recipient, f.copy_route,
+           f.observed_after, coalesce(f.copy_ns, f.taken_ns) as left_ns, r.error_ns,
            greatest(f.scheduled_ns, s.begin_hi) + $lead + coalesce(d.delay_ns, 0) as waited_ns
-    from stops($class) s join fates f on f.run = s.run left join spread d on d.run = s.run
+    from stops($class) s join runs r using (run) join fates f on f.run = s.run
+    left join spread d on d.run = s.run
     where f.class = $class and not f.baseline and f.result = 'accepted'
       and greatest(f.scheduled_ns, s.begin_hi) + $lead <= s.until_ns
       and ($run is null or s.run = $run)
 )
-select run, token, rkey, any_value(recipient) as recipient, any_value(copy_ns) as copy_ns,
+select run, token, rkey, any_value(recipient) as recipient, any_value(left_ns) as left_ns,
        any_value(copy_route) as route, any_value(observed_after) as observed_after,
-       bool_or(copy_ns - error_ns >= waited_ns
-               and (approved_ns is null or copy_ns + error_ns < approved_ns)) as before,
-       bool_or(approved_ns is null or copy_ns - error_ns < approved_ns) as perhaps_before,
-       arg_max(stop, begin_lo) filter (approved_ns is null or copy_ns < approved_ns) as stop,
-       arg_max(approved_ns, begin_lo) filter (copy_ns < approved_ns) as approved_ns
-from stopped where copy_ns is null or copy_ns + error_ns >= waited_ns
+       bool_or(left_ns - error_ns >= waited_ns
+               and (approved_ns is null or left_ns + error_ns < approved_ns)) as before,
+       bool_or(approved_ns is null or left_ns - error_ns < approved_ns) as perhaps_before,
+       arg_max(stop, begin_lo) filter (approved_ns is null or left_ns < approved_ns) as stop,
+       arg_max(approved_ns, begin_lo) filter (left_ns < approved_ns) as approved_ns
+from stopped where left_ns is null or left_ns + error_ns >= waited_ns
 group by run, token, rkey
 """
 
@@ -80,8 +82,8 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
         asked,
     ).fetchall()[0][0]
     waited, before, perhaps, read_back = con.execute(
-        "select count(*), count(*) filter (copy_ns is not null and before and not observed_after), "
-        "count(*) filter (copy_ns is not null and perhaps_before), coalesce(bool_or(observed_after), false) "
+        "select count(*), count(*) filter (left_ns is not null and before and not observed_after), "
+        "count(*) filter (left_ns is not null and perhaps_before), coalesce(bool_or(observed_after), false) "
         f"from ({WAITED})",
         timed,
     ).fetchall()[0]
@@ -128,21 +130,21 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
 def _offenders(history: History, timed: dict[str, Any]) -> list[Offender]:
     """Those that surely left before their approval, in order."""
     rows = history.con.execute(
-        f"select token, recipient, copy_ns, route, stop, approved_ns from ({WAITED}) "
-        "where copy_ns is not null and before and not observed_after order by copy_ns, token limit $most",
+        f"select token, recipient, left_ns, route, stop, approved_ns from ({WAITED}) "
+        "where left_ns is not null and before and not observed_after order by left_ns, token limit $most",
         timed | {"most": MAX_OFFENDERS},
     ).fetchall()
     return [
         Offender(
             token=token,
             recipient=recipient,
-            why=f"left by {route} after {stop}, "
+            why=f"left{f' by {route}' if route else ''} after {stop}, "
             + (
                 "which nobody ever approved"
                 if approved_ns is None
-                else f"{seconds(approved_ns - copy_ns):.3f} s before the approval"
+                else f"{seconds(approved_ns - left_ns):.3f} s before the approval"
             ),
             cause="never approved" if approved_ns is None else "before the approval",
         )
-        for token, recipient, copy_ns, route, stop, approved_ns in rows
+        for token, recipient, left_ns, route, stop, approved_ns in rows
     ]

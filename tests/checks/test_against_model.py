@@ -156,7 +156,7 @@ def there_to_be_sent(con: Any) -> Answers:
 def waited(con: Any) -> Answers:
     asked = {"run": None, "class": "marketing", "lead": LEAD_NS}
     rows = con.execute(
-        f"select run, token, copy_ns, before, perhaps_before from ({WAITED})", asked
+        f"select run, token, left_ns, before, perhaps_before from ({WAITED})", asked
     ).fetchall()
     return {
         run: {token: None if copy is None else tuple(rest) for token, copy, *rest in each}

@@ -100,6 +100,14 @@ def test_leaving_by_the_other_route_is_leaving() -> None:
     assert judged(run).verdict is Verdict.FAIL
 
 
+@pytest.mark.parametrize("event", ["bounced", "dropped"])
+def test_what_left_and_then_bounced_or_was_dropped_has_left(event: str) -> None:
+    run, messages = outage(25)
+    run.copy(messages[0], 21)
+    run.provider_says(event, messages[0], 21.5)
+    assert judged(run).verdict is Verdict.FAIL
+
+
 @pytest.mark.parametrize(("after", "waited"), [(0.999, 0), (1, 1)])
 def test_who_got_no_copy_for_a_second_waited(after: float, waited: int) -> None:
     run = Run()

@@ -93,17 +93,23 @@ def there_to_be_sent(run: Record, class_: str, by: str, grace: int) -> int:
 
     def there(token: str, pause: Pause) -> bool:
         message, since = run.messages[token][0], pause.begin_hi + grace
-        taken = [copy.end_ns for copy in run.copies_of(token)]
-        taken = taken or [receipt.end_ns for receipt in run.handoffs if receipt.token == token]
+        taken = _left(run, token)
         return (
             run.result(token) != "refused"
             and (pause.end is None or (pause.end > since and message.scheduled_ns < pause.end))
-            and min(taken, default=math.inf) > since
+            and (taken is None or taken > since)
             and (message.expires_ns is None or message.expires_ns > since)
         )
 
     known = pauses(run, class_, by)
     return sum(any(there(token, pause) for pause in known) for token in of_class(run, class_))
+
+
+def _left(run: Record, token: str) -> int | None:
+    """Its first copy or, where all that was taken was bounced or dropped, when that was taken first."""
+    copies = [copy.end_ns for copy in run.copies_of(token)]
+    taken = [receipt.end_ns for receipt in run.handoffs if receipt.token == token]
+    return min(copies or taken, default=None)
 
 
 def waited(run: Record, class_: str) -> dict[str, tuple[bool, bool] | None]:
@@ -121,21 +127,21 @@ def waited(run: Record, class_: str) -> dict[str, tuple[bool, bool] | None]:
     for token in of_class(run, class_):
         if run.result(token) != "accepted":
             continue
-        copy = min((copy.end_ns for copy in run.copies_of(token)), default=None)
+        left = _left(run, token)
         surely, perhaps, member = False, False, False
         for lo, hi, until in stops:
             long_enough = max(run.messages[token][0].scheduled_ns, hi) + S
             if long_enough > until:
                 continue
-            if copy is None:
+            if left is None:
                 member = True
-            elif copy + run.error >= long_enough + spread:
+            elif left + run.error >= long_enough + spread:
                 member = True
                 approved = min((at for at in approvals if at >= lo), default=math.inf)
-                perhaps |= copy - run.error < approved
-                surely |= copy - run.error >= long_enough + spread and copy + run.error < approved
+                perhaps |= left - run.error < approved
+                surely |= left - run.error >= long_enough + spread and left + run.error < approved
         if member:
-            found[token] = None if copy is None else (surely, perhaps)
+            found[token] = None if left is None else (surely, perhaps)
     return found
 
 
