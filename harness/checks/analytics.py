@@ -51,12 +51,15 @@ class Params(CheckParams):
     """Only these; empty: all of them, and without states whatever else the provider tells."""
 
 
-# One row per event. `known` is null where the states say nothing of its message's events. An SMS is to
-# somebody else than its message, so it is known by the token alone. `run` null asks for all runs.
+# One row per event. `known` is null where the states say nothing of its message. What some call a soft
+# bounce is a deferral to others; an SMS is to somebody else than its message, so that is known by its token.
+# `run` null asks for all runs.
 EVENTS = """
 select e.run, e.token, e.recipient, e.event, e.route, e.t_ns as at_ns, e.webhook = 'late' as late,
        e.webhook = 'lost' as lost, coalesce(e.delay_ns, 0) as delay_ns,
-       list_contains(f.events_known, e.event) as known, f.state_read_ns < e.t_ns as after_reading
+       list_contains(f.events_known, e.event)
+           or e.event = 'bounced' and list_contains(f.events_known, 'deferred') as known,
+       f.state_read_ns < e.t_ns as after_reading
 from events e join fates f
   on f.run = e.run and f.token = e.token
      and (e.recipient is null or f.rkey = lower(e.recipient) or not contains(e.recipient, '@'))

@@ -65,13 +65,14 @@ backlog as (
            quantile_disc(greatest(0, begin_ns - t_ns), 0.95) as p95_ns
     from replayed group by run, number, t_ns
 ), due as (
-    select p.run, p.number, f.token, f.rkey, f.recipient, greatest(f.accepted_ns, p.t_ns) as there_ns
+    select p.run, p.number, p.size, p.p95_ns, f.token, f.rkey, f.recipient,
+           greatest(f.accepted_ns, p.t_ns) as there_ns
     from replays p join fates f on f.run = p.run
     where f.class = $first and not f.baseline and f.accepted_ns <= p.last_ns
       and (f.copy_ns is null or f.copy_ns >= p.t_ns)
 ), turns as (
-    select d.run, d.number, d.token, d.rkey, any_value(d.recipient) as recipient,
-           any_value(d.there_ns) as there_ns, min(r.begin_ns) as turn_ns
+    select d.run, d.number, d.token, d.rkey, any_value(d.size) as size, any_value(d.p95_ns) as then_ns,
+           any_value(d.recipient) as recipient, any_value(d.there_ns) as there_ns, min(r.begin_ns) as turn_ns
     from due d join receipts r on r.run = d.run and r.token = d.token and r.rkey = d.rkey
     where r.canary is null and r.notice is null and not r.observed_after and r.end_ns >= d.there_ns
     group by d.run, d.number, d.token, d.rkey
@@ -90,7 +91,7 @@ with {_REPLAYS}, steps as (
            there_ns + $apart - $error as wide_since, turn_ns - $apart + 2 * $error as wide_until
     from turns
 )
-select b.run, b.number, b.token, b.recipient, b.there_ns, b.turn_ns,
+select b.run, b.number, b.size, b.then_ns, b.token, b.recipient, b.there_ns, b.turn_ns,
        greatest(0, coalesce(u.up_to, 0) - coalesce(s.up_to, 0)) as passed,
        greatest(0, coalesce(wu.up_to, 0) - coalesce(ws.up_to, 0)) as perhaps
 from bounds b
@@ -100,32 +101,35 @@ asof left join steps ws on ws.run = b.run and ws.number = b.number and ws.begin_
 asof left join steps wu on wu.run = b.run and wu.number = b.number and wu.begin_ns < b.wide_until
 """
 
-# One row per replay with somebody to judge: the waits' 95th percentiles.
-WAITS = f"""
-with {_REPLAYS}
-select p.run, p.number, any_value(r.release) as release, any_value(p.size) as size,
-       quantile_disc(greatest(0, t.turn_ns - t.there_ns), 0.95) as first_ns, any_value(p.p95_ns) as then_ns
-from replays p join turns t using (run, number) join releases r using (run, number)
-group by p.run, p.number order by p.number
+# One row per replay with somebody to judge: who was passed, and the waits' 95th percentiles.
+JUDGED = f"""
+select p.run, p.number, any_value(r.release) as release, any_value(p.size) as size, count(*) as judged,
+       count(*) filter (p.passed > 0) as passed, count(*) filter (p.perhaps > 0) as perhaps,
+       max(p.passed) as most, quantile_disc(greatest(0, p.turn_ns - p.there_ns), 0.95) as first_ns,
+       any_value(p.then_ns) as then_ns
+from ({PASSED}) p join releases r using (run, number)
+group by p.run, p.number order by p.run, p.number
 """
 
 
 def evaluate(history: History, run: str, params: Params) -> Finding:
     con = history.con
     ground = grounds(history, run)
-    asked = {"run": run, "first": params.first, "then": params.then, "lead": LEAD_NS}
     spread_ns = con.execute(
         "select coalesce(max(delay_ns), 0) from route_delays where run = ?", [run]
     ).fetchall()[0][0]
-    timed = asked | {"apart": params.grace + spread_ns, "error": ground.error_ns}
+    timed = {
+        "run": run,
+        "first": params.first,
+        "then": params.then,
+        "lead": LEAD_NS,
+        "apart": params.grace + spread_ns,
+        "error": ground.error_ns,
+    }
     releases = con.execute("select count(*) from releases where run = ?", [run]).fetchall()[0][0]
-    judged, passed, perhaps, worst = con.execute(
-        "select count(distinct token), count(distinct token) filter (passed > 0), "
-        f"count(distinct token) filter (perhaps > 0), coalesce(max(passed), 0) from ({PASSED})",
-        timed,
-    ).fetchall()[0]
-    waits = con.execute(WAITS, asked).fetchall()
-    shares = [_Share(row, spread_ns + 2 * ground.error_ns) for row in waits]
+    replays = con.execute(JUDGED, timed).fetchall()
+    judged, passed, perhaps = (sum(row[column] for row in replays) for column in (4, 5, 6))
+    shares = [_Share(row, spread_ns + 2 * ground.error_ns) for row in replays]
     highest = max(shares, key=lambda share: share.middle, default=None)
     if params.ratio is None:
         failed, unclear = passed > 0, perhaps > passed
@@ -167,11 +171,11 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
         verdict=verdict,
         summary=summary,
         numbers={
-            "replays": len(waits),
-            "backlog": sum(row[3] for row in waits),
+            "replays": len(replays),
+            "backlog": sum(row[3] for row in replays),
             "judged": judged,
             "passed": passed,
-            "passed_by_most": worst,
+            "passed_by_most": max((row[7] for row in replays), default=0),
             "first_wait_s_p95": None if highest is None else seconds(highest.first_ns),
             "then_wait_s_p95": None if highest is None else seconds(highest.then_ns),
             "ratio": None if highest is None else round(highest.middle, 6),
@@ -188,7 +192,7 @@ class _Share:
     """How long the first class waited in one replay, as a share of the backlog's wait; an interval."""
 
     def __init__(self, row: tuple[Any, ...], error_ns: int) -> None:
-        _, number, release, _, self.first_ns, self.then_ns = row
+        _, number, release, *_, self.first_ns, self.then_ns = row
         self.subject = f"release {number} ({release})"
         self.middle = self.first_ns / max(1, self.then_ns)
         self.lo = max(0, self.first_ns - error_ns) / max(1, self.then_ns + error_ns)

@@ -103,17 +103,20 @@ def _life(run: Run, dice: random.Random) -> None:
 
 def _message(run: Run, dice: random.Random) -> Message:
     at = _time(dice)
+    class_ = dice.choice(["transactional", "transactional", "marketing"])
+    offered = dice.choice([at, at, at, at + 0.5, at + 3])
     message = run.message(
         at,
-        dice.choice(["transactional", "transactional", "marketing"]),
+        class_,
         expires=dice.choice([None, None, None, at + 0.5, at + 5]),
         result=dice.choice(
             ["accepted", "accepted", "accepted", "accepted", "refused", "indeterminate", None]
         ),
         recipient=dice.choice([None, None, None, "Ann@customer.example", "ann@customer.example"]),
+        offered=offered,
     )
-    if not dice.randrange(8):
-        run.offer_again(message, at + 0.5, 2, dice.choice(["accepted", "refused"]))
+    if class_ == "transactional" and not dice.randrange(5):
+        run.offer_again(message, offered + 0.5, 2, dice.choice(["accepted", "refused"]))
     return message
 
 

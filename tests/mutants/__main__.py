@@ -36,7 +36,7 @@ REQUIRED = 0.9
 def main() -> int:
     asked = _arguments()
     os.chdir(ROOT)
-    os.environ.setdefault("MODEL_BATCHES", "2")  # of random histories, read when the tests are collected
+    os.environ.setdefault("MODEL_HISTORIES", "300")  # read when the tests are collected
     mutants, refused = _all_mutants(asked.only, asked.jobs)
     for line in refused:
         print(f"cannot be parsed, and so is not mutated: {line}")
@@ -47,11 +47,12 @@ def main() -> int:
         return 0
     begun = time.monotonic()
     folder = ROOT / ".mutants"
-    seen = _recorded(folder, asked.jobs)
+    files = test_files({mutant.path for mutant in chosen})
+    seen = _recorded(folder, files, asked.jobs)
     print(
         f"{len(seen)} tests recorded in {time.monotonic() - begun:.0f} s; {len(chosen)} mutants", flush=True
     )
-    fates = _run(chosen, seen, folder, asked.jobs)
+    fates = _run(chosen, seen, [place(folder, file) for file in files], asked.jobs)
     return _report(
         chosen, fates, refused, time.monotonic() - begun, complete=not (asked.sample or asked.only)
     )
@@ -102,11 +103,11 @@ def _sampled(mutants: list[Mutant], count: int, seed: str) -> list[Mutant]:
     return sorted(mutants, key=lot)[:count]
 
 
-def _recorded(folder: Path, jobs: int) -> list[Seen]:
+def _recorded(folder: Path, files: list[Path], jobs: int) -> list[Seen]:
     """What each test looks at; kept in `.mutants` until the test, or what it tests, changes."""
     failed: list[Path] = []
     children = Children(jobs, seconds=1800)
-    for file in test_files():
+    for file in files:
         if place(folder, file).exists():
             continue
 
@@ -121,17 +122,17 @@ def _recorded(folder: Path, jobs: int) -> list[Seen]:
 
         children.run(work, done)
     children.finish()
-    kept = {place(folder, file) for file in test_files()}
+    kept = {place(folder, file) for file in test_files(set())}
     for old in [each for each in folder.iterdir() if each not in kept]:
         shutil.rmtree(old)
     if failed:
         raise SystemExit(f"{failed[0]} fails without any mutant: nothing can be said of mutants")
-    return read(folder)
+    return read(folder, files)
 
 
-def _run(mutants: list[Mutant], seen: list[Seen], folder: Path, jobs: int) -> dict[str, Fate]:
+def _run(mutants: list[Mutant], seen: list[Seen], folders: list[Path], jobs: int) -> dict[str, Fate]:
     fates: dict[str, Fate] = {}
-    histories = _differing([mutant for mutant in mutants if mutant.statement is not None], folder, jobs)
+    histories = _differing([mutant for mutant in mutants if mutant.statement is not None], folders, jobs)
 
     def work() -> None:
         children = Children(jobs, seconds=300)
@@ -157,11 +158,11 @@ def _run(mutants: list[Mutant], seen: list[Seen], folder: Path, jobs: int) -> di
 _corpus: Corpus | None = None
 
 
-def _open_corpus(folder: Path) -> None:
+def _open_corpus(folders: list[Path]) -> None:
     global _corpus
     from harness.history.views import FILES
 
-    _corpus = Corpus([place(folder, file) for file in test_files()], FILES)
+    _corpus = Corpus(folders, FILES)
 
 
 def _difference(asked: tuple[Path, str, str]) -> set[str] | None:
@@ -172,16 +173,17 @@ def _difference(asked: tuple[Path, str, str]) -> set[str] | None:
         return None
 
 
-def _differing(mutants: list[Mutant], folder: Path, jobs: int) -> dict[str, set[str] | None]:
+def _differing(mutants: list[Mutant], folders: list[Path], jobs: int) -> dict[str, set[str] | None]:
     """For each mutant of a view the histories it changes; None where it is no SQL."""
     begun = time.monotonic()
+    if not mutants:
+        return {}
     asked = [(mutant.path, mutant.where, mutant.statement or "") for mutant in mutants]
     with ProcessPoolExecutor(
-        jobs, mp_context=get_context("fork"), initializer=_open_corpus, initargs=(folder,)
+        jobs, mp_context=get_context("fork"), initializer=_open_corpus, initargs=(folders,)
     ) as pool:
         found = list(pool.map(_difference, asked, chunksize=8))
-    if mutants:
-        print(f"differences of {len(mutants)} views in {time.monotonic() - begun:.0f} s", flush=True)
+    print(f"differences of {len(mutants)} views in {time.monotonic() - begun:.0f} s", flush=True)
     return {mutant.name: histories for mutant, histories in zip(mutants, found, strict=True)}
 
 

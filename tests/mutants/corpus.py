@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ import pytest
 from tests.mutants.mutant import ROOT
 
 TESTS = ("tests/checks", "tests/history")
+SHARED = {"evaluation", "units"}  # checks' own files with tests of their own that are no checks
 QUIET = (
     "-q", "-x", "--tb=no", "--no-header", "-p", "no:cacheprovider", "-p", "no:mail-failover-harness",
     "-W", "ignore::pytest.PytestAssertRewriteWarning",
@@ -89,10 +91,22 @@ class Recorder:
             self._now.histories.append(f"{Path(self._now.test.split('::')[0]).stem}/{self._opened}")
 
 
-def test_files() -> list[Path]:
-    """The longest first, so that they do not come last when several processes share the work."""
-    files = [path.relative_to(ROOT) for folder in TESTS for path in (ROOT / folder).glob("test_*.py")]
-    return sorted(files, key=lambda each: -(ROOT / each).stat().st_size)
+def test_files(mutated: set[Path]) -> list[Path]:
+    """Those that can have to do with any of the mutated files, by its name; what checks share concerns all.
+
+    The longest first, so that they do not come last when several processes share the work.
+    """
+    files = [path.relative_to(ROOT) for folder in TESTS for path in (ROOT / folder).rglob("test_*.py")]
+    files.sort(key=lambda each: -(ROOT / each).stat().st_size)
+    own = {path.stem for path in mutated if (ROOT / TESTS[0] / f"test_{path.stem}.py").exists()}
+    if len(own) < len(mutated) or own & SHARED:
+        return files
+    named = re.compile("|".join(re.escape(name).replace("_", "[_-]") for name in sorted(own)))
+    return [each for each in files if asks_everything(f"/{each.name}") or named.search(_text(each))]
+
+
+def _text(path: Path) -> str:
+    return path.name + (ROOT / path).read_text(encoding="utf-8")
 
 
 def place(folder: Path, file: Path) -> Path:
@@ -130,9 +144,9 @@ def record(folder: Path, file: Path) -> int:
     return int(code)
 
 
-def read(folder: Path) -> list[Seen]:
+def read(folder: Path, files: list[Path]) -> list[Seen]:
     return [
         seen
-        for file in test_files()
+        for file in files
         for seen in msgspec.json.decode((place(folder, file) / "seen.json").read_bytes(), type=list[Seen])
     ]

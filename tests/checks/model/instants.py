@@ -21,15 +21,20 @@ class Instants:
     any_overdue: bool
     never_drained: bool
     drained: int | None
+    offered: tuple[int | None, int | None, bool, int | None]  # the same, of messages as they were offered
     detected: tuple[int, int] | None
     acknowledged: tuple[int, int] | None
     switched: int | None
     failed_back: int | None
 
 
-def impacts(run: Record, at_least: int) -> list[Stretch]:
+def impacts(run: Record, at_least: int, *, as_offered: bool = False) -> list[Stretch]:
     """Maximal stretches with so many overdue at once; the end is None where it never came."""
-    late = overdue(run)
+    late = [
+        (token, begins + run.offered_late(token) if as_offered else begins, until)
+        for token, begins, until in overdue(run)
+    ]
+    late = [(token, begins, until) for token, begins, until in late if until is None or until > begins]
     steps = sorted({at for _, begins, until in late for at in (begins, until) if at is not None})
     found: list[Stretch] = []
     begun: int | None = None
@@ -50,6 +55,8 @@ def instants(run: Record, at_least: int) -> dict[str, Instants]:
 def _of(run: Record, incident: Incident, at_least: int) -> Instants:
     impact, endless, restored = _span(run, incident, at_least)
     any_overdue, never_drained, drained = _span(run, incident, 1)
+    own, _, own_restored = _span(run, incident, at_least, as_offered=True)
+    own_any, _, own_drained = _span(run, incident, 1, as_offered=True)
     switched = switch(run, incident)
     back = [
         copy.end_ns
@@ -64,16 +71,19 @@ def _of(run: Record, incident: Incident, at_least: int) -> Instants:
     ]
     return Instants(
         impact, endless, restored, any_overdue is not None, never_drained, drained,
+        (own, own_restored, own_any is not None, own_drained),
         _noticed(run, incident, "detected"), _noticed(run, incident, "acknowledged"),
         switched, min(back, default=None),
     )  # fmt: skip
 
 
-def _span(run: Record, incident: Incident, at_least: int) -> tuple[int | None, bool, int | None]:
+def _span(
+    run: Record, incident: Incident, at_least: int, *, as_offered: bool = False
+) -> tuple[int | None, bool, int | None]:
     """(first impact, whether the last never ended, its end) of those that begin before the next incident."""
     mine = [
         (begins, until)
-        for begins, until in impacts(run, at_least)
+        for begins, until in impacts(run, at_least, as_offered=as_offered)
         if incident.before_next(begins)
         and (begins >= incident.on_lo or (incident.first and (until is None or until > incident.on_lo)))
     ]

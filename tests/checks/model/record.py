@@ -138,6 +138,11 @@ class Record:
             return "refused"
         return "indeterminate"
 
+    def offered_late(self, token: str) -> int:
+        """How long after the scheduled time the driver first offered it."""
+        offers = self.messages[token]
+        return max(0, min(offer.t_ns for offer in offers) - offers[0].scheduled_ns)
+
     def bounced(self, token: str) -> bool:
         return any(e.token == token and e.event == "bounced" for e in self.of(ev.ProviderEvent))
 
@@ -256,14 +261,15 @@ class Record:
         for key in {(reading.signal, reading.route) for reading in readings}:
             was: bool | None = None
             was_read = 0
-            since: list[int] = []
+            since: list[int | None] = []
             for reading in [each for each in readings if (each.signal, each.route) == key]:
-                since.append(reading.previous_read_ns or 0)
+                since.append(reading.previous_read_ns)
                 truth = _truth(reading.value)
                 if truth is None:
                     continue
                 if was is not None and truth is not was:
-                    found.append(Edge(*key, truth, max(min(since), was_read), reading.t_ns))
+                    asked = min(was_read if at is None else at for at in since)
+                    found.append(Edge(*key, truth, asked, reading.t_ns))
                 was, was_read, since = truth, reading.t_ns, []
         return found
 
