@@ -59,6 +59,7 @@ CHECKS: dict[str, Check] = {
         ),
         Check("analytics", "harness.checks.analytics", "every event of a provider reached the system", False),
         Check("cost", "harness.checks.cost", "no message took more attempts than allowed", False),
+        Check("priority", "harness.checks.priority", "in a replay, mail that matters more went first", False),
         Check("pause", "harness.checks.pause", "nothing was tried of what was paused", False),
         Check("approval", "harness.checks.approval", "what waited left only after an approval", False),
         Check(

@@ -14,7 +14,7 @@ exact times, records missing or cut, or a clock error that hides which came firs
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import ConfigDict, Field
 
@@ -79,11 +79,6 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
         f"from ({WAITED})",
         timed,
     ).fetchall()[0]
-    rows = con.execute(
-        f"select token, recipient, copy_ns, route, stop, approved_ns from ({WAITED}) "
-        "where copy_ns is not null and before and not observed_after order by copy_ns, token limit $most",
-        timed | {"most": MAX_OFFENDERS},
-    ).fetchall()
     failed = before > params.at_most
     verdict, reason = conclude(
         failed=failed,
@@ -119,21 +114,29 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
         "since the incident or pause ≤ at_most",
         error=clock_error(ground.error_ns),
         counted=waited,
-        offenders=[
-            Offender(
-                token=token,
-                recipient=recipient,
-                why=f"left by {route} after {stop}, "
-                + (
-                    "which nobody ever approved"
-                    if approved_ns is None
-                    else f"{seconds(approved_ns - copy_ns):.3f} s before the approval"
-                ),
-                cause="never approved" if approved_ns is None else "before the approval",
-            )
-            for token, recipient, copy_ns, route, stop, approved_ns in rows
-        ]
-        if failed
-        else [],
+        offenders=_offenders(history, timed) if failed else [],
         reason=reason,
     )
+
+
+def _offenders(history: History, timed: dict[str, Any]) -> list[Offender]:
+    """Those that surely left before their approval, in order."""
+    rows = history.con.execute(
+        f"select token, recipient, copy_ns, route, stop, approved_ns from ({WAITED}) "
+        "where copy_ns is not null and before and not observed_after order by copy_ns, token limit $most",
+        timed | {"most": MAX_OFFENDERS},
+    ).fetchall()
+    return [
+        Offender(
+            token=token,
+            recipient=recipient,
+            why=f"left by {route} after {stop}, "
+            + (
+                "which nobody ever approved"
+                if approved_ns is None
+                else f"{seconds(approved_ns - copy_ns):.3f} s before the approval"
+            ),
+            cause="never approved" if approved_ns is None else "before the approval",
+        )
+        for token, recipient, copy_ns, route, stop, approved_ns in rows
+    ]

@@ -132,7 +132,7 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
         f"{seconds(params.within):g} s",
         error=clock_error(ground.error_ns),
         counted=due,
-        offenders=_offenders(history, values, bad, where),
+        offenders=_offenders(history, values, bad, where) if failed else [],
         reason=reason,
     )
 

@@ -6,9 +6,10 @@ names none, or of the system itself, from its injection to its end + `grace`. A 
 is judged by itself, one for each route as they are told; an edge lies between two readings, and a false alarm
 is one that lies wholly outside.
 
-It proves what the signal said at the times at which it was read: an alarm between two readings is not seen.
-It cannot tell whether the system knew why. Inconclusive: no detection signal was ever read, it was on from
-the first reading, or it made no sense at a time at which no fault would have explained an alarm.
+It proves what the signal said at the times at which it was read: an alarm between two readings is not seen,
+nor one behind readings without sense. It cannot tell whether the system knew why. Inconclusive: no detection
+signal was ever read, it was on from the first reading, or it made no sense for longer than `grace` at a time
+at which no fault would have explained an alarm.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class Params(CheckParams):
     at_most: Annotated[int, Field(strict=True, ge=0)] = 0
     """So many alarms may have no reason."""
     grace: Duration = 5 * NS_PER_S
-    """How long after a fault's end an alarm may still be because of it."""
+    """How long after a fault's end an alarm may still be because of it, and how long the signal may make no
+    sense."""
 
 
 # When an alarm of a route would be explained, or of any where that is null: the fault is the system's.
@@ -52,15 +54,27 @@ where a.signal = 'detected' and a.rising and a.lo <= r.watch_end_ns and ($run is
                   and a.hi >= e.from_ns and a.lo <= e.until_ns)
 """
 
-# Readings without sense, at times at which an alarm would have been a false one.
+# Readings without sense for longer than the grace, at times at which an alarm would have been a false one.
 UNREADABLE = f"""
-with explained as ({_EXPLAINED})
-select count(*) from readings q join runs r using (run)
-where q.signal = 'detected' and q.truth is null and q.t_ns <= r.watch_end_ns
-  and ($run is null or q.run = $run)
-  and not exists (select 1 from explained e where e.run = q.run
-                  and (e.route is null or q.route is null or e.route = q.route)
-                  and q.t_ns between e.from_ns and e.until_ns)
+with explained as ({_EXPLAINED}), told as (
+    -- Each reading that made sense begins a stretch, in which those that made none follow it.
+    select q.run, q.route, q.t_ns, q.truth, r.watch_end_ns,
+           count(q.truth) over (partition by q.run, q.route order by q.t_ns, q.seq) as stretch
+    from readings q join runs r using (run)
+    where q.signal = 'detected' and q.t_ns <= r.watch_end_ns and ($run is null or q.run = $run)
+), stretches as (
+    select run, route, stretch, min(t_ns) as from_ns,
+           coalesce(lead(min(t_ns)) over (partition by run, route order by stretch),
+                    any_value(watch_end_ns)) as to_ns
+    from told group by run, route, stretch
+)
+select count(*)
+from told t join stretches s
+  on s.run = t.run and s.route is not distinct from t.route and s.stretch = t.stretch
+where t.truth is null and s.to_ns - s.from_ns > $grace
+  and not exists (select 1 from explained e where e.run = t.run
+                  and (e.route is null or t.route is null or e.route = t.route)
+                  and t.t_ns between e.from_ns and e.until_ns)
 """
 
 READ = """

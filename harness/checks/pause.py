@@ -16,7 +16,7 @@ sense just before each attempt.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import ConfigDict, Field
 
@@ -101,11 +101,6 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
         f"(not blurred), count(*) filter (blurred) from ({OFFENCES})",
         timed,
     ).fetchall()[0]
-    rows = con.execute(
-        "select token, recipient, route, result, begin_ns - paused_ns "
-        f"from ({OFFENCES}) where not blurred order by begin_ns, seq limit $most",
-        timed | {"most": MAX_OFFENDERS},
-    ).fetchall()
     kind = f"{params.class_} message"
     verdict, reason = conclude(
         failed=attempts > 0,
@@ -143,14 +138,24 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
         f"by {params.from_} and before its end",
         error=clock_error(ground.error_ns),
         counted=in_play,
-        offenders=[
-            Offender(
-                token=token,
-                recipient=recipient,
-                why=f"tried by {route}, {seconds(after_ns):.3f} s after the pause began: {result}",
-                cause=f"{result} while paused",
-            )
-            for token, recipient, route, result, after_ns in rows
-        ],
+        offenders=_offenders(history, timed) if attempts else [],
         reason=reason,
     )
+
+
+def _offenders(history: History, timed: dict[str, Any]) -> list[Offender]:
+    """Attempts in a pause, in order."""
+    rows = history.con.execute(
+        "select token, recipient, route, result, begin_ns - paused_ns "
+        f"from ({OFFENCES}) where not blurred order by begin_ns, seq limit $most",
+        timed | {"most": MAX_OFFENDERS},
+    ).fetchall()
+    return [
+        Offender(
+            token=token,
+            recipient=recipient,
+            why=f"tried by {route}, {seconds(after_ns):.3f} s after the pause began: {result}",
+            cause=f"{result} while paused",
+        )
+        for token, recipient, route, result, after_ns in rows
+    ]

@@ -110,9 +110,7 @@ def judge_stored(text: str, out: Path, expected: list[dict[str, Any]] | None = N
     try:
         return judge(path, expected)
     except HistoryError as error:
-        raise CommandError(
-            f"the history cannot be read: {error}", where=str(path), do="check that the file is whole"
-        ) from error
+        raise CommandError(f"the history cannot be read: {error}", where=str(path), do=error.do) from error
 
 
 def _expectations(expects: tuple[str, ...], scenario: Path | None) -> list[dict[str, Any]] | None:

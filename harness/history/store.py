@@ -22,6 +22,7 @@ import msgspec
 from harness.history.columns import known_columns, quoted, struct_literal, text_literal
 from harness.history.errors import HistoryDamaged, HistoryNotFound, HistoryTooNew
 from harness.history.events import FORMAT_VERSION, RunStarted
+from harness.history.interruption import Interruptible
 from harness.history.journal import write_events
 from harness.history.story import StoryLine, story
 from harness.history.views import create_views
@@ -55,11 +56,13 @@ class History:
         self,
         con: duckdb.DuckDBPyConnection,
         scratch: tempfile.TemporaryDirectory[str],
+        interruptible: Interruptible,
         folders: Sequence[Path] = (),
     ) -> None:
         """`folders`: the runs' folders among what was opened."""
         self.con = con
         self._scratch = scratch
+        self._interruptible = interruptible
         self._folders = folders
 
     @classmethod
@@ -71,17 +74,19 @@ class History:
         places = [where] if isinstance(where, str | Path) else list(where)
         sources = [_find(Path(place)) for place in places]
         scratch = tempfile.TemporaryDirectory(prefix="harness-history-")
-        con = duckdb.connect()
+        con = _connect()
+        interruptible = Interruptible(con)
         try:
-            con.execute("set preserve_insertion_order = false")
             _load(con, sources, Path(scratch.name))
             _refuse_newer(con)
             create_views(con)
         except BaseException:
+            interruptible.end()
             con.close()
             scratch.cleanup()
             raise
-        return cls(con, scratch, [Path(place) for place in places if Path(place).is_dir()])
+        folders = [Path(place) for place in places if Path(place).is_dir()]
+        return cls(con, scratch, interruptible, folders)
 
     def __enter__(self) -> Self:
         return self
@@ -92,8 +97,11 @@ class History:
         self.close()
 
     def close(self) -> None:
-        self.con.close()
-        self._scratch.cleanup()
+        try:
+            self._interruptible.end()
+            self.con.close()
+        finally:
+            self._scratch.cleanup()
 
     def runs(self) -> list[str]:
         """In the order in which they started. Raises HistoryNotFound if there is none."""
@@ -130,6 +138,14 @@ class History:
         return story(self.con, run or self.runs()[0], token)
 
 
+def _connect() -> duckdb.DuckDBPyConnection:
+    con = duckdb.connect()
+    con.execute("set preserve_insertion_order = false")
+    # A query of some seconds would write how far it is into the middle of what the command prints.
+    con.execute("set enable_progress_bar = false")
+    return con
+
+
 def to_parquet(run_dir: str | Path) -> Path:
     """Write `history.parquet` beside `history.jsonl`, whole or not at all. Raises HistoryError."""
     folder = Path(run_dir)
@@ -138,10 +154,9 @@ def to_parquet(run_dir: str | Path) -> Path:
         raise HistoryNotFound(f"there is no {LINES} in {folder}")
     target = folder / PARQUET
     unfinished = folder / f".{PARQUET}.{os.getpid()}"
-    con = duckdb.connect()
+    con = _connect()
     try:
         with tempfile.TemporaryDirectory(prefix="harness-history-") as scratch:
-            con.execute("set preserve_insertion_order = false")
             _load(con, [source], Path(scratch))
             con.execute(
                 f"copy (select * from events order by run, seq) to {text_literal(str(unfinished))} "
@@ -176,9 +191,8 @@ def _load(con: duckdb.DuckDBPyConnection, sources: list[_Source], scratch: Path)
         for file in files:
             parts.append(text_literal(str(file)))
             size += file.stat().st_size
-            rows = con.execute(f"describe select * from read_parquet({parts[-1]})").fetchall()
-            for name, *_ in rows:
-                columns.setdefault(str(name), "JSON")
+            for name in _columns(con, file, source.path):
+                columns.setdefault(name, "JSON")
     union = " union all by name ".join(f"select * from read_parquet({part})" for part in parts)
     empty = ", ".join(f"null::{kind} as {quoted(name)}" for name, kind in columns.items())
     typed = ", ".join(f"{quoted(name)}::{kind} as {quoted(name)}" for name, kind in columns.items())
@@ -189,20 +203,34 @@ def _load(con: duckdb.DuckDBPyConnection, sources: list[_Source], scratch: Path)
     )
 
 
+def _columns(con: duckdb.DuckDBPyConnection, parquet: Path, source: Path) -> list[str]:
+    """Of a Parquet file that is `source`, or was made of it. Raises HistoryDamaged where it has no events."""
+    try:
+        rows = con.execute(f"describe select * from read_parquet({text_literal(str(parquet))})").fetchall()
+    except duckdb.Error as error:
+        raise HistoryDamaged(f"{source} is no Parquet file: {str(error).splitlines()[0]}") from error
+    names = [str(name) for name, *_ in rows]
+    if missing := [name for name in ("run", "kind", "t_ns") if name not in names]:
+        raise HistoryDamaged(
+            f"{source} holds something else than a run's events: they have no {' and no '.join(missing)}"
+        )
+    return names
+
+
 def _convert(con: duckdb.DuckDBPyConnection, source: _Source, scratch: Path, number: int) -> list[Path]:
     """Lines to Parquet files: the history, and what only the providers' journals hold yet."""
     main = scratch / f"{number}.parquet"
-    _copy(con, _whole_lines(source.path, scratch), main)
+    _copy(con, source.path, scratch, main)
     table = f"read_parquet({text_literal(str(main))})"
-    names = {str(name) for name, *_ in con.execute(f"describe select * from {table}").fetchall()}
+    _columns(con, main, source.path)
     ended = con.execute(f"select count(*) from {table} where kind = 'run.finished'").fetchone()
-    if source.providers is None or (ended and ended[0]) or "run" not in names:
+    if source.providers is None or (ended and ended[0]):
         return [main]
     files = [main]
     for journal in sorted(source.providers.glob("*.jsonl")):
         raw = scratch / f"{number}-{len(files)}-raw.parquet"
         added = scratch / f"{number}-{len(files)}.parquet"
-        if journal.stat().st_size == 0 or not _copy(con, _whole_lines(journal, scratch), raw):
+        if journal.stat().st_size == 0 or not _copy(con, journal, scratch, raw):
             continue
         con.execute(
             _UNMERGED.format(
@@ -272,9 +300,10 @@ def _history_columns(con: duckdb.DuckDBPyConnection, main: Path) -> str:
     )
 
 
-def _copy(con: duckdb.DuckDBPyConnection, lines: Path, target: Path) -> bool:
+def _copy(con: duckdb.DuckDBPyConnection, source: Path, scratch: Path, target: Path) -> bool:
     """Lines to one Parquet file; False if there was no line. Raises HistoryDamaged."""
     known = known_columns()
+    lines = _whole_lines(source, scratch)
     path = text_literal(str(lines))
     try:
         keys = con.execute(
@@ -291,7 +320,8 @@ def _copy(con: duckdb.DuckDBPyConnection, lines: Path, target: Path) -> bool:
             "(format parquet, compression lz4, row_group_size 60000)"
         )
     except duckdb.Error as error:
-        raise HistoryDamaged(f"{lines}: {str(error).splitlines()[0]}") from error
+        said = str(error).splitlines()[0].replace(str(lines), str(source))
+        raise HistoryDamaged(f"{source}: {said}") from error
     return bool(present)
 
 
@@ -324,7 +354,4 @@ def _refuse_newer(con: duckdb.DuckDBPyConnection) -> None:
         "select run, coalesce(format, 1) from events where kind = 'run.started' order by 2 desc limit 1"
     ).fetchone()
     if row is not None and row[1] > FORMAT_VERSION:
-        raise HistoryTooNew(
-            f"run {row[0]} has format {row[1]}, this version reads up to {FORMAT_VERSION}; "
-            "use a newer harness"
-        )
+        raise HistoryTooNew(f"run {row[0]} has format {row[1]}, this version reads up to {FORMAT_VERSION}")

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 FILE_NAME = "report.html"
 ASSETS = Path(__file__).parent / "assets"
+LEAST_NAME, MOST_NAME = 13, 26
 PIN_PERCENT = 5.5  # how wide a pin is on a narrow page
 
 
@@ -91,6 +92,7 @@ def render_html(judgement: Judgement) -> str:
                 words=outcome_words(judgement),
                 headline=headline_of(judgement, facts),
                 findings=[_finding(facts, finding) for finding in ordered(judgement.findings)],
+                check_width=_check_width(judgement.findings),
                 faults=facts.faults,
                 shades=_shades(facts, axis),
                 pins=_pins(facts, axis),
@@ -133,6 +135,12 @@ def _pins(facts: RunFacts, axis: Axis) -> list[Pin]:
         ends[row : row + 1] = [at + PIN_PERCENT]
         pins.append(Pin(instant, at, row))
     return pins
+
+
+def _check_width(findings: list[Finding]) -> int:
+    """Of the column of names, in characters: names of checks of one's own may be long."""
+    longest = max((len(finding.check) for finding in findings), default=0)
+    return max(LEAST_NAME, min(MOST_NAME, longest + 2))
 
 
 def _confidence(facts: RunFacts, findings: list[Finding]) -> list[tuple[str, list[Remark]]]:

@@ -23,6 +23,7 @@ from harness.report.words import Tone, clock, count, printable, seconds, span_ns
 MAX_LINES = 40
 _FIRST_LINES = 12  # of a story that is too long; the rest of its room is for how it ended
 _HANDOFFS = (ReceiptResult.ACCEPTED, ReceiptResult.ACK_LOST)
+_WHOLE = ("the system", "the queue")
 _ENDS = ("killed", "exited")
 
 
@@ -90,7 +91,7 @@ def _of_subject(facts: RunFacts, subject: str, around: Sequence[Told]) -> Story 
     kind, _, name = subject.partition(" ")
     faults = [fault for fault in facts.faults if _is_of(fault, kind, name)]
     if not faults:
-        return None
+        return _without_faults(facts, subject, around)
     incidents = {fault.incident for fault in faults}
     one = len({fault.incident for fault in facts.faults}) == 1
     moments = [
@@ -109,6 +110,21 @@ def _of_subject(facts: RunFacts, subject: str, around: Sequence[Told]) -> Story 
         lines=_shortened(sorted(lines + moments, key=lambda line: line.at_ns)),
         of_message=False,
     )
+
+
+def _without_faults(facts: RunFacts, subject: str, around: Sequence[Told]) -> Story | None:
+    """What went on around a route that was never broken, or around the system as a whole."""
+    kind, _, name = subject.partition(" ")
+    if kind == "route":
+        about = [
+            each for each in around if each.event.get("route", name) == name and "target" not in each.event
+        ]
+    elif subject in _WHOLE:
+        about = list(around)
+    else:
+        return None
+    lines = [line for each in about if (line := _line(facts, each, 0)) is not None]
+    return Story(key=subject, title=subject, lines=_shortened(lines), of_message=False) if lines else None
 
 
 def _is_of(fault: FaultWindow, kind: str, name: str) -> bool:

@@ -262,6 +262,7 @@ _RULES: tuple[Callable[[Scenario, Document], Iterator[Problem]], ...] = (
     _carried,
     _baseline,
     _holds,
+    judgeable.priority,
     judgeable.pause,
     judgeable.approval,
     judgeable.false_alarm,

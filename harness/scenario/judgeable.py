@@ -1,7 +1,7 @@
 """Expectations of operators' work and of alarms that nothing in the scenario could decide: each is refused.
 
-The rules are as in feasible.py: functions from a scenario to problems, which refuse only what is certain. That
-nobody approves anything is no mistake: it shows that nothing leaves then.
+The rules are as in feasible.py: functions from a scenario to problems, which refuse only what is certain.
+That nobody approves anything is no mistake: it shows that nothing leaves then.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from harness.checks.pause import PausedBy
 from harness.scenario.document import Document
 from harness.scenario.errors import Problem
 from harness.scenario.models import Scenario
+from harness.scenario.operator import RELEASING
 
 
 def pause(scenario: Scenario, document: Document) -> Iterator[Problem]:
@@ -48,6 +49,29 @@ def approval(scenario: Scenario, document: Document) -> Iterator[Problem]:
             f"nothing makes `{params.class_}` wait: no fault is on a route, and nobody pauses it",
             at_key=True,
             advice="Add a fault, or a step such as `{at: 5s, action: pause}`.",
+        )
+
+
+def priority(scenario: Scenario, document: Document) -> Iterator[Problem]:
+    """There must be mail of both classes, and something that lets a backlog go."""
+    params = getattr(scenario.expect, "priority", None)
+    if params is None:
+        return
+    for class_ in (params.first, params.then):
+        if class_ not in {stream.class_ for stream in scenario.workload}:
+            yield document.problem(
+                ("expect", "priority"),
+                f"`{params.first}` is to go before a backlog of `{params.then}`, and no stream is `{class_}`",
+                at_key=True,
+                advice="Name two classes of the workload: `{first: transactional, then: digest}`.",
+            )
+    said = any(step.action in RELEASING for step in scenario.operator)
+    if not said and not scenario.faults and not _is_paused(scenario, params.then):
+        yield document.problem(
+            ("expect", "priority"),
+            "nothing lets a backlog go: there is no fault that could end, and no operator's "
+            f"{', '.join(f'`{each}`' for each in RELEASING)}",
+            at_key=True,
         )
 
 

@@ -88,6 +88,8 @@ class Route(Part):
     the provider has for another of its endpoints leads to that."""
     tenant: Name | Literal[""] = ""
     """Whose account it is at the provider; faults can be about one tenant alone."""
+    account_of: Name | None = None
+    """Another route to such a provider, whose account is used here as well: what should never be."""
     mail: RouteMail | None = None
     """Who signs what leaves by it, and from where; needs `mail` of the scenario."""
     listen: Annotated[str, AfterValidator(_address)] | None = None

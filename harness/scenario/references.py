@@ -25,7 +25,14 @@ from harness.scenario.workload import COMMON_CLASSES
 from harness.scenario.written import classes, entries, names, names_at, unknown
 
 # Where expectations name a class of mail: the check, and the key.
-_OF_A_CLASS = (("waves", "class"), ("pause", "class"), ("approval", "class"), ("fallback", "class"))
+_OF_A_CLASS = (
+    ("waves", "class"),
+    ("pause", "class"),
+    ("approval", "class"),
+    ("priority", "first"),
+    ("priority", "then"),
+    ("fallback", "class"),
+)
 
 
 def reference_problems(document: Document) -> list[Problem]:
@@ -56,6 +63,25 @@ def _routes(document: Document) -> Iterator[Problem]:
         if isinstance(provider, str) and provider not in providers:
             yield unknown(document, ("routes", route, "provider"), "provider", provider, providers)
         yield from _listening(document, route, taken)
+        yield from _account(document, route)
+
+
+def _account(document: Document, route: str) -> Iterator[Problem]:
+    """One account can serve two routes only where both lead to the same kind of provider."""
+    path: Path = ("routes", route, "account_of")
+    other, routes = lookup(document.data, path), names(document, "routes")
+    if not isinstance(other, str):
+        return
+    if other not in routes:
+        yield unknown(document, path, "route", other, routes)
+    elif other == route:
+        yield document.problem(
+            path, f"{shown(route)} has an account of its own already", advice="Leave it out."
+        )
+    elif lookup(document.data, ("routes", other, "account_of")) is not None:
+        yield document.problem(path, f"{shown(other)} has no account of its own")
+    elif (ours := preset_behind(document, route)) != preset_behind(document, other) and ours is not None:
+        yield document.problem(path, f"{shown(other)} leads to another kind of provider, with other accounts")
 
 
 def _mail_can_go(document: Document) -> Iterator[Problem]:

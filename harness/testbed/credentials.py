@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 def route_account(scenario: Scenario, seed: int, route: str) -> Account:
     """What the SUT logs in with on this route."""
     credential, tenant = scenario.preset(route).credential, scenario.routes[route].tenant
-    return credential.account(seed, f"app-{route}", scope="route", tenant=tenant)
+    owner = scenario.routes[route].account_of or route
+    return credential.account(seed, f"app-{owner}", scope="route", tenant=tenant)
 
 
 def fingerprints(scenario: Scenario, seed: int) -> dict[str, str]:

@@ -116,6 +116,12 @@ class TestByTheSystemsStates:
         finding = judged(run)
         assert (finding.verdict, finding.counted) == (Verdict.PASS, 1)
 
+    @pytest.mark.parametrize(("event", "known"), [("bounced", True), ("delivered", False)])
+    def test_a_soft_bounce_may_be_known_as_a_deferral(self, event: str, known: bool) -> None:
+        run = Run()
+        run.says(told(run, 5, event=event), "sent", END, ["deferred"])
+        assert judged(run).verdict is (Verdict.PASS if known else Verdict.FAIL)
+
     def test_only_the_last_word_counts(self) -> None:
         run = Run()
         message = told(run, 5)

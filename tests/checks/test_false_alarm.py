@@ -140,6 +140,16 @@ class TestInconclusive:
         assert finding.verdict is Verdict.INCONCLUSIVE
         assert finding.reason == "the detection signal made no sense 1 time when nothing was broken"
 
+    @pytest.mark.parametrize(("again", "verdict"), [(44, Verdict.PASS), (44.001, Verdict.INCONCLUSIVE)])
+    def test_but_a_short_gap_between_two_readings_is_like_any_other(
+        self, again: float, verdict: Verdict
+    ) -> None:
+        run = Run()
+        run.reads("detected", False, 39)
+        run.reads("detected", None, 40, error="nobody answers")
+        run.reads("detected", False, again)
+        assert judged(run).verdict is verdict
+
     def test_while_something_was_an_alarm_would_have_been_right(self) -> None:
         run = outage()
         run.detects(12, until=22)

@@ -112,3 +112,16 @@ def test_a_route_has_the_story_of_its_faults_and_a_stream_has_none() -> None:
     assert told(run, route) == ["fault: latency on backup begins", "fault: latency on backup ends"]
     with opened(run) as history:
         assert stories_of(facts_of(history, "run"), [Offender(subject="stream receipts", why="late")]) == {}
+
+
+def test_an_alarm_on_a_route_that_was_never_broken_has_the_story_of_what_was_said_of_it() -> None:
+    run = Run()
+    run.fault(5, 15)
+    run.detects(7)
+    run.detects(20, "backup", until=25)
+    assert told(run, Offender(subject="route backup", why="detected without a fault")) == [
+        "signal: signal detected of backup: false",
+        "signal: signal detected of backup: true",
+        "signal: signal detected of backup: false",
+    ]
+    assert len(told(run, Offender(subject="the system", why="detected without a fault"))) == 7

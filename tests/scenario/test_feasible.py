@@ -79,31 +79,6 @@ def test_a_switch_needs_another_route_and_a_fault_on_one() -> None:
     assert {each.path for each in digests} == {"expect.mttm", "expect.mttr"}
 
 
-PAUSE = (
-    ("drain:", "operator: [{at: 9s, action: pause, class: marketing}]\ndrain:"),
-    ("longest_retry: 2s", 'longest_retry: 2s\n  operator: {pause: {http: "POST /pause"}}'),
-)
-SAYS_PAUSED = ("signals:\n", "signals:\n    paused: {http: /status, when: paused}\n")
-
-
-def test_a_pause_needs_somebody_who_pauses() -> None:
-    expected = ("mttd: 5s", "pause: marketing")
-    assert problem(changed(expected)).path == "expect.pause"
-    assert not problems(changed(expected, *PAUSE))
-    assert not problems(changed(expected, SAYS_PAUSED))
-    assert not problems(changed(("mttd: 5s", "pause: {class: marketing, from: detection}")))
-    other = changed(("mttd: 5s", "pause: transactional"), *PAUSE)
-    assert problem(other).path == "expect.pause"
-
-
-def test_an_approval_needs_a_reason_to_wait_but_nobody_has_to_give_it() -> None:
-    text = changed(("mttd: 5s", "approval: marketing"), ("  mttr: 15s\n", ""))
-    beside = "faults=[]"
-    assert not problems(text)
-    assert problem(text, beside).path == "expect.approval"
-    assert not problems(text.replace(*SAYS_PAUSED), beside)
-
-
 EVENTS = ("longest_retry: 2s", 'longest_retry: 2s\n  events: {grid: "POST /events/sendgrid"}')
 
 

@@ -8,6 +8,7 @@ from harness.scenario import mail_references
 from harness.scenario.mail import Signer
 from harness.scenario.models import Scenario
 from harness.scenario.senders import from_domain, senders
+from harness.testbed.credentials import fingerprints
 from tests.scenario.writing import changed, loaded, problem
 
 MAIL = ("providers:\n", "mail: {domain: shop.example}\nproviders:\n")
@@ -83,6 +84,27 @@ def test_without_the_libraries_it_is_said_what_to_install(monkeypatch: pytest.Mo
     monkeypatch.setattr(mail_references, "LIBRARIES", ("dkim", "no_such_library"))
     said = problem(changed(MAIL)).render()
     assert "(no_such_library)" in said and "pip install 'mail-failover-harness[auth]'" in said
+
+
+class TestOneAccountForTwoRoutes:
+    SAME = ("grid: {fake: sendgrid, limits: {rate: 50/s, burst: 50}}", "grid: {fake: microsoft365-smtp}")
+
+    def backup(self, account_of: str) -> tuple[str, str]:
+        return "backup: {provider: grid}", f"backup: {{provider: grid, account_of: {account_of}}}"
+
+    def test_their_fingerprints_are_one(self) -> None:
+        found = fingerprints(loaded(self.SAME, self.backup("primary")), 7)
+        assert found["primary"] == found["backup"]
+
+    @pytest.mark.parametrize(
+        ("account_of", "said"), [("primray", "primray"), ("backup", "an account of its own already")]
+    )
+    def test_it_is_another_route_that_there_is(self, account_of: str, said: str) -> None:
+        assert said in problem(changed(self.SAME, self.backup(account_of))).render()
+
+    def test_both_lead_to_the_same_kind_of_provider(self) -> None:
+        said = problem(changed(self.backup("primary"))).render()
+        assert "`primary` leads to another kind of provider" in said
 
 
 class TestTemplates:

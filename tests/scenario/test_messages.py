@@ -230,6 +230,15 @@ CASES: dict[str, str | tuple[str, ...]] = {
         ("  - {at: 7s, for: 2s, on: backup, fault: latency, latency: 400ms, jitter: 100ms}\n", ""),
         (", backup: {rate: 50/s, burst: 50}}", "}"),
     ),
+    "priority-over-a-class-that-is-not-there": changed(
+        ("mttd: 5s", "priority: transactional"),
+        ("class: marketing, count", "class: digest, count"),
+        ("waves: {class: marketing", "waves: {class: digest"),
+    ),
+    "priority-of-an-unknown-class": changed(("mttd: 5s", "priority: {first: receipts, then: newsletter}")),
+    "priority-where-nothing-is-let-go": VALID[: VALID.index("faults:")]
+    + VALID[VALID.index("drain:") : VALID.index("  mttd:")]
+    + "  priority: transactional\n",
     "pause-that-nobody-makes": changed(("mttd: 5s", "pause: marketing")),
     "pause-of-an-unknown-class": changed(("mttd: 5s", "pause: newsletter"), *PAUSED),
     "pause-by-a-detection-that-nothing-tells": changed(

@@ -2,16 +2,16 @@
 
 -- What the SUT said of each message; where it named no recipient it meant all of that token's.
 create view _said as
-select e.run, e.seq, e.t_ns, m.token, m.rkey, e.state
+select e.run, e.seq, e.t_ns, m.token, m.rkey, e.state, e.events_known
 from events e join messages m
   on m.run = e.run and m.token = e.token and (e.recipient is null or lower(e.recipient) = m.rkey)
 where e.kind = 'system.state';
 
--- The last thing it said of a message, and since when it has been saying so.
+-- The last thing it said of a message, with the events that it knew of by then, and since when it has been saying so.
 create table states as
 with said as (
     select run, token, rkey, state, t_ns, last_value(state) over told as final_state,
-           max(t_ns) over told as final_ns
+           last_value(events_known) over told as final_events, max(t_ns) over told as final_ns
     from _said
     window told as (partition by run, token, rkey order by t_ns, seq
                     rows between unbounded preceding and unbounded following)
@@ -22,7 +22,8 @@ with said as (
 select run, token, rkey, any_value(final_state) as state,
        coalesce(min(t_ns) filter (state = final_state and t_ns > other_ns),
                 min(t_ns) filter (state = final_state and other_ns is null), any_value(final_ns)) as since_ns,
-       any_value(other_ns) is not null as changed
+       any_value(other_ns) is not null as changed, any_value(final_events) as events_known,
+       any_value(final_ns) as read_ns
 from changed group by run, token, rkey;
 
 -- Ends that left the system no time to read an answer. One that was asked to end has it.
@@ -101,7 +102,7 @@ select m.*, coalesce(a.copies, 0) as copies, a.copy_ns, a.last_copy_ns, a.route 
        coalesce(u.bounced, b.token is not null) as bounced, coalesce(u.dropped, false) as dropped,
        g.token is not null as returned, k.fallback_ns, k.fallback_route,
        coalesce(k.fallback_error_ns, 0) as fallback_error_ns,
-       s.state, s.since_ns as state_since_ns, f.why as unknown_fate,
+       s.state, s.since_ns as state_since_ns, s.events_known, s.read_ns as state_read_ns, f.why as unknown_fate,
        case when s.state = 'held' and f.why is not null
             then case when s.changed then s.since_ns else least(s.since_ns, f.at_ns) end end as held_ns
 from messages m
