@@ -52,7 +52,7 @@ def main() -> int:
     print(
         f"{len(seen)} tests recorded in {time.monotonic() - begun:.0f} s; {len(chosen)} mutants", flush=True
     )
-    fates = _run(chosen, seen, [place(folder, file) for file in files], asked.jobs)
+    fates = _run(chosen, seen, files, folder, asked.jobs)
     return _report(
         chosen, fates, refused, time.monotonic() - begun, complete=not (asked.sample or asked.only)
     )
@@ -130,8 +130,11 @@ def _recorded(folder: Path, files: list[Path], jobs: int) -> list[Seen]:
     return read(folder, files)
 
 
-def _run(mutants: list[Mutant], seen: list[Seen], folders: list[Path], jobs: int) -> dict[str, Fate]:
+def _run(
+    mutants: list[Mutant], seen: list[Seen], files: list[Path], folder: Path, jobs: int
+) -> dict[str, Fate]:
     fates: dict[str, Fate] = {}
+    folders = [place(folder, file) for file in files]
     histories = _differing([mutant for mutant in mutants if mutant.statement is not None], folders, jobs)
 
     def work() -> None:
@@ -151,7 +154,7 @@ def _run(mutants: list[Mutant], seen: list[Seen], folders: list[Path], jobs: int
         children.finish()
 
     killer = Killer(work)
-    in_session(killer)
+    in_session(killer, files)
     return fates
 
 

@@ -13,16 +13,17 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from enum import StrEnum
+from pathlib import Path
 
 import duckdb
 import pytest
 from hypothesis import Phase, settings
 
-from tests.mutants.corpus import QUIET, TESTS
+from tests.mutants.corpus import QUIET
 from tests.mutants.mutant import Mutant
 from tests.mutants.placing import Unplaceable, put_in_place
 
-BARE = (*QUIET, "-p", "no:terminal", "--capture=no")
+BARE = (*QUIET, "--capture=no", "-p", "no:warnings", "-p", "no:logging")
 REFUSED = (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException)
 
 
@@ -76,13 +77,13 @@ class Killer:
         return 0
 
 
-def in_session(killer: Killer) -> None:
-    """Collects all tests, and lets the killer work."""
+def in_session(killer: Killer, files: Sequence[Path]) -> None:
+    """Collects the tests of these files, and lets the killer work."""
     settings.register_profile(
         "mutants", derandomize=True, database=None, phases=[Phase.explicit, Phase.generate]
     )
     settings.load_profile("mutants")
-    code = pytest.main([*BARE, *TESTS], plugins=[killer])
+    code = pytest.main([*BARE, *map(str, files)], plugins=[killer])
     if code != 0:
         raise SystemExit(f"the tests could not be collected: pytest ends with {code}")
 
@@ -101,6 +102,8 @@ class Children:
         if pid == 0:
             code = 70
             try:
+                sink = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(sink, 1)
                 code = work()
             except BaseException:  # noqa: BLE001 - a child must not go on as its parent
                 traceback.print_exc()
