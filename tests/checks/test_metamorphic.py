@@ -49,6 +49,7 @@ PARAMS: dict[str, Any] = {
     "quiescence": "reached",
     "fallback": {"after": "2s", "within": "10s"},
     "authentication": "all",
+    "priority": "transactional",
     "mttd": "5s",
     "mttm": "5s",
     "mttr": "5s",
