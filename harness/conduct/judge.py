@@ -15,6 +15,7 @@ from typing import Any
 from harness.checks import evaluate
 from harness.checks.finding import Finding, Verdict
 from harness.history.events import Outcome
+from harness.history.sources import find
 from harness.history.store import History
 
 
@@ -86,6 +87,14 @@ def judge(path: Path, expect: list[dict[str, Any]] | None = None) -> Judgement:
     with History.open(path) as history:
         run = history.runs()[0]
         return judge_run(history, run, path if path.is_dir() else path.parent, expect)
+
+
+def judge_all(where: Path | str, expect: list[dict[str, Any]] | None = None) -> list[Judgement]:
+    """Judge every run of a history that may hold many, which is opened once. Raises HistoryError."""
+    folders = {Path(each.place).parent.name: Path(each.place).parent for each in find(where)}
+    home = Path(where) if Path(where).is_dir() else Path(where).parent
+    with History.open(where) as history:
+        return [judge_run(history, run, folders.get(run, home), expect) for run in history.runs()]
 
 
 def judge_run(

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from harness.checks.delivered import FATES
 from harness.checks.duplicates import EXTRA_COPIES
-from harness.checks.throttle import EARLY, GRACE_NS, PEAKS
+from harness.checks.throttle import EARLY, GRACE_NS, peaks
 from harness.checks.waves import LEAD_NS, WAVES
 from tests.checks.histories import Message, Run, opened
 from tests.checks.model import Model
@@ -120,19 +120,14 @@ def test_duplicates_delivered_throttle_and_waves_agree(runs: list[Run]) -> None:
             assert fates[name] == model.fates(), name
 
         for route, rate in (("primary", 2.0), ("backup", 0.75)):
-            peaks = {
-                run: peak
-                for run, _, peak, _ in con.execute(
-                    PEAKS, {"run": None, "route": route, "rate": rate}
-                ).fetchall()
-            }
+            found_peaks = peaks(history, route, rate)
             early: dict[str, int] = defaultdict(int)
             for run, *_ in con.execute(EARLY, {"run": None, "route": route, "grace": GRACE_NS}).fetchall():
                 early[run] += 1
             for name, model in models.items():
                 expected = model.peak(route, Fraction(rate))
-                assert (name in peaks) == (expected is not None), name
-                assert expected is None or abs(peaks[name] - float(expected)) < 1e-6, name
+                assert (name in found_peaks) == (expected is not None), name
+                assert expected is None or Fraction(*found_peaks[name][:2]) == expected, name
                 assert early[name] == model.too_early(route), name
 
         found: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
