@@ -199,9 +199,15 @@ class _Route:
         ).fetchone()
         self.attempts = int(counted[0]) if counted else 0
         self.peak = peaks(history, route, bucket.rate, run).get(run)
-        self.early: list[tuple[Any, ...]] = con.execute(
-            EARLY, {"run": run, "route": route, "grace": GRACE_NS}
-        ).fetchall()
+        told_to_wait = con.execute(
+            "select 1 from receipts where run = ? and route = ? and retry_after_ns is not null limit 1",
+            [run, route],
+        ).fetchone()
+        self.early: list[tuple[Any, ...]] = (
+            con.execute(EARLY, {"run": run, "route": route, "grace": GRACE_NS}).fetchall()
+            if told_to_wait
+            else []
+        )
 
     def numbers(self) -> dict[str, float | int | str | None]:
         peak = None if self.peak is None else round(self.peak.attempts, 6)

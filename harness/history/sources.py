@@ -17,6 +17,7 @@ from harness.history.errors import HistoryNotFound
 LINES = "history.jsonl"
 PARQUET = "history.parquet"
 _BUCKET = "s3://"
+_EVENTS = (".jsonl", ".parquet")
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,10 @@ def _find(place: str | Path) -> Iterator[Source]:
     elif glob.has_magic(str(place)):
         matches = [Path(match) for match in sorted(glob.glob(str(place), recursive=True))]  # noqa: PTH207  it may be absolute
         held = [
-            source for match in matches if match.is_file() or holds_events(match) for source in _find(match)
+            source
+            for match in matches
+            if match.suffix in _EVENTS or holds_events(match)
+            for source in _find(match)
         ]
         if not held:
             raise HistoryNotFound(f"there is no history at {place}: nothing that matches holds one")

@@ -31,7 +31,7 @@ def events(course: Course) -> list[ev.AnyEvent]:
         ev.PhaseEntered(t_ns=2, phase=ev.Phase.BASELINE),
         ev.PhaseEntered(t_ns=BASELINE_NS, phase=ev.Phase.STORM),
         ev.PhaseEntered(t_ns=course.span_ns, phase=ev.Phase.HEAL),
-        ev.PhaseEntered(t_ns=course.span_ns, phase=ev.Phase.DRAIN),
+        ev.PhaseEntered(t_ns=course.span_ns + 1, phase=ev.Phase.DRAIN),
         ev.PhaseEntered(t_ns=course.ends_ns, phase=ev.Phase.TEARDOWN),
     ]
     for number, (on, off) in enumerate(course.outages, 1):

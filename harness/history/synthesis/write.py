@@ -128,7 +128,8 @@ class _Run:
             highest = min(lowest + _MESSAGES_A_FILE, course.messages)
             self._con.execute(
                 "create or replace temp table made as "
-                "select row_number() over (order by t_ns, token nulls first) + $seq as seq, * "
+                "select row_number() over (order by t_ns, token nulls first, kind, n, source, signal) "
+                "+ $seq as seq, * "
                 f"from (select * from message_events({lowest}, {highest}, {primary}, {backup})"
                 + (f" union all by name ({self._frame})" if number == 1 else "")
                 + ")",
@@ -144,8 +145,7 @@ class _Run:
             else:
                 name = "history.parquet" if len(steps) == 1 else f"history-{number:04}.parquet"
                 self._con.execute(
-                    f"copy (select * from made order by seq) to {text_literal(str(place / name))} "
-                    "(format parquet, compression zstd)"
+                    f"copy made to {text_literal(str(place / name))} (format parquet, compression zstd)"
                 )
             self._con.execute("drop table made")
             yield made
