@@ -13,6 +13,7 @@ import pytest
 from harness.checks.finding import Verdict
 from harness.conduct.judge import ExitCode, judge_all
 from harness.history.store import History, to_parquet
+from harness.history.synthesis import write
 from harness.history.synthesis.plan import FEWEST_EVENTS, SynthesisRefused, Wanted
 from harness.history.synthesis.write import synthesize
 
@@ -54,6 +55,21 @@ def test_without_anything_planted_every_expectation_is_met(tmp_path: Path) -> No
     synthesize(Wanted(FEWEST_EVENTS), tmp_path / "made")
     (judged,) = judge_all(tmp_path / "made")
     assert judged.exit_code is ExitCode.PASS, [each.reason or each.summary for each in judged.findings]
+
+
+def test_a_large_one_is_several_files_and_one_history(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(write, "_MESSAGES_A_FILE", 700)
+    truth = synthesize(Wanted(10_000, duplicates=4, lost=2), tmp_path / "made")
+    assert len(list((tmp_path / "made").glob("history-*.parquet"))) == 5
+    assert folded(tmp_path / "made") == (truth["duplicates"], truth["lost"])
+    with History.open(tmp_path / "made") as history:
+        counted = history.con.execute("select count(*), count(distinct seq), max(seq) from events").fetchone()
+        assert counted == (10_000, 10_000, 10_000)
+        assert history.con.execute("from gaps").fetchall() == []
+    (judged,) = judge_all(tmp_path / "made")
+    assert judged.exit_code is ExitCode.FAIL
 
 
 def test_there_are_as_many_events_as_were_asked_for_in_an_order_that_is_whole(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ create table planted (i bigint, what varchar);
 
 -- Spreads numbers like a hash, and never gives two the same.
 create macro mixed(x) as
-    cast(cast(xor(cast(x as ubigint), cast(x as ubigint) >> 31) as uhugeint) * 11400714819323198485 % 18446744073709551616 as ubigint);
+    cast((cast(xor(cast(x as ubigint), cast(x as ubigint) >> 31) as uhugeint) * 11400714819323198485)
+         & cast(18446744073709551615 as uhugeint) as ubigint);
 
 -- What each message of [lowest, highest) does when all goes well. Those before an outage by less than it takes to send
 -- them are caught by it. Who is caught and urgent goes by the backup once the system has noticed (`took_ns`), the rest

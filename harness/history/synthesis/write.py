@@ -128,8 +128,9 @@ class _Run:
             highest = min(lowest + _MESSAGES_A_FILE, course.messages)
             self._con.execute(
                 "create or replace temp table made as "
-                "select row_number() over (order by t_ns, token nulls first, kind, n, source, signal) "
-                "+ $seq as seq, * "
+                "select row_number() over (order by t_ns, token nulls first, kind, n, source"
+                + (", signal" if number == 1 else "")
+                + ") + $seq as seq, * "
                 f"from (select * from message_events({lowest}, {highest}, {primary}, {backup})"
                 + (f" union all by name ({self._frame})" if number == 1 else "")
                 + ")",
