@@ -9,12 +9,15 @@ ARGS ?=
 WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint docs shows clients tools images compose bench lock clean
+.PHONY: mutants model help setup demo test lint docs shows defects clients tools images compose bench lock clean
 
 help:
 	@echo "make demo    run the main scenario: Microsoft 365 refuses every login (about 75 s)"
 	@echo "make test    lint, types, layers and the tests; ARGS='-k plan' passes on to pytest"
-	@echo "make shows   every full-length command that the project promises, with its exit code (about 16 min)"
+	@echo "make shows   every full-length command that the project promises, with its exit code (about 45 min)"
+	@echo "make defects every planted bug of the reference system against every check; writes docs/defects.md (about 15 min)"
+	@echo "make mutants are the tests of the checks good enough to notice a wrong check? (an hour or more; ARGS='--sample 40')"
+	@echo "make model   the checks against a model of their own, on HISTORIES (30000) random histories"
 	@echo "make clients measure again what client libraries make of the providers (docs/clients/*.json)"
 	@echo "make setup   the virtual environment and the locked dependencies, and no more"
 	@echo "make lint    ruff, import-linter and mypy"
@@ -60,10 +63,23 @@ test: lint
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 ifndef ARGS
 	$(BIN)/python -m pytest -n 4 scenarios/failure-modes
+	$(BIN)/python -m tests.defects --third today --seeds 2
 endif
 
 shows: setup
 	@$(BIN)/python tests/shows.py $(ARGS)
+
+defects: setup
+	@$(BIN)/python -m tests.defects $(ARGS)
+
+mutants: setup
+	@$(BIN)/python -m tests.mutants $(ARGS)
+
+# New histories every time; what fails names its seed.
+HISTORIES ?= 30000
+model: setup
+	MODEL_HISTORIES=$(HISTORIES) MODEL_FIRST_SEED=$${MODEL_FIRST_SEED:-$$(date +%s)000} \
+	  $(BIN)/python -m pytest -q -n $(WORKERS) tests/checks/test_against_model.py -k batch $(ARGS)
 
 clients: setup
 	HARNESS_OBSERVE=write $(BIN)/python -m pytest -q tests/providers/clients $(ARGS)

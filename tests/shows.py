@@ -2,7 +2,7 @@
 
 `make shows` runs it. Each show is a real command line with its exit code and, where more is claimed, a look
 at what the run recorded, taken with jq or the json module and none of the harness's own code. Takes about
-a quarter of an hour; arguments choose shows by a part of their name, and --list names them.
+three quarters of an hour; arguments choose shows by a part of their name, and --list names them.
 """
 
 from __future__ import annotations
@@ -228,6 +228,10 @@ def shows() -> list[Show]:
             [str(BIN / "python"), "-m", "pytest", "scenarios/failure-modes", "-n", "4"],
             0,
         ),
+        Show("every planted bug", ["make", "--no-print-directory", "defects"], 0),
+        Show("authentication", harness("scenarios/authentication.yaml"), 0),
+        Show("authentication", harness("scenarios/authentication.yaml"), 0),
+        Show("every planted bug", ["make", "--no-print-directory", "defects"], 0),
         Show("mail by SMTP", harness("scenarios/systems/smtp.yaml"), 0),
         Show("mail by a command", harness("scenarios/systems/command.yaml"), 0),
         Show("mail by a Python function", harness("scenarios/systems/python.yaml"), 0),
@@ -256,6 +260,7 @@ def shows() -> list[Show]:
         ),
         Show("a system that does not start", harness(DEMO, "--set", 'system.process=["/bin/false"]'), 4),
         Show("webhook-loss", harness("scenarios/webhook-loss.yaml"), 0, no_event_lost),
+        Show("fallback by SMS", harness("scenarios/fallback-sms.yaml"), 0),
         Show(
             "nothing left in containers",
             [str(BIN / "python"), "-m", "pytest", "tests/testbed/containers/test_nothing_left.py"],

@@ -1,11 +1,12 @@
 """Analytics: every event that a provider had to tell reached the system in the end, also those of a gap.
 
-What is compared is one kind of event of one message: delivered, bounced, complained. How well, depends on
-what the system tells. Where its states name the events that it knows of, message by message, those decide,
-however it learnt of them: one that was lost on its way and asked for later is known, one that was answered
-2xx and thrown away is not. Else a signal `events_seen`, the number of events that the system has taken note
-of, must come to as many as there were, with those of the baseline; one that it counts twice hides one that
-it lost. Else the provider's word is all there is: which events were answered 2xx, and which it gave up.
+How well that can be told depends on what the system says. Where its states name the events that it knows of,
+message by message, those decide, however it learnt of them: one that was lost on its way and asked for later
+is known, one that was answered 2xx and thrown away is not; what only says that a message was taken has a word
+of each provider's own, and is left out. Else a signal `events_seen`, the number of events that the system has
+taken note of, must come to as many as there were, with those of the baseline; one that it counts twice hides
+one that it lost. Else the provider's word is all there is: which events were answered 2xx, and which it gave
+up.
 
 It proves that the system knows of the events, or, by the provider's word alone, that it was told; not what it
 makes of them. Inconclusive: no event was to be told, states or signal that could not be read, or do not speak
@@ -30,7 +31,8 @@ SIGNAL = "events_seen"
 
 
 class Kind(StrEnum):
-    PROCESSED = "processed"
+    """What becomes of a message, in the words that all providers' events are recorded in."""
+
     DEFERRED = "deferred"
     DELIVERED = "delivered"
     BOUNCED = "bounced"
@@ -46,28 +48,23 @@ class Params(CheckParams):
     at_most_lost: Annotated[int, Field(strict=True, ge=0)] = 0
     """So many events may never reach the system."""
     events: tuple[Kind, ...] = ()
-    """Only these; empty: whatever the provider tells."""
+    """Only these; empty: all of them, and without states whatever else the provider tells."""
 
 
-# One row per kind of event of a message. `known` is null where the states do not speak of the message.
+# One row per event. `known` is null where the states say nothing of its message. What some call a soft
+# bounce is a deferral to others; an SMS is to somebody else than its message, so that is known by its token.
+# `run` null asks for all runs.
 EVENTS = """
-with due as (
-    select e.run, e.token, lower(e.recipient) as rkey, e.event, any_value(e.recipient) as recipient,
-           any_value(e.route) as route, max(e.t_ns) as at_ns, bool_or(e.webhook = 'late') as late,
-           bool_or(e.webhook = 'lost') as lost, max(coalesce(e.delay_ns, 0)) as delay_ns
-    from events e semi join (select run, token from messages where not baseline) m
-      on m.run = e.run and m.token = e.token
-    where e.kind = 'provider.event' and e.webhook <> 'none' and e.canary is null
-      and ($run is null or e.run = $run) and (len($events) = 0 or list_contains($events, e.event))
-    group by e.run, e.token, lower(e.recipient), e.event
-), said as (
-    select run, token, arg_max(events_known, (t_ns, seq)) as events_known, max(t_ns) as read_ns
-    from events where kind = 'system.state' and events_known is not null and ($run is null or run = $run)
-    group by run, token
-)
-select d.*, list_contains(s.events_known, d.event) as known,
-       coalesce(s.read_ns < d.at_ns, false) as after_reading
-from due d left join said s using (run, token)
+select e.run, e.token, e.recipient, e.event, e.route, e.t_ns as at_ns, e.webhook = 'late' as late,
+       e.webhook = 'lost' as lost, coalesce(e.delay_ns, 0) as delay_ns,
+       list_contains(f.events_known, e.event)
+           or e.event = 'bounced' and list_contains(f.events_known, 'deferred') as known,
+       f.state_read_ns < e.t_ns as after_reading
+from events e join fates f
+  on f.run = e.run and f.token = e.token
+     and (e.recipient is null or f.rkey = lower(e.recipient) or not contains(e.recipient, '@'))
+where e.kind = 'provider.event' and e.webhook <> 'none' and e.canary is null and not f.baseline
+  and ($run is null or e.run = $run) and (len($events) = 0 or list_contains($events, e.event))
 """
 
 # How each judges: null is not to be told. What was given up was given up by the end, whenever that was noted.
@@ -87,8 +84,9 @@ _HOW = {
 def evaluate(history: History, run: str, params: Params) -> Finding:
     con = history.con
     ground = grounds(history, run)
-    values = {"run": run, "events": [kind.value for kind in params.events]}
     how = _how(history, run)
+    kinds = params.events or (tuple(Kind) if how == "states" else ())
+    values = {"run": run, "events": [kind.value for kind in kinds]}
     rows = con.execute(
         f"select {_JUDGED[how]} as fate, count(*), count(*) filter (late) from ({EVENTS}) group by fate",
         values,
@@ -132,7 +130,7 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
             "unsaid": counts.get("unsaid", 0),
             "judged_by": how,
         },
-        formula="kinds of events of a message that a provider tells, and the system never knew, ≤ allowed",
+        formula="events that a provider tells, and the system never knew of, ≤ allowed",
         error="none: events are counted, not timed",
         counted=total,
         offenders=_offenders(history, how, values) if missing > params.at_most_lost else [],

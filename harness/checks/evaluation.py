@@ -18,6 +18,7 @@ from harness.checks.finding import Finding, Verdict
 from harness.checks.grounds import doubted
 from harness.checks.own import PREFIX, judged
 from harness.checks.own.params import Params as Own
+from harness.history.interruption import is_interruption
 from harness.history.store import History
 
 
@@ -66,7 +67,9 @@ def _one(history: History, run: str, name: str, raw: object, decides: bool) -> F
             asked = Own.model_validate(raw)
             shown = asked.shown
             finding = judged.evaluate(history, run, name, asked)
-    except Exception as error:  # noqa: BLE001 - the boundary: whatever a check raises becomes a finding
+    except Exception as error:
+        if is_interruption(error):
+            raise KeyboardInterrupt from error
         return Finding(
             check=name,
             verdict=Verdict.INCONCLUSIVE,

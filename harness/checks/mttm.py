@@ -31,6 +31,7 @@ class Params(CheckParams):
     TEXT: ClassVar = "target"
 
     target: Duration | None = None
+    """Within which mail must take another route."""
 
 
 def evaluate(history: History, run: str, params: Params) -> Finding:

@@ -135,7 +135,7 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
         formula="sent ⇔ copy, failed ⇒ no copy, held ⇒ fate unknown, nothing in between at quiescence",
         error=clock_error(ground.error_ns) + " (states are compared at the end, not timed)",
         counted=judged,
-        offenders=_offenders(history, run, bad),
+        offenders=_offenders(history, run, bad) if contradictions else [],
         reason=reason,
     )
 

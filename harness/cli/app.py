@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -70,4 +71,10 @@ def app() -> None:
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line and leave the process with its exit code."""
     arguments = None if args is None else list(args)
-    sys.exit(run_to_exit_code(lambda: app.main(arguments, prog_name="harness", standalone_mode=False)))
+    # Told to end, as by a job's time limit, a command cleans up as after Ctrl-C.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        code = run_to_exit_code(lambda: app.main(arguments, prog_name="harness", standalone_mode=False))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    sys.exit(code)

@@ -23,6 +23,7 @@ EPILOG = """\b
 Examples:
   harness check last
   harness check reports/runs/20260301T101500Z-m365-auth-outage --json | jq '.runs[0].findings'
+  harness check last -v
   harness check last --expect mttr=3s --expect duplicates=none
   harness check last --expect 'own.late={sql: late.sql}'
   harness check reports/runs/* --expect-from scenarios/m365-auth-outage.yaml -q
@@ -52,6 +53,7 @@ Exit codes as of `harness run`, the strongest of several; 2 when there is no suc
     "--junit", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write JUnit XML."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of text.")
+@click.option("-v", "--verbose", is_flag=True, help="All offenders and their stories; how far to trust it.")
 @click.option("-q", "--quiet", is_flag=True, help="Only the verdict of each run.")
 @options.out
 def command(
@@ -60,6 +62,7 @@ def command(
     expect_from: Path | None,
     junit: Path | None,
     as_json: bool,
+    verbose: bool,
     quiet: bool,
     out: Path,
 ) -> int:
@@ -69,6 +72,8 @@ def command(
     runs, opened at once: a folder of them, a pattern in quotes, or s3://BUCKET/PREFIX. The run's own
     expectations decide, unless --expect or --expect-from gives others.
     """
+    if verbose and quiet:
+        raise click.UsageError("Say --verbose or --quiet, not both.")
     expected = _expectations(expects, expect_from)
 
     from rich.console import Console
@@ -87,7 +92,7 @@ def command(
         if quiet:
             console.print(verdict_line(judgement), soft_wrap=True, highlight=False, markup=False)
         else:
-            print_summary(judgement, console=console)
+            print_summary(judgement, console=console, verbose=verbose)
     if junit is not None:
         try:
             write_junit(judgements, junit)
@@ -107,9 +112,7 @@ def judge_every(text: str, out: Path, expected: list[dict[str, Any]] | None) -> 
     try:
         return judge_all(where, expected)
     except HistoryError as error:
-        raise CommandError(
-            f"the history cannot be read: {error}", where=str(where), do="check that the file is whole"
-        ) from error
+        raise CommandError(f"the history cannot be read: {error}", where=str(where), do=error.do) from error
 
 
 def judge_stored(text: str, out: Path, expected: list[dict[str, Any]] | None = None) -> Judgement:
@@ -121,9 +124,7 @@ def judge_stored(text: str, out: Path, expected: list[dict[str, Any]] | None = N
     try:
         return judge(path, expected)
     except HistoryError as error:
-        raise CommandError(
-            f"the history cannot be read: {error}", where=str(path), do="check that the file is whole"
-        ) from error
+        raise CommandError(f"the history cannot be read: {error}", where=str(path), do=error.do) from error
 
 
 def _expectations(expects: tuple[str, ...], scenario: Path | None) -> list[dict[str, Any]] | None:

@@ -65,9 +65,19 @@ def run_to_exit_code(command: Callable[[], object]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except Exception as error:  # noqa: BLE001  the boundary: what nobody foresaw is reported and kept
+        if _is_interruption(error):
+            click.echo("interrupted", err=True)
+            return INTERRUPTED
         _report_crash(error)
         return INTERNAL
     return int(result) if isinstance(result, int) else 0
+
+
+def _is_interruption(error: Exception) -> bool:
+    """Asked only here: DuckDB takes a while to load, and most commands do without."""
+    from harness.history.interruption import is_interruption
+
+    return is_interruption(error)
 
 
 def _report_crash(error: Exception) -> None:

@@ -123,7 +123,8 @@ def rows(planned: Planned, every: bool) -> list[tuple[str, str, str, str]]:
         if isinstance(entry, Marker):
             found.append((entry.at_ns, (_at(entry.at_ns), "", f"— {entry.marker}", "")))
         elif isinstance(entry, Operator):
-            found.append((entry.at_ns, (_at(entry.at_ns), "", f"operator {entry.action}", entry.detail)))
+            what = f"operator {entry.action}" + (f" of {entry.class_}" if entry.class_ else "")
+            found.append((entry.at_ns, (_at(entry.at_ns), "", what, entry.detail)))
         elif isinstance(entry, Fault):
             until = "" if entry.until_ns is None else _at(entry.until_ns)
             attributes = ", ".join(f"{key} {value}" for key, value in entry.attributes.items())

@@ -57,9 +57,7 @@ def command(run: str, sql: str | None, as_csv: bool, as_json: bool, out: Path) -
     try:
         history = History.open(path)
     except HistoryError as error:
-        raise CommandError(
-            f"the history cannot be read: {error}", where=str(path), do="check that the file is whole"
-        ) from error
+        raise CommandError(f"the history cannot be read: {error}", where=str(path), do=error.do) from error
     with history:
         if sql is None:
             _list(history.con)

@@ -99,7 +99,8 @@ def judge_all(where: Path | str, expect: list[dict[str, Any]] | None = None) -> 
     folders: dict[Path, list[str | Path]] = {}
     for source in find(where):
         place = Path(source.place)
-        folders.setdefault(place.parent, []).append(place.parent if source.providers else place)
+        # A run's folder by itself, so that what lies beside the events is found.
+        folders[place.parent] = [source.folder] if source.folder else [*folders.get(place.parent, []), place]
     together = list(folders)
     return [
         judgement

@@ -52,4 +52,6 @@ class OperatorSchedule:
             raise ActionNotDone(
                 f"the operator's `{step.action}` at {step.at_ns / 1e9:g} s was not done: {error}"
             ) from error
-        self._journal.append(Operator(t_ns=began_ns, action=step.action, by=BY, detail=answer))
+        self._journal.append(
+            Operator(t_ns=began_ns, action=step.action, by=BY, detail=answer, class_=step.class_)
+        )

@@ -21,7 +21,7 @@ from harness.history.journal import Journal
 from harness.scenario.models import Scenario
 from harness.scenario.timeline import Fault, Message, Operator, Timeline
 from harness.testbed.base import Testbed, TestbedError
-from harness.testbed.processes import how_it_ended, log_tail
+from harness.testbed.processes import how_it_ended
 from harness.testbed.resources import ResourceLedger
 from harness.testbed.system.life import SystemNotReady
 
@@ -141,8 +141,7 @@ class Conductor:
                 work.result()
             else:
                 system = self.testbed.system
-                tail = "\n  ".join(log_tail(system.log_path)) or "(nothing)"
-                raise SystemExited(f"the system {how_it_ended(system.exit_code)}; its last lines:\n  {tail}")
+                raise SystemExited(f"the system {how_it_ended(system.exit_code)}{system.last_words()}")
         finally:
             for task in tasks:
                 task.cancel()
@@ -167,7 +166,7 @@ class Conductor:
             said = f"; last, {self.pulse.last_refusal}" if self.pulse.last_refusal else ""
             raise BaselineUnmet(
                 f"{len(missing)} of {len(messages)} baseline messages reached no provider "
-                f"without any fault{said}"
+                f"without any fault{said}{self.testbed.system.last_words()}"
             )
         late = [
             m
@@ -178,11 +177,12 @@ class Conductor:
             worst_ns = max(self.pulse.handed_off[m.token] - origin_ns - m.at_ns for m in late)
             raise BaselineUnmet(
                 f"{len(late)} of {len(messages)} baseline messages were late without any fault, "
-                f"the worst by {worst_ns / 1e9:.1f} s after it was sent"
+                f"the worst by {worst_ns / 1e9:.1f} s after it was sent{self.testbed.system.last_words()}"
             )
         for (name, route), value in self.testbed.signals.state.values.items():
             if name == "detected" and value:
-                raise BaselineUnmet(f"the system says that route {route} is down, before any fault")
+                said = f"the system says that route {route} is down, before any fault"
+                raise BaselineUnmet(f"{said}{self.testbed.system.last_words()}")
 
     async def _storm(self) -> None:
         """The workload, the faults and the operator, side by side."""

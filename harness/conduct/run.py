@@ -27,16 +27,18 @@ from harness import __version__
 from harness.conduct.errors import RunEnded
 from harness.conduct.phases import Conductor
 from harness.history.errors import JournalError
-from harness.history.events import Outcome, Phase, RunFinished, RunStarted
+from harness.history.events import HarnessWarning, Outcome, Phase, RunFinished, RunStarted
 from harness.history.journal import Journal
 from harness.history.store import to_parquet
 from harness.scenario.models import Scenario
 from harness.scenario.plan import timeline_json
 from harness.scenario.timeline import Timeline
 from harness.testbed.base import Testbed, TestbedError
+from harness.testbed.credentials import fingerprints
 from harness.testbed.discover import Choice, choose
 from harness.testbed.heal import heal
 from harness.testbed.local.testbed import LocalTestbed
+from harness.testbed.mail.departure import write_outbound
 from harness.testbed.resources import ResourceLedger
 from harness.testbed.watchdog import Watchdog
 
@@ -135,6 +137,7 @@ async def _run(
         ending = interruption.ending or ending
     unfinished: JournalError | None = None
     try:
+        await asyncio.to_thread(_keep_mail, request, run_dir, journal)
         journal.append(RunFinished(t_ns=journal.now_ns(), outcome=ending.outcome, detail=ending.detail))
     except JournalError as error:
         unfinished = error
@@ -198,6 +201,7 @@ def _run_started(request: RunRequest, testbed: Testbed, wall_start: datetime) ->
         proxy=testbed.proxy,
         limits={name: dict(provider.limits) for name, provider in scenario.providers.items()},
         routes_without_mail=[name for name in scenario.routes if name not in scenario.mail_routes],
+        credentials=fingerprints(scenario, request.timeline.seed),
         expect=[
             {"check": name, "params": params.model_dump(mode="json", by_alias=True, exclude_none=True)}
             for name, params in scenario.expectations()
@@ -293,6 +297,17 @@ async def _orderly(conductor: Conductor, ending: _Ending) -> _Ending:
     if conductor.faults is not None:
         conductor.faults.forget()
     return ending
+
+
+def _keep_mail(request: RunRequest, run_dir: Path, journal: Journal) -> None:
+    """The mail as it left the providers, for the check `authentication`. Raises JournalError."""
+    try:
+        left = write_outbound(run_dir, request.scenario, request.timeline.seed)
+        lost = f"{left.unmade} messages could not be made: {left.reason}" if left.unmade else ""
+    except Exception as error:  # noqa: BLE001  what is not there is not a pass: the check says so
+        lost = f"{type(error).__name__}: {error}"
+    if lost:
+        journal.append(HarnessWarning(t_ns=journal.now_ns(), warning="mail-not-kept", detail=lost))
 
 
 def _store(run_dir: Path) -> None:

@@ -21,13 +21,23 @@ _MOST_BYTES = 3_000_000_000
 
 
 class StorageUnreadable(HistoryError):
-    """DuckDB has no way to S3-compatible storage here, or it did not let us in."""
+    """DuckDB has no way to S3-compatible storage here."""
+
+    do = "where there is a network say `duckdb -c 'install httpfs'` once, or copy the files here"
+
+
+class MemoryUnreadable(HistoryError):
+    """What HARNESS_MEMORY says is no size."""
+
+    do = "write it as 8GB or 500MB"
 
 
 def connect(scratch: Path) -> duckdb.DuckDBPyConnection:
-    """Raises HistoryError where HARNESS_MEMORY is no size."""
+    """Raises MemoryUnreadable."""
     con = duckdb.connect()
     con.execute("set preserve_insertion_order = false")
+    # A query of some seconds would write how far it is into the middle of what the command prints.
+    con.execute("set enable_progress_bar = false")
     con.execute(f"set temp_directory = {text_literal(str(scratch / 'spilled'))}")
     con.execute(f"set memory_limit = {text_literal(_memory())}")
     return con
@@ -38,7 +48,7 @@ def _memory() -> str:
     if wanted is None:
         return f"{min(_MOST_BYTES, psutil.virtual_memory().total // 2)} bytes"
     if not re.fullmatch(r"\d+(\.\d+)?\s*[KMGT]i?B", wanted.strip()):
-        raise HistoryError(f"{MEMORY}={wanted} is no size of memory; write it as 8GB or 500MB")
+        raise MemoryUnreadable(f"{MEMORY}={wanted} is no size of memory")
     return wanted.strip()
 
 
@@ -56,8 +66,7 @@ def reach_storage(con: duckdb.DuckDBPyConnection) -> None:
         except duckdb.Error as error:
             raise StorageUnreadable(
                 f"DuckDB {duckdb.__version__} cannot read s3:// addresses here: its extension httpfs is not "
-                f"installed and could not be fetched ({str(error).splitlines()[0]}); where there is "
-                "a network say `duckdb -c 'install httpfs'` once, or copy the files here"
+                f"installed and could not be fetched ({str(error).splitlines()[0]})"
             ) from error
     options = {
         "key_id": os.environ.get("AWS_ACCESS_KEY_ID"),

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 
 class HistoryError(Exception):
-    """The message says what was wrong, where, and what to do."""
+    """The message says what was wrong and where, `do` what to do about it."""
+
+    do = "check that the file is whole"
 
 
 class JournalError(HistoryError):
@@ -19,11 +21,11 @@ class JournalError(HistoryError):
 
 
 class HistoryNotFound(HistoryError):
-    pass
+    do = "name the folder of a run, its history.jsonl or history.parquet, or `last`"
 
 
 class HistoryTooNew(HistoryError):
-    pass
+    do = "judge it with the harness that recorded it, or a newer one; `harness --version` tells which this is"
 
 
 class HistoryDamaged(HistoryError):

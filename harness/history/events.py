@@ -70,6 +70,7 @@ class RunStarted(Event, frozen=True, kw_only=True, tag="run.started"):
     proxy: str  # toxiproxy | embedded
     limits: dict[str, Any] = {}  # per provider, as configured
     routes_without_mail: list[str] = []  # to providers that take no messages, such as a status page
+    credentials: dict[str, str] = {}  # route -> fingerprint of its secret; two that are equal are one secret
     expect: list[dict[str, Any]] = []  # [{"check": name, "params": {...}}], only these decide
     binaries: dict[str, Any] = {}  # "<route>.<endpoint>" -> {"path", "version"}
     versions: dict[str, str] = {}
@@ -151,6 +152,7 @@ class Receipt(Event, frozen=True, kw_only=True, tag="receipt"):
     fault: str | None = None  # the provider-side fault that shaped the result
     notice: str | None = None  # a delivery status notification about the token's message: failed, delayed
     observed: str = "before"  # "after": read back from a provider that is not ours
+    sender: str | None = None  # whom the protocol names beside the body: MAIL FROM, the mailbox of a path
 
 
 class ConnectionsClosed(Event, frozen=True, kw_only=True, tag="connections.closed"):
@@ -254,6 +256,7 @@ class Operator(Event, frozen=True, kw_only=True, tag="operator"):
     action: str  # approve | pause | resume | switch
     by: str
     detail: str = ""
+    class_: str | None = msgspec.field(name="class", default=None)  # whose mail it is about; None: any
 
 
 class ProviderEvent(Event, frozen=True, kw_only=True, tag="provider.event"):

@@ -25,8 +25,7 @@ _TO_KEEP = "format parquet, compression zstd"
 def keep(con: duckdb.DuckDBPyConnection, source: Source, scratch: Path, target: Path) -> None:
     """The whole history as one Parquet file, in the order of `seq`. Raises HistoryDamaged."""
     con.execute("set preserve_insertion_order = true")
-    lines = _whole_lines(Path(source.place), scratch)
-    _copy(con, lines, target, _TO_KEEP)
+    _copy(con, Path(source.place), scratch, target, _TO_KEEP)
     if not unmerged(con, source, target):
         return
     files = convert(con, source, scratch, 0)
@@ -38,20 +37,33 @@ def keep(con: duckdb.DuckDBPyConnection, source: Source, scratch: Path, target: 
     )
 
 
+def columns_of(con: duckdb.DuckDBPyConnection, parquet: str, source: str) -> list[str]:
+    """Of Parquet that is `source`, or was made of it. Raises HistoryDamaged where it has no events."""
+    try:
+        rows = con.execute(f"describe select * from read_parquet({text_literal(parquet)})").fetchall()
+    except duckdb.Error as error:
+        raise HistoryDamaged(f"{source} is no Parquet file: {str(error).splitlines()[0]}") from error
+    names = [str(name) for name, *_ in rows]
+    if missing := [name for name in ("run", "kind", "t_ns") if name not in names]:
+        raise HistoryDamaged(
+            f"{source} holds something else than a run's events: they have no {' and no '.join(missing)}"
+        )
+    return names
+
+
 def unmerged(con: duckdb.DuckDBPyConnection, source: Source, main: Path) -> bool:
     """Whether providers' journals may hold records that the history, as Parquet, has not."""
-    table = f"read_parquet({text_literal(str(main))})"
-    names = {str(name) for name, *_ in con.execute(f"describe select * from {table}").fetchall()}
-    if source.providers is None or "run" not in names:
-        return False
-    ended = con.execute(f"select count(*) from {table} where kind = 'run.finished'").fetchone()
-    return not (ended and ended[0])
+    columns_of(con, str(main), source.place)
+    ended = con.execute(
+        f"select count(*) from read_parquet({text_literal(str(main))}) where kind = 'run.finished'"
+    ).fetchone()
+    return source.providers is not None and not (ended and ended[0])
 
 
 def convert(con: duckdb.DuckDBPyConnection, source: Source, scratch: Path, number: int) -> list[Path]:
     """Lines to Parquet files: the history, and what only the providers' journals hold yet."""
     main = scratch / f"{number}.parquet"
-    _copy(con, _whole_lines(Path(source.place), scratch), main, _FOR_NOW)
+    _copy(con, Path(source.place), scratch, main, _FOR_NOW)
     if source.providers is None or not unmerged(con, source, main):
         return [main]
     table = f"read_parquet({text_literal(str(main))})"
@@ -59,7 +71,7 @@ def convert(con: duckdb.DuckDBPyConnection, source: Source, scratch: Path, numbe
     for journal in sorted(source.providers.glob("*.jsonl")):
         raw = scratch / f"{number}-{len(files)}-raw.parquet"
         added = scratch / f"{number}-{len(files)}.parquet"
-        if journal.stat().st_size == 0 or not _copy(con, _whole_lines(journal, scratch), raw, _FOR_NOW):
+        if journal.stat().st_size == 0 or not _copy(con, journal, scratch, raw, _FOR_NOW):
             continue
         con.execute(
             _UNMERGED.format(
@@ -129,9 +141,10 @@ def _history_columns(con: duckdb.DuckDBPyConnection, main: Path) -> str:
     )
 
 
-def _copy(con: duckdb.DuckDBPyConnection, lines: Path, target: Path, options: str) -> bool:
+def _copy(con: duckdb.DuckDBPyConnection, source: Path, scratch: Path, target: Path, options: str) -> bool:
     """Lines to one Parquet file; False if there was no line. Raises HistoryDamaged."""
     known = known_columns()
+    lines = _whole_lines(source, scratch)
     path = text_literal(str(lines))
     try:
         keys = con.execute(
@@ -147,7 +160,8 @@ def _copy(con: duckdb.DuckDBPyConnection, lines: Path, target: Path, options: st
             f"columns={struct_literal(columns)})) to {text_literal(str(target))} ({options})"
         )
     except duckdb.Error as error:
-        raise HistoryDamaged(f"{lines}: {str(error).splitlines()[0]}") from error
+        said = str(error).splitlines()[0].replace(str(lines), str(source))
+        raise HistoryDamaged(f"{source}: {said}") from error
     return bool(present)
 
 

@@ -26,6 +26,7 @@ class Source:
 
     place: str
     providers: Path | None = None
+    folder: Path | None = None  # of the run, where that was named rather than the file
 
     @property
     def parquet(self) -> bool:
@@ -98,7 +99,7 @@ def _own(folder: Path) -> list[Source]:
     """The newer of lines and Parquet; without either, all other Parquet files together."""
     lines, parquet = folder / LINES, folder / PARQUET
     if parquet.is_file() and (not lines.is_file() or parquet.stat().st_mtime_ns >= lines.stat().st_mtime_ns):
-        return [Source(str(parquet))]
+        return [Source(str(parquet), folder=folder)]
     if lines.is_file():
-        return [Source(str(lines), folder / "providers")]
-    return [Source(str(file)) for file in sorted(folder.glob("*.parquet"))]
+        return [Source(str(lines), folder / "providers", folder)]
+    return [Source(str(file), folder=folder) for file in sorted(folder.glob("*.parquet"))]

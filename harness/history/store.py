@@ -20,8 +20,9 @@ from harness.history.columns import known_columns, quoted, text_literal
 from harness.history.connection import connect, reach_storage
 from harness.history.errors import HistoryDamaged, HistoryNotFound, HistoryTooNew
 from harness.history.events import FORMAT_VERSION, RunStarted
+from harness.history.interruption import Interruptible
 from harness.history.journal import write_events
-from harness.history.lines import convert, keep
+from harness.history.lines import columns_of, convert, keep
 from harness.history.sources import LINES, PARQUET, Source, find
 from harness.history.story import StoryLine, story
 from harness.history.views import create_views
@@ -35,9 +36,18 @@ __all__ = ["History", "to_parquet", "write_events"]
 class History:
     """Events of one or more runs, with their views, on `con`. A context manager; close it after use."""
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, scratch: tempfile.TemporaryDirectory[str]) -> None:
+    def __init__(
+        self,
+        con: duckdb.DuckDBPyConnection,
+        scratch: tempfile.TemporaryDirectory[str],
+        interruptible: Interruptible,
+        folders: Sequence[Path] = (),
+    ) -> None:
+        """`folders`: the runs' folders among what was opened."""
         self.con = con
         self._scratch = scratch
+        self._interruptible = interruptible
+        self._folders = folders
 
     @classmethod
     def open(cls, where: str | Path | Sequence[str | Path]) -> Self:
@@ -47,16 +57,23 @@ class History:
         """
         sources = find(where)
         scratch = tempfile.TemporaryDirectory(prefix="harness-history-")
-        con = connect(Path(scratch.name))
+        try:
+            con = connect(Path(scratch.name))
+        except BaseException:
+            scratch.cleanup()
+            raise
+        interruptible = Interruptible(con)
         try:
             _load(con, sources, Path(scratch.name))
             _refuse_newer(con)
             create_views(con)
         except BaseException:
+            interruptible.end()
             con.close()
             scratch.cleanup()
             raise
-        return cls(con, scratch)
+        folders = dict.fromkeys(source.folder for source in sources if source.folder is not None)
+        return cls(con, scratch, interruptible, list(folders))
 
     def __enter__(self) -> Self:
         return self
@@ -67,8 +84,11 @@ class History:
         self.close()
 
     def close(self) -> None:
-        self.con.close()
-        self._scratch.cleanup()
+        try:
+            self._interruptible.end()
+            self.con.close()
+        finally:
+            self._scratch.cleanup()
 
     def runs(self) -> list[str]:
         """In the order in which they started. Raises HistoryNotFound if there is none."""
@@ -93,6 +113,12 @@ class History:
             if value is not None
         }
         return msgspec.convert(fields | {"kind": "run.started"}, RunStarted)
+
+    def folder(self, run: str) -> Path | None:
+        """Where what lies beside this run's events is, such as bodies; None where only events were opened."""
+        named = (folder for folder in self._folders if folder.resolve().name == run)
+        alone = self._folders[0] if len(self._folders) == 1 and len(self.runs()) == 1 else None
+        return next(named, alone)
 
     def events_of(self, token: str, run: str | None = None) -> list[StoryLine]:
         """The life story of a message, in order, with faults, signals and restarts alongside."""
@@ -121,14 +147,14 @@ def _load(con: duckdb.DuckDBPyConnection, sources: list[Source], scratch: Path) 
     if any(source.remote for source in sources):
         reach_storage(con)
     files: list[str] = []
+    found: set[str] = set()
     for number, source in enumerate(sources):
-        files += [source.place] if source.parquet else map(str, convert(con, source, scratch, number))
+        made = [source.place] if source.parquet else [*map(str, convert(con, source, scratch, number))]
+        for file in made:
+            found.update(columns_of(con, file, source.place))
+        files += made
     table = f"read_parquet([{', '.join(map(text_literal, files))}], union_by_name = true)"
     columns = dict(known_columns())
-    try:
-        found = {str(name) for name, *_ in con.execute(f"describe select * from {table}").fetchall()}
-    except duckdb.Error as error:
-        raise HistoryDamaged(f"{', '.join(files[:3])}: {str(error).splitlines()[0]}") from error
     columns |= dict.fromkeys(sorted(found - columns.keys()), "JSON")
     typed = ", ".join(
         f"{quoted(name) if name in found else 'null'}::{kind} as {quoted(name)}"
@@ -152,7 +178,4 @@ def _refuse_newer(con: duckdb.DuckDBPyConnection) -> None:
         "select run, coalesce(format, 1) from events where kind = 'run.started' order by 2 desc limit 1"
     ).fetchone()
     if row is not None and row[1] > FORMAT_VERSION:
-        raise HistoryTooNew(
-            f"run {row[0]} has format {row[1]}, this version reads up to {FORMAT_VERSION}; "
-            "use a newer harness"
-        )
+        raise HistoryTooNew(f"run {row[0]} has format {row[1]}, this version reads up to {FORMAT_VERSION}")

@@ -1,12 +1,13 @@
 """The life story of one message: all that happened to it, and what went on around it, in order.
 
-A token flows in, lines flow out: the message's own events, and the faults, signal changes, restarts,
-releases and operator's words between its first moment and its last. Reports show it beside a finding;
-people read it to see why.
+Tokens flow in, lines flow out: the message's own events, the connections that were cut under it, and the
+faults, signal changes, restarts and operator's words between its first moment and its last. What went on
+around it is also the story of an incident. Reports show them beside a finding; people read them to see why.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -40,49 +41,94 @@ _COLUMNS = (
     "expires_ns", "result", "code", "text", "source", "n", "provider", "route", "endpoint", "attempt",
     "begin_ns", "end_ns", "connection", "canary", "notice", "fault", "incident", "type", "target", "stage",
     "error", "signal", "value", "previous_read_ns", "state", "change", "pid", "action", "by",
-    "event", "webhook",
+    "event", "webhook", "reason",
 )  # fmt: skip
 
-_QUERY = f"""
-with own as (
-    select t_ns, seq from events where run = $run and token = $token
-), span as (
-    select min(t_ns) as from_ns, max(t_ns) as until_ns from own
-), around as (
-    select e.t_ns, e.seq from events e, span
-    where e.run = $run and e.token is null and span.from_ns is not null
-      and (e.kind like 'fault.%' or e.kind in ('system.process', 'operator'))
-      and e.t_ns between span.from_ns - {_MARGIN_NS} and span.until_ns + {_MARGIN_NS}
-    union
-    select s.t_ns, s.seq from (
-        select t_ns, seq, value is distinct from lag(value) over (
-            partition by signal, route order by t_ns, seq) as changed
-        from events where run = $run and kind = 'signal'
-          and (signal <> 'queue_depth')
-    ) s, span
-    where s.changed and s.t_ns between span.from_ns - {_MARGIN_NS} and span.until_ns + {_MARGIN_NS}
-) select {", ".join('"' + name + '"' for name in _COLUMNS)} from events where run = $run and (t_ns, seq) in
-(select (t_ns, seq) from own union select (t_ns, seq) from around) order by t_ns, seq
+_FIELDS = ", ".join(f'e."{name}"' for name in _COLUMNS)
+
+_OWN = f"""
+select e.token, {_FIELDS} from events e
+where e.run = $run and e.token in (select unnest($tokens)) order by e.t_ns, e.seq
+"""
+
+# A connection ends for all that went through it; it matters to an attempt that had only just been answered.
+_CLOSED = f"""
+with closed as (
+    select seq, source, t_ns, unnest(connections) as connection from events
+    where run = $run and kind = 'connections.closed'
+)
+select distinct r.token, e.t_ns - max(r.end_ns) over (partition by r.token, e.seq) as after_ns, {_FIELDS}
+from closed c
+join events r on r.run = $run and r.kind = 'receipt' and r.token in (select unnest($tokens))
+     and r.source = c.source and r.connection = c.connection and r.begin_ns <= c.t_ns
+     and c.t_ns - r.end_ns <= {_MARGIN_NS}
+join events e on e.run = $run and e.seq = c.seq
+"""
+
+_AROUND = f"""
+with changed as (
+    select seq from (
+        select seq, value is distinct from lag(value) over told as new
+        from events where run = $run and kind = 'signal' and signal <> 'queue_depth'
+        window told as (partition by signal, route order by t_ns, seq)
+    ) where new
+)
+select {_FIELDS} from events e
+where e.run = $run
+  and (e.token is null and (e.kind like 'fault.%' or e.kind in ('system.process', 'operator'))
+       or e.kind = 'signal' and e.seq in (from changed))
+order by e.t_ns, e.seq
 """
 
 
 def story(con: duckdb.DuckDBPyConnection, run: str, token: str) -> list[StoryLine]:
     """In order of time; empty if the run does not know the token."""
-    lines = []
-    for row in con.execute(_QUERY, {"run": run, "token": token}).fetchall():
-        event = {name: value for name, value in zip(_COLUMNS, row, strict=True) if value is not None}
-        kind = str(event["kind"])
-        lines.append(
-            StoryLine(
-                t_ns=event["t_ns"],
-                seq=event["seq"],
-                kind=kind,
-                about=_about(kind),
-                text=_text(kind, event),
-                event=event,
-            )
-        )
-    return lines
+    return stories(con, run, [token])[token]
+
+
+def stories(con: duckdb.DuckDBPyConnection, run: str, tokens: Sequence[str]) -> dict[str, list[StoryLine]]:
+    """Those of several messages, in as many questions as for one."""
+    told: dict[str, list[StoryLine]] = {token: [] for token in tokens}
+    if not told:
+        return told
+    asked = {"run": run, "tokens": list(told)}
+    for token, *row in con.execute(_OWN, asked).fetchall():
+        told[token].append(_line(_event(row)))
+    for token, after_ns, *row in con.execute(_CLOSED, asked).fetchall():
+        told[token].append(_line(_event(row) | {"after_ns": after_ns}))
+    around = surroundings(con, run)
+    for token, lines in told.items():
+        if lines:
+            from_ns, until_ns = min(each.t_ns for each in lines), max(each.t_ns for each in lines)
+            lines += within(around, from_ns, until_ns)
+            told[token] = sorted(lines, key=lambda line: (line.t_ns, line.seq))
+    return told
+
+
+def surroundings(con: duckdb.DuckDBPyConnection, run: str) -> list[StoryLine]:
+    """What is about no one message, in order: faults, changes of signals, the system's life, the operator."""
+    return [_line(_event(row)) for row in con.execute(_AROUND, {"run": run}).fetchall()]
+
+
+def within(lines: Sequence[StoryLine], from_ns: int, until_ns: int) -> list[StoryLine]:
+    """Those from shortly before a time to shortly after another."""
+    return [line for line in lines if from_ns - _MARGIN_NS <= line.t_ns <= until_ns + _MARGIN_NS]
+
+
+def _event(row: Sequence[Any]) -> dict[str, Any]:
+    return {name: value for name, value in zip(_COLUMNS, row, strict=True) if value is not None}
+
+
+def _line(event: dict[str, Any]) -> StoryLine:
+    kind = str(event["kind"])
+    return StoryLine(
+        t_ns=event["t_ns"],
+        seq=event["seq"],
+        kind=kind,
+        about=_about(kind),
+        text=_text(kind, event),
+        event=event,
+    )
 
 
 def _about(kind: str) -> About:
@@ -108,6 +154,9 @@ def _text(kind: str, event: dict[str, Any]) -> str:
             return f"{event['provider']} by {event['route']}: {event['result']}{_answer(event)}{what}"
         case "provider.event":
             return f"{event['provider']}: {event['event']}, webhook {event.get('webhook', 'none')}"
+        case "connections.closed":
+            why = f" ({event['reason']})" if event.get("reason") else ""
+            return f"{event['provider']} by {event['route']}: the connection of its attempt is cut{why}"
         case "system.state":
             return f"the system says: {event['state']}"
         case "system.process":
@@ -116,7 +165,8 @@ def _text(kind: str, event: dict[str, Any]) -> str:
             told = event.get("value", f"no sense ({event.get('error')})")
             return f"signal {event['signal']}{_of(event)}: {told}"
         case "operator":
-            return f"operator {event['by']}: {event['action']}"
+            about = f" of {event['class']}" if "class" in event else ""
+            return f"operator {event['by']}: {event['action']}{about}"
         case _ if kind.startswith("fault."):
             change = kind.removeprefix("fault.")
             return f"fault {event['fault']} ({event['type']} on {event['target']}): {change}"

@@ -11,7 +11,7 @@ from importlib.resources import files
 
 import duckdb
 
-FILES = ("runs", "faults", "receipts", "channels", "fates", "instants")
+FILES = ("runs", "faults", "receipts", "channels", "fates", "instants", "stops")
 
 
 def create_views(con: duckdb.DuckDBPyConnection) -> None:

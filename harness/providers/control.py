@@ -26,6 +26,8 @@ from harness.providers.webhooks import Webhooks
 from harness.providers.wire import ProviderFault
 
 LONGEST_SETTLE_S = 60
+_EXCERPT_BYTES = 60
+_SUCH_AS = 'Send an object such as {"id": "f1", "type": "refuse", "code": 451}'
 
 
 def control_app(
@@ -84,12 +86,20 @@ def control_app(
 
     async def put_fault(request: Request) -> Response:
         fault_id = request.path_params["id"]
+        body = await request.body()
         try:
-            fault = msgspec.json.decode(await request.body(), type=ProviderFault)
+            fault = msgspec.json.decode(body, type=ProviderFault)
             if fault.id != fault_id:
                 return _error(400, f"the fault calls itself {fault.id!r}, the path {fault_id!r}")
             return _json(faults.put(fault))
-        except (msgspec.DecodeError, FaultRefused) as error:
+        except msgspec.ValidationError as error:
+            return _error(400, f"the body of PUT /faults/{fault_id} is no fault: {error}. {_SUCH_AS}")
+        except msgspec.DecodeError as error:
+            began = body[:_EXCERPT_BYTES].decode("utf-8", "replace")
+            shown = f"begins {began!r}" if body else "is empty"
+            what = f"the body of PUT /faults/{fault_id} is not JSON: {error}; it {shown}"
+            return _error(400, f"{what}. {_SUCH_AS}")
+        except FaultRefused as error:
             return _error(400, str(error))
 
     async def delete_fault(request: Request) -> Response:

@@ -133,6 +133,7 @@ class ReceiptFields(TypedDict, total=False):
     fault: str | None
     notice: str | None
     observed: str
+    sender: str | None
 
 
 class ProviderEventFields(TypedDict, total=False):

@@ -21,6 +21,7 @@ from harness.providers.credentials import CredentialShape
 from harness.providers.faults import FaultTable, Placed
 from harness.providers.ids import SeededIds
 from harness.providers.ledger import Ledger
+from harness.providers.outgoing import Outgoing
 from harness.providers.webhooks import EventShape
 from harness.providers.wire import Account, BoundListener, ProviderConfig, ProviderFault
 
@@ -156,6 +157,11 @@ class Preset(Protocol):
     @property
     def events(self) -> EventShape | None:
         """How it tells senders what became of their messages; None: this fake does not."""
+        ...
+
+    @property
+    def outgoing(self) -> Outgoing | None:
+        """The message that leaves it, of a body that it took; None where that is no mail, or not known."""
         ...
 
     def place_fault(self, fault: ProviderFault) -> Placed[Any]:

@@ -164,7 +164,7 @@ def _phases(history: History, run: str, last_ns: int) -> list[PhaseSpan]:
     rows = history.con.execute(
         "select phase, t_ns from events where run = ? and kind = 'phase.entered' order by t_ns, seq", [run]
     ).fetchall()
-    ends = [int(t) for _, t in rows[1:]] + [last_ns]
+    ends = [*(int(t) for _, t in rows[1:]), last_ns][: len(rows)]  # none where a run was killed at once
     return [PhaseSpan(str(name), int(t), end) for (name, t), end in zip(rows, ends, strict=True)]
 
 

@@ -15,8 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from harness.checks.finding import Finding
+from harness.checks.finding import Finding, Offender, Verdict
 from harness.conduct.judge import strongest
+from harness.report.confidence import confidence_of
+from harness.report.facts import read_facts
+from harness.report.story import Story, key_of, stories_of, story_data
 
 if TYPE_CHECKING:
     from harness.conduct.judge import Judgement
@@ -26,7 +29,11 @@ FILE_NAME = "findings.json"
 
 
 def as_document(judgement: Judgement) -> dict[str, Any]:
-    """One run as plain data, ready for JSON."""
+    """One run as plain data, ready for JSON. Raises HistoryError when its history cannot be read."""
+    with read_facts(judgement) as facts:
+        against = [f for f in judgement.findings if f.verdict is not Verdict.PASS]
+        stories = stories_of(facts, [offender for finding in against for offender in finding.offenders])
+        confidence = confidence_of(facts, judgement.findings)
     return {
         "format": FORMAT,
         "run": judgement.run,
@@ -38,9 +45,13 @@ def as_document(judgement: Judgement) -> dict[str, Any]:
         "detail": judgement.detail,
         "verdict": judgement.exit_code.name.lower().replace("_", "-"),
         "exit_code": int(judgement.exit_code),
-        "findings": [_finding(finding) for finding in judgement.findings],
+        "findings": [_finding(finding, stories) for finding in judgement.findings],
         "warnings": list(judgement.warnings),
         "not_proven": list(judgement.not_proven),
+        "confidence": [
+            {"topic": str(each.topic), "text": each.text, "lowers": each.lowers, "numbers": each.numbers}
+            for each in confidence
+        ],
     }
 
 
@@ -67,7 +78,7 @@ def write_findings(judgement: Judgement) -> Path:
     return path
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def _finding(finding: Finding, stories: Mapping[str, Story]) -> dict[str, Any]:
     return {
         "check": finding.check,
         "verdict": str(finding.verdict),
@@ -82,9 +93,14 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "formula": finding.formula,
         "error": finding.error,
         "params": finding.params,
-        "offenders": [msgspec.to_builtins(offender) for offender in finding.offenders],
+        "offenders": [_offender(offender, stories) for offender in finding.offenders],
         "traceback": finding.traceback,
     }
+
+
+def _offender(offender: Offender, stories: Mapping[str, Story]) -> dict[str, Any]:
+    story = stories.get(key_of(offender))
+    return {**msgspec.to_builtins(offender), "story": story_data(story) if story is not None else []}
 
 
 def _finite(value: float | int | str | None) -> float | int | str | None:

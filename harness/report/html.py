@@ -21,10 +21,11 @@ from markupsafe import Markup
 from harness.checks.finding import Finding, Verdict
 from harness.report.axis import Axis, make_axis, ticks
 from harness.report.charts import Chart
+from harness.report.confidence import Remark, Topic, confidence_of
 from harness.report.facts import FaultWindow, Instant, RunFacts, read_facts
 from harness.report.headline import Headline, headline_of
 from harness.report.series import charts_of
-from harness.report.story import Story, story_of
+from harness.report.story import Story, key_of, stories_of
 from harness.report.words import (
     VERDICT_TONES,
     clock,
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 
 FILE_NAME = "report.html"
 ASSETS = Path(__file__).parent / "assets"
-STORIES_PER_FINDING = 3
+LEAST_NAME, MOST_NAME = 13, 26
 PIN_PERCENT = 5.5  # how wide a pin is on a narrow page
 
 
@@ -91,9 +92,11 @@ def render_html(judgement: Judgement) -> str:
                 words=outcome_words(judgement),
                 headline=headline_of(judgement, facts),
                 findings=[_finding(facts, finding) for finding in ordered(judgement.findings)],
+                check_width=_check_width(judgement.findings),
                 faults=facts.faults,
                 shades=_shades(facts, axis),
                 pins=_pins(facts, axis),
+                confidence=_confidence(facts, judgement.findings),
                 environment=_environment_rows(facts),
                 command=shlex.quote(shown_path(judgement.run_dir)),
                 data=_data(axis, charts),
@@ -104,15 +107,12 @@ def render_html(judgement: Judgement) -> str:
 
 
 def _finding(facts: RunFacts, finding: Finding) -> FindingView:
-    tokens = [offender.token for offender in finding.offenders if offender.token]
-    told = [] if finding.verdict is Verdict.PASS else tokens[:STORIES_PER_FINDING]
-    stories = {token: story_of(facts, token) for token in told}
     return FindingView(
         finding=finding,
         tone=VERDICT_TONES[finding.verdict],
         measures=[measure(name, value) for name, value in finding.numbers.items()],
         params=json.dumps(finding.params, ensure_ascii=False) if finding.params else "",
-        stories=stories,
+        stories={} if finding.verdict is Verdict.PASS else stories_of(facts, finding.offenders),
         open=finding.verdict is Verdict.FAIL and finding.decides,
     )
 
@@ -137,6 +137,23 @@ def _pins(facts: RunFacts, axis: Axis) -> list[Pin]:
     return pins
 
 
+def _check_width(findings: list[Finding]) -> int:
+    """Of the column of names, in characters: names of checks of one's own may be long."""
+    longest = max((len(finding.check) for finding in findings), default=0)
+    return max(LEAST_NAME, min(MOST_NAME, longest + 2))
+
+
+def _confidence(facts: RunFacts, findings: list[Finding]) -> list[tuple[str, list[Remark]]]:
+    """By topic, in order; what was not decided and what was warned of stand above it."""
+    remarks = confidence_of(facts, findings)
+    return [
+        (str(topic), found)
+        for topic in Topic
+        if topic not in (Topic.UNDECIDED, Topic.WARNINGS)
+        and (found := [each for each in remarks if each.topic is topic])
+    ]
+
+
 def _environment_rows(facts: RunFacts) -> list[tuple[str, list[str]]]:
     rows = [("testbed", [facts.testbed]), ("proxy", [facts.proxy]), ("started", [facts.wall_start])]
     rows += [("versions", [f"{name} {version}" for name, version in sorted(facts.versions.items())])]
@@ -144,8 +161,6 @@ def _environment_rows(facts: RunFacts) -> list[tuple[str, list[str]]]:
     for place, what in sorted(facts.binaries.items()):
         binaries.setdefault(_binary(what), []).append(place)
     rows += [("servers", [f"{what} for {', '.join(places)}" for what, places in binaries.items()])]
-    rows += [("witness", [facts.witness])] if facts.witness else []
-    rows += [("clock error", [f"{clock_.source} ±{span_ns(clock_.error_ns)}" for clock_ in facts.clocks])]
     return [(name, [value for value in values if value]) for name, values in rows if any(values)]
 
 
@@ -190,7 +205,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(clock=clock, span=span_ns, seconds=seconds, number=number, unbroken=unbroken)
-    environment.globals.update(count=count)
+    environment.globals.update(count=count, key_of=key_of)
     return environment
 
 

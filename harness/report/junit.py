@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING
 from harness.checks.finding import Finding, Verdict
 from harness.conduct.judge import ExitCode
 from harness.report.facts import RunFacts, read_facts
-from harness.report.story import Story, story_of, story_text
+from harness.report.story import Story, key_of, stories_of, story_text
 from harness.report.words import NS_PER_S, ordered, outcome_words
 
 if TYPE_CHECKING:
     from harness.conduct.judge import Judgement
 
+STORIES_PER_FINDING = 3
 _JUDGED = (ExitCode.PASS, ExitCode.FAIL, ExitCode.INCONCLUSIVE)
 
 # What XML 1.0 cannot hold, not even escaped.
@@ -141,9 +142,9 @@ def _details(finding: Finding, stories: dict[str, Story]) -> str:
     for offender in finding.offenders:
         who = offender.recipient or offender.token or offender.subject or ""
         lines.append(f"- {who}: {offender.why}" + (f" ({offender.cause})" if offender.cause else ""))
-    told = next((stories[o.token] for o in finding.offenders if o.token in stories), None)
-    if told:
-        lines += ["", "life story of the worst:", *story_text(told)]
+    told = [stories[key] for offender in finding.offenders if (key := key_of(offender)) in stories]
+    for story in told[:STORIES_PER_FINDING]:
+        lines += ["", "how it came about:", *story_text(story)]
     if finding.traceback:
         lines += ["", finding.traceback]
     return "\n".join(lines)
@@ -155,15 +156,15 @@ def _formula(finding: Finding) -> list[str]:
 
 
 def _read(judgement: Judgement) -> tuple[RunFacts, dict[str, Story]]:
-    """The run's facts, and the story of the worst message of each finding that is not a pass."""
+    """The run's facts, and the stories of the worst offenders of each finding that is not a pass."""
     with read_facts(judgement) as facts:
-        worst = {
-            next((offender.token for offender in finding.offenders if offender.token), None)
+        worst = [
+            offender
             for finding in judgement.findings
             if finding.verdict is not Verdict.PASS
-        }
-        tokens = {token for token in worst if token}
-        return facts, {token: story_of(facts, token) for token in sorted(tokens)}
+            for offender in finding.offenders[:STORIES_PER_FINDING]
+        ]
+        return facts, stories_of(facts, worst)
 
 
 def _class_name(suite: str) -> str:

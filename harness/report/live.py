@@ -118,7 +118,8 @@ def lines_for(
             code = f" with code {event.code}" if event.code is not None else ""
             return [f"system {event.change}{code}"]
         case ev.Operator():
-            return [f"operator: {event.action}, by {event.by}"]
+            about = f" of {event.class_}" if event.class_ else ""
+            return [f"operator: {event.action}{about}, by {event.by}"]
         case ev.HarnessWarning():
             return [f"warning: {state.warnings[-1]}"]
         case ev.RunFinished():

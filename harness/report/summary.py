@@ -17,9 +17,10 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.checks.finding import Finding, Offender, Verdict
+from harness.report.confidence import Remark, confidence_of, in_short
 from harness.report.facts import RunFacts, read_facts
 from harness.report.headline import headline_of
-from harness.report.story import Story, story_of
+from harness.report.story import Story, stories_of
 from harness.report.words import (
     VERDICT_TONES,
     Tone,
@@ -41,24 +42,29 @@ _MAX_OFFENDERS = 3
 _CHECK_WIDTH = 12
 
 
-def print_summary(judgement: Judgement, *, console: Console | None = None) -> None:
-    """Print the summary of one judged run. Raises HistoryError when its history cannot be read."""
+def print_summary(judgement: Judgement, *, console: Console | None = None, verbose: bool = False) -> None:
+    """Print the summary of one judged run; `verbose`: with all offenders, and the story of each.
+
+    Raises HistoryError when its history cannot be read.
+    """
     console = console or Console()
     if console.is_terminal:
-        _print(console, judgement)
+        _print(console, judgement, verbose)
         return
     # Tables fill their lines with blanks, which nobody wants in a log or a diff.
     with console.capture() as captured:
-        _print(console, judgement)
+        _print(console, judgement, verbose)
     console.file.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
 
-def _print(console: Console, judgement: Judgement) -> None:
+def _print(console: Console, judgement: Judgement, verbose: bool) -> None:
     with read_facts(judgement) as facts:
         _verdict(console, judgement, facts)
-        _findings(console, judgement, facts)
+        _findings(console, judgement, facts, verbose)
+        remarks = confidence_of(facts, judgement.findings)
     _list(console, "Not proven", judgement.not_proven, "yellow")
     _list(console, "Warnings", judgement.warnings, "yellow")
+    _confidence(console, remarks, verbose)
     _where(console, judgement)
 
 
@@ -83,8 +89,8 @@ def _verdict(console: Console, judgement: Judgement, facts: RunFacts) -> None:
     console.print(grid)
 
 
-def _findings(console: Console, judgement: Judgement, facts: RunFacts) -> None:
-    """Each finding; after one that failed, the life of its worst message, each message once."""
+def _findings(console: Console, judgement: Judgement, facts: RunFacts, verbose: bool) -> None:
+    """Each finding; after one that failed, the story of its worst offender, or of all; each once."""
     decided = True
     told: set[str] = set()
     width = max([_CHECK_WIDTH, *(len(finding.check) for finding in judgement.findings)])
@@ -95,14 +101,15 @@ def _findings(console: Console, judgement: Judgement, facts: RunFacts) -> None:
             console.print(Text("Reported only; the scenario does not expect these", style="dim"))
         if finding.decides:
             console.print()
-        _finding(console, finding, width)
-        token = next((offender.token for offender in finding.offenders if offender.token), None)
-        if finding.verdict is Verdict.FAIL and finding.decides and token and token not in told:
-            told.add(token)
-            _story(console, story_of(facts, token))
+        _finding(console, finding, width, len(finding.offenders) if verbose else _MAX_OFFENDERS)
+        if finding.verdict is Verdict.FAIL and finding.decides:
+            stories = stories_of(facts, finding.offenders if verbose else finding.offenders[:1])
+            for key in [key for key in stories if key not in told]:
+                told.add(key)
+                _story(console, stories[key])
 
 
-def _finding(console: Console, finding: Finding, width: int) -> None:
+def _finding(console: Console, finding: Finding, width: int, most: int) -> None:
     tone = VERDICT_TONES[finding.verdict]
     plain = not (console.encoding or "").lower().startswith("utf")
     grid = Table.grid(padding=(0, 1, 0, 0))
@@ -120,12 +127,10 @@ def _finding(console: Console, finding: Finding, width: int) -> None:
             line = Text(f"{label}  ", style="dim")
             line.append(printable(text), style="" if label == "numbers" else "dim")
             grid.add_row("", "", line)
-        for offender in finding.offenders[:_MAX_OFFENDERS]:
+        for offender in finding.offenders[:most]:
             grid.add_row("", "", _offender(offender))
-        if len(finding.offenders) > _MAX_OFFENDERS:
-            grid.add_row(
-                "", "", Text(f"and {len(finding.offenders) - _MAX_OFFENDERS} more like these", style="dim")
-            )
+        if len(finding.offenders) > most:
+            grid.add_row("", "", Text(f"and {len(finding.offenders) - most} more like these", style="dim"))
         if finding.traceback:
             grid.add_row("", "", Text(printable(finding.traceback.strip()), style="dim"))
     console.print(grid)
@@ -162,7 +167,7 @@ def _offender(offender: Offender) -> Text:
 
 def _story(console: Console, story: Story) -> None:
     console.print()
-    console.print(Text.assemble(("  How it came about: ", "bold"), printable(story.recipient or story.token)))
+    console.print(Text.assemble(("  How it came about: ", "bold"), printable(story.title)))
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(justify="right", no_wrap=True, style="dim")
     grid.add_column(no_wrap=True, max_width=24, overflow="ellipsis")
@@ -174,8 +179,6 @@ def _story(console: Console, story: Story) -> None:
             text.append(f"  during {', '.join(printable(name) for name in line.faults)}", style="red")
         grid.add_row(clock(line.at_ns), Text(printable(actor)), text)
     console.print(Padding(grid, (0, 0, 0, 2)))
-    if story.left_out:
-        console.print(Text(f"  and {story.left_out} more", style="dim"))
 
 
 def _list(console: Console, title: str, texts: list[str], style: str) -> None:
@@ -188,6 +191,24 @@ def _list(console: Console, title: str, texts: list[str], style: str) -> None:
     grid.add_column(overflow="fold")
     for text in texts:
         grid.add_row("-", Text(printable(text)))
+    console.print(Padding(grid, (0, 0, 0, 1)))
+
+
+def _confidence(console: Console, remarks: list[Remark], verbose: bool) -> None:
+    """How exact it was, and what takes something away; `verbose`: the whole sheet, topic by topic."""
+    if not verbose:
+        _list(console, "Confidence", in_short(remarks), "cyan")
+        return
+    console.print()
+    console.print(Text("Confidence", style="bold cyan"))
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    grid.add_column(no_wrap=True, style="dim")
+    grid.add_column(overflow="fold")
+    said = None
+    for each in remarks:
+        text = Text(printable(each.text), style="yellow" if each.lowers else "")
+        grid.add_row(str(each.topic) if each.topic != said else "", text)
+        said = each.topic
     console.print(Padding(grid, (0, 0, 0, 1)))
 
 

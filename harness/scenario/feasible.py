@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from harness.checks.units import NS_PER_S
+from harness.scenario import judgeable
 from harness.scenario.capacity import Capacity, capacity_of
 from harness.scenario.document import Document
 from harness.scenario.errors import Problem
@@ -261,5 +262,9 @@ _RULES: tuple[Callable[[Scenario, Document], Iterator[Problem]], ...] = (
     _carried,
     _baseline,
     _holds,
+    judgeable.priority,
+    judgeable.pause,
+    judgeable.approval,
+    judgeable.false_alarm,
     overlapping,
 )

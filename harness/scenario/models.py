@@ -18,6 +18,7 @@ from harness.checks.units import NS_PER_S
 from harness.providers import presets
 from harness.providers.preset import Preset
 from harness.scenario.faults import Fault
+from harness.scenario.mail import Mail
 from harness.scenario.operator import OperatorStep
 from harness.scenario.own import OwnCheck
 from harness.scenario.part import Length, Line, Name, Part
@@ -80,6 +81,8 @@ class _Scenario(Part):
     """The services that take the mail."""
     routes: Annotated[dict[Name, Route], Field(min_length=1)]
     """The paths to them, the usual one first."""
+    mail: Mail | None = None
+    """Who the mail is from, for the check `authentication`."""
     system: System
     """The system under test."""
     workload: Annotated[tuple[Stream, ...], Field(min_length=1)]

@@ -1,14 +1,14 @@
 """What an operator does to the system under test, and when: approve, pause, switch, by HTTP or a command.
 
 `system.operator` says how an action is done, the scenario's `operator` at what time. The names `approve`,
-`resume` and `switch` let a backlog go; others are for the history alone.
+`resume` and `switch` let a backlog go, and `pause` stops it; others are for the history alone.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from harness.scenario.part import Command, Name, Part, Time, exactly_one, wrong
 from harness.scenario.submission import HttpRequest, method_and_path
@@ -49,3 +49,5 @@ class OperatorStep(Part):
     """When, counted from the end of the baseline."""
     action: Name
     """One of `system.operator`."""
+    class_: Annotated[Name | None, Field(alias="class")] = None
+    """Whose mail it is about, such as `marketing`; that of every class by default."""

@@ -40,7 +40,7 @@ def plan(scenario: Scenario, seed: int | None = None) -> Timeline:
         Marker(at_ns=0, marker="storm"),
         *_faults(scenario),
         *(
-            Operator(at_ns=step.at, action=step.action, detail=_how(scenario, step))
+            Operator(at_ns=step.at, action=step.action, detail=_how(scenario, step), class_=step.class_)
             for step in scenario.operator
         ),
     ]

@@ -16,6 +16,7 @@ from harness.providers import presets
 from harness.providers.preset import Preset
 from harness.scenario.document import Document, lookup
 from harness.scenario.hosts import HostName
+from harness.scenario.mail import RouteMail
 from harness.scenario.part import Name, Part
 
 MAILPIT = "mailpit"
@@ -87,6 +88,10 @@ class Route(Part):
     the provider has for another of its endpoints leads to that."""
     tenant: Name | Literal[""] = ""
     """Whose account it is at the provider; faults can be about one tenant alone."""
+    account_of: Name | None = None
+    """Another route to such a provider, whose account is used here as well: what should never be."""
+    mail: RouteMail | None = None
+    """Who signs what leaves by it, and from where; needs `mail` of the scenario."""
     listen: Annotated[str, AfterValidator(_address)] | None = None
     """Where its proxy listens, for a system that is configured once: such as `127.0.0.1:2525`."""
 

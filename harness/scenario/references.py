@@ -15,6 +15,7 @@ from harness.scenario.errors import Problem, nearest, shown
 from harness.scenario.explain import explain
 from harness.scenario.fault_references import fault_problems
 from harness.scenario.hosts import route_host
+from harness.scenario.mail_references import mail_problems
 from harness.scenario.operator import RELEASING
 from harness.scenario.providers import FAKES, preset_behind, preset_of
 from harness.scenario.targets import EVENTS, SYSTEM
@@ -22,6 +23,16 @@ from harness.scenario.tellable import tellable
 from harness.scenario.templates import endpoint_variable
 from harness.scenario.workload import COMMON_CLASSES
 from harness.scenario.written import classes, entries, names, names_at, unknown
+
+# Where expectations name a class of mail: the check, and the key.
+_OF_A_CLASS = (
+    ("waves", "class"),
+    ("pause", "class"),
+    ("approval", "class"),
+    ("priority", "first"),
+    ("priority", "then"),
+    ("fallback", "class"),
+)
 
 
 def reference_problems(document: Document) -> list[Problem]:
@@ -38,6 +49,7 @@ def reference_problems(document: Document) -> list[Problem]:
         *tellable(document),
         *_events(document),
         *_expectations(document),
+        *mail_problems(document),
     ]
 
 
@@ -51,6 +63,25 @@ def _routes(document: Document) -> Iterator[Problem]:
         if isinstance(provider, str) and provider not in providers:
             yield unknown(document, ("routes", route, "provider"), "provider", provider, providers)
         yield from _listening(document, route, taken)
+        yield from _account(document, route)
+
+
+def _account(document: Document, route: str) -> Iterator[Problem]:
+    """One account can serve two routes only where both lead to the same kind of provider."""
+    path: Path = ("routes", route, "account_of")
+    other, routes = lookup(document.data, path), names(document, "routes")
+    if not isinstance(other, str):
+        return
+    if other not in routes:
+        yield unknown(document, path, "route", other, routes)
+    elif other == route:
+        yield document.problem(
+            path, f"{shown(route)} has an account of its own already", advice="Leave it out."
+        )
+    elif lookup(document.data, ("routes", other, "account_of")) is not None:
+        yield document.problem(path, f"{shown(other)} has no account of its own")
+    elif (ours := preset_behind(document, route)) != preset_behind(document, other) and ours is not None:
+        yield document.problem(path, f"{shown(other)} leads to another kind of provider, with other accounts")
 
 
 def _mail_can_go(document: Document) -> Iterator[Problem]:
@@ -196,6 +227,9 @@ def _operator(document: Document) -> Iterator[Problem]:
     actions = lookup(document.data, ("system", "operator"))
     known = tuple(actions) if isinstance(actions, dict) else ()
     for index, step in entries(document, "operator"):
+        class_ = step.get("class")
+        if isinstance(class_, str) and classes(document) and class_ not in classes(document):
+            yield unknown(document, ("operator", index, "class"), "class", class_, classes(document))
         action, path = step.get("action"), ("operator", index, "action")
         if not isinstance(action, str) or action in known:
             continue
@@ -236,6 +270,13 @@ def _expectations(document: Document) -> Iterator[Problem]:
     for route in throttle if isinstance(throttle, dict) else ():
         if route not in routes:
             yield unknown(document, ("expect", "throttle", route), "route", route, routes, at_key=True)
-    class_ = lookup(document.data, ("expect", "waves", "class"))
-    if isinstance(class_, str) and known and class_ not in known:
-        yield unknown(document, ("expect", "waves", "class"), "class", class_, known)
+    fallback = lookup(document.data, ("expect", "fallback", "route"))
+    if isinstance(fallback, str) and fallback not in routes:
+        yield unknown(document, ("expect", "fallback", "route"), "route", fallback, routes)
+    for check, key in _OF_A_CLASS:
+        # The short form names the class alone.
+        short = isinstance(lookup(document.data, ("expect", check)), str) and check in ("pause", "approval")
+        path: Path = ("expect", check) if short else ("expect", check, key)
+        class_ = lookup(document.data, path)
+        if isinstance(class_, str) and known and class_ not in known:
+            yield unknown(document, path, "class", class_, known)

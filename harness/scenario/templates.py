@@ -18,6 +18,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from harness.scenario.document import Document, Path, lookup
 from harness.scenario.errors import Problem, nearest, shown
+from harness.scenario.mail import Signer
 from harness.scenario.models import Scenario
 from harness.scenario.providers import preset_behind
 
@@ -34,6 +35,8 @@ ROUTE_VARIABLES = (
     "events_key",
 )
 """Those of every route; `endpoint_variable` names the others."""
+DKIM_VARIABLES = ("selector", "domain", "key_file", "key")
+"""Below `dkim` of a route on which the system signs."""
 SYSTEM_VARIABLES = ("host", "port", "state_dir")
 TOP_VARIABLES = ("routes", "system", "webhooks", "ca_file", "python", "run_dir", "scenario_dir")
 MESSAGE_VARIABLES = ("token", "to", "from", "subject", "text", "class", "stream", "headers", "expires_in_ms")
@@ -103,6 +106,11 @@ def template_problems(document: Document) -> list[Problem]:
     """Whatever is wrong with the templates of a document, each with its place."""
     run = _dummy(_routes(document), webhook_names(document))
     message = dict.fromkeys(MESSAGE_VARIABLES, "x")
+    run["routes"] = {
+        name: variables | ({"dkim": dict.fromkeys(_dkim_variables(document), "1")} if signs else {})
+        for name, variables in run["routes"].items()
+        for signs in [_system_signs(document, name)]
+    }
     problems = []
     for places, known in ((OF_THE_RUN, run), (OF_A_MESSAGE, message), (OF_BOTH, run | message)):
         for path, text in _texts(document.data, places):
@@ -215,6 +223,19 @@ def _routes(document: Document) -> dict[str, tuple[str, ...]]:
         endpoints = preset.endpoints if preset is not None else ()
         found[str(name)] = (*ROUTE_VARIABLES, *(endpoint_variable(each) for each in endpoints))
     return found
+
+
+def _system_signs(document: Document, route: str) -> bool:
+    """Whether the system is given a key for what it sends by a route."""
+    of_route = lookup(document.data, ("routes", route, "mail"))
+    signs = isinstance(of_route, dict) and of_route.get("sign") == Signer.SYSTEM
+    return signs and lookup(document.data, ("mail",)) is not None
+
+
+def _dkim_variables(document: Document) -> tuple[str, ...]:
+    """A compose file says itself what is mounted where: its services are given the key's text."""
+    in_compose = lookup(document.data, ("system", "compose")) is not None
+    return tuple(name for name in DKIM_VARIABLES if not (in_compose and name == "key_file"))
 
 
 def _dummy(routes: Mapping[str, tuple[str, ...]], webhooks: tuple[str, ...]) -> dict[str, Any]:

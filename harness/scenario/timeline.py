@@ -46,6 +46,7 @@ class Fault(Entry, frozen=True, kw_only=True, tag="fault"):
 class Operator(Entry, frozen=True, kw_only=True, tag="operator"):
     action: str
     detail: str = ""
+    class_: str | None = msgspec.field(name="class", default=None)  # whose mail it is about; None: any
 
 
 class Marker(Entry, frozen=True, kw_only=True, tag="marker"):

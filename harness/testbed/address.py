@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 from urllib.parse import quote
 
 from harness.scenario.models import Scenario
@@ -65,7 +66,7 @@ class RouteAddress:
     def is_http(self) -> bool:
         return self.scheme.endswith(("+http", "+https"))
 
-    def template_context(self) -> dict[str, str | int]:
+    def template_context(self) -> dict[str, Any]:
         """What `{{ routes.<name>.… }}` offers."""
         return {
             "url": self.url,

@@ -29,6 +29,8 @@ from harness.testbed.base import TestbedError
 from harness.testbed.canary import Canary, Saw
 from harness.testbed.faults import Endpoint, FaultInjector, injector_for_system, injector_on
 from harness.testbed.inbox import Inbox
+from harness.testbed.mail.keys import write_keys
+from harness.testbed.mail.zone import write_zone
 from harness.testbed.processes import ProcessError
 from harness.testbed.provider import Provider
 from harness.testbed.provider.config import Onward, main_endpoint, routes_of, wants_an_inbox
@@ -134,7 +136,7 @@ class AssembledTestbed(ABC):
         except ConfigError as error:
             raise TestbedError(f"webhooks: {error}") from error
         here = surroundings_of(
-            self._scenario, self._run_dir, addresses, self._ca_path, at, self._webhooks.urls()
+            self._scenario, self._run_dir, addresses, self._ca_path, at, self._webhooks.urls(), self._seed
         )
         host = await self._make_host(here, ledger)
         reach = reach_of(self._scenario, host, here, ledger)
@@ -168,6 +170,8 @@ class AssembledTestbed(ABC):
         for folder in ("providers", "bodies", "proxies"):
             (self._run_dir / folder).mkdir(exist_ok=True)
         make_ca(self._tls, certificate_names(self._scenario))
+        write_zone(self._run_dir, self._scenario, self._seed)
+        write_keys(self._run_dir, self._scenario, self._seed)
         try:
             await self._start_ground(journal, ledger)
             self._onward = Onward(

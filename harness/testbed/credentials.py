@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 from harness.providers.credentials import OF_THE_ACCOUNT, fill
 from harness.providers.preset import Preset
 from harness.providers.wire import Account
+from harness.scenario.providers import MAILPIT
 
 if TYPE_CHECKING:
     from harness.scenario.models import Scenario
@@ -15,7 +17,18 @@ if TYPE_CHECKING:
 def route_account(scenario: Scenario, seed: int, route: str) -> Account:
     """What the SUT logs in with on this route."""
     credential, tenant = scenario.preset(route).credential, scenario.routes[route].tenant
-    return credential.account(seed, f"app-{route}", scope="route", tenant=tenant)
+    owner = scenario.routes[route].account_of or route
+    return credential.account(seed, f"app-{owner}", scope="route", tenant=tenant)
+
+
+def fingerprints(scenario: Scenario, seed: int) -> dict[str, str]:
+    """By route what tells its secret from others without giving it away; a route without a login has none."""
+    secrets = {route: route_account(scenario, seed, route).secret for route in scenario.mail_routes}
+    return {
+        route: hashlib.sha256(f"credential\0{secret}".encode()).hexdigest()[:16]
+        for route, secret in secrets.items()
+        if secret and scenario.preset(route).name != MAILPIT
+    }
 
 
 def canary_account(preset: Preset, seed: int, provider: str) -> Account:

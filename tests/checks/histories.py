@@ -53,6 +53,7 @@ class Run:
         clock_error: float = 0,
         expect: list[dict[str, Any]] | None = None,
         without_mail: list[str] | None = None,
+        credentials: dict[str, str] | None = None,
     ) -> None:
         self.name = name
         self._numbers = dict.fromkeys(PROVIDERS.values(), 0)
@@ -72,6 +73,7 @@ class Run:
                 proxy="embedded",
                 expect=expect or [],
                 routes_without_mail=without_mail or [],
+                credentials=credentials or {},
             ),
             ev.PhaseEntered(t_ns=0, phase=ev.Phase.BASELINE),
             ev.PhaseEntered(t_ns=ns(0), phase=ev.Phase.STORM),
@@ -305,6 +307,13 @@ class Run:
             )
         )
 
+    def says_paused(self, at: float, until: float | None = None, *, poll: float = 0.1) -> None:
+        """The signal `paused` turns on, and off again at `until`."""
+        self.reads("paused", False, at - poll, None)
+        self.reads("paused", True, at, None, before=at - poll)
+        if until is not None:
+            self.reads("paused", False, until, None, before=until - poll)
+
     def detects(
         self, at: float, route: str = "primary", *, poll: float = 0.1, until: float | None = None
     ) -> None:
@@ -317,8 +326,8 @@ class Run:
     def says(self, message: Message, state: str, at: float, events: list[str] | None = None) -> None:
         self.events.append(ev.SystemState(t_ns=ns(at), token=message.token, state=state, events_known=events))
 
-    def operator(self, action: str, at: float) -> None:
-        self.events.append(ev.Operator(t_ns=ns(at), action=action, by="scenario"))
+    def operator(self, action: str, at: float, class_: str | None = None) -> None:
+        self.events.append(ev.Operator(t_ns=ns(at), action=action, by="scenario", class_=class_))
 
     def provider_says(
         self,

@@ -1,138 +1,173 @@
-"""The queries against a slow model in plain Python, on hundreds of random histories: every run must agree.
+"""The views and the checks' queries against a slow model in plain Python, on random histories: every run
+must agree.
 
-Times lie on a coarse grid, so that equal timestamps and exact borders are common rather than rare. Many
-histories go into one file and each query answers for all of them at once.
+Hundreds of histories go into one file and each query answers for all of them at once. The seeds are the
+same ones in every run of the tests; `make model` takes as many new ones as it is asked to. What fails
+names its seed, and Hypothesis shrinks a history that two ways of counting see differently.
 """
 
 from __future__ import annotations
 
+import os
+import random
 from collections import defaultdict
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.checks.delivered import FATES
 from harness.checks.duplicates import EXTRA_COPIES
+from harness.checks.flapping import CHANGES
+from harness.checks.suppression import TRIED_AGAIN
 from harness.checks.throttle import EARLY, GRACE_NS, peaks
+from harness.checks.unexpected import UNEXPECTED
 from harness.checks.waves import LEAD_NS, WAVES
-from tests.checks.histories import Message, Run, opened
-from tests.checks.model import Model
+from harness.history.store import History
+from tests.checks.generated import history, in_order
+from tests.checks.histories import Run, opened
+from tests.checks.model import Record, exposure, instants, mail, pace
 
-RUNS = 30
-ROUTES = ("primary", "backup")
+BATCH = 150
+HISTORIES = int(os.environ.get("MODEL_HISTORIES", "2400"))
+FIRST_SEED = int(os.environ.get("MODEL_FIRST_SEED", "0"))
+EVERY_NS = 2_000_000_000
+ALL_RUNS = {"run": None}
 
-times = st.integers(0, 60).map(lambda steps: steps / 2)
-instants = st.one_of(times, st.integers(0, 600).map(lambda steps: steps / 20))
-
-
-@st.composite
-def histories(draw: st.DrawFn, name: str) -> Run:
-    run = Run(
-        name,
-        baseline=draw(st.sampled_from([0, 3, 20])),
-        ends=40,
-        clock_error=draw(st.sampled_from([0, 0.05])),
-    )
-    for _ in range(draw(st.integers(0, 2))):
-        on, length = draw(times), draw(st.integers(1, 20)) / 2
-        type_ = draw(st.sampled_from(["outage", "latency", "ack-loss"]))
-        attributes = {"latency": 200, "jitter": 50} if type_ == "latency" else {}
-        run.fault(on, on + length, type_, draw(st.sampled_from(ROUTES)), attributes=attributes)
-    if draw(st.integers(0, 3)) == 0:
-        at = draw(times)
-        run.kill(at, at + 0.5)
-    match draw(st.integers(0, 6)):
-        case 0:
-            run.restart(at := draw(times), at + 0.5, complies=draw(st.booleans()))
-        case 1:
-            on = draw(times)
-            run.fault(
-                on, on + draw(st.integers(1, 8)) / 2, draw(st.sampled_from(["pause", "partition"])), "system"
-            )
-    for _ in range(draw(st.integers(0, 2))):
-        run.operator(draw(st.sampled_from(["resume", "approve"])), draw(times))
-    messages = [draw_message(draw, run) for _ in range(draw(st.integers(0, 8)))]
-    for message in messages:
-        for _ in range(draw(st.integers(0, 3))):
-            draw_attempt(draw, run, message)
-        if draw(st.integers(0, 5)) == 0:
-            state = draw(st.sampled_from(["sending", "held", "expired", "suppressed", "sent"]))
-            run.says(message, state, draw(times))
-        if draw(st.integers(0, 5)) == 0:
-            event = draw(st.sampled_from(["bounced", "dropped", "delivered"]))
-            run.provider_says(event, message, draw(times), draw(st.sampled_from(ROUTES)))
-    return run
+Answers = dict[str, Any]
+"""By run."""
 
 
-def draw_message(draw: st.DrawFn, run: Run) -> Message:
-    at = draw(times)
-    message = run.message(
-        at,
-        draw(st.sampled_from(["transactional", "marketing"])),
-        expires=draw(st.sampled_from([None, None, at + 5])),
-        result=draw(st.sampled_from(["accepted", "accepted", "accepted", "refused", "indeterminate", None])),
-    )
-    if draw(st.integers(0, 7)) == 0:
-        run.offer_again(message, at + 0.5, 2, draw(st.sampled_from(["accepted", "refused"])))
-    return message
+def grouped(rows: Iterable[tuple[Any, ...]]) -> dict[str, list[tuple[Any, ...]]]:
+    found: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
+    for run, *rest in rows:
+        found[run].append(tuple(rest))
+    return found
 
 
-def draw_attempt(draw: st.DrawFn, run: Run, message: Message) -> None:
-    result = draw(
-        st.sampled_from(["accepted", "accepted", "accepted", "ack-lost", "deferred", "refused", "aborted"])
-    )
-    via = draw(st.sampled_from(ROUTES))
-    more: dict[str, Any] = {}
-    if result == "deferred" and draw(st.booleans()):
-        more["retry_after_ns"] = draw(st.sampled_from([500_000_000, 2_000_000_000]))
-    at = draw(instants)
-    receipt = run.receipt(message, at, via, result, took=draw(st.sampled_from([0, 0.05, 0.5])), **more)
-    if draw(st.integers(0, 6)) == 0:
-        run.closes(receipt.connection, at + draw(st.sampled_from([0, 0.1, 0.15, 0.4])), via)
+def duplicates(con: Any) -> Answers:
+    rows = grouped(con.execute(EXTRA_COPIES, ALL_RUNS).fetchall())
+    return {
+        run: {(token, copy, cause) for token, _, _, copy, *_, cause in each} for run, each in rows.items()
+    }
 
 
-@st.composite
-def many(draw: st.DrawFn) -> list[Run]:
-    return [draw(histories(f"run-{number:02}")) for number in range(RUNS)]
+def delivered(con: Any) -> Answers:
+    rows = grouped(con.execute(FATES, ALL_RUNS).fetchall())
+    return {run: {token: fate for token, *_, fate in each} for run, each in rows.items()}
 
 
-@settings(
-    max_examples=10,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
-)
-@given(many())
-def test_duplicates_delivered_throttle_and_waves_agree(runs: list[Run]) -> None:
-    models = {run.name: Model(sorted(run.events, key=lambda event: int(event.t_ns))) for run in runs}
-    with opened(*runs) as history:
-        con = history.con
+def unexpected(con: Any) -> Answers:
+    rows = grouped(con.execute(UNEXPECTED, ALL_RUNS).fetchall())
+    return {run: sorted((end, what) for *_, end, what in each) for run, each in rows.items()}
 
-        extra: dict[str, set[tuple[str, int, str]]] = defaultdict(set)
-        for run, token, _, _, copy, *_, cause in con.execute(EXTRA_COPIES, {"run": None}).fetchall():
-            extra[run].add((token, copy, cause))
-        fates: dict[str, dict[str, str]] = defaultdict(dict)
-        for run, token, *_, fate in con.execute(FATES, {"run": None}).fetchall():
-            fates[run][token] = fate
-        for name, model in models.items():
-            assert extra[name] == model.extra_copies(), name
-            assert fates[name] == model.fates(), name
 
-        for route, rate in (("primary", 2.0), ("backup", 0.75)):
-            found_peaks = peaks(history, route, rate)
-            early: dict[str, int] = defaultdict(int)
-            for run, *_ in con.execute(EARLY, {"run": None, "route": route, "grace": GRACE_NS}).fetchall():
-                early[run] += 1
-            for name, model in models.items():
-                expected = model.peak(route, Fraction(rate))
-                assert (name in found_peaks) == (expected is not None), name
-                assert expected is None or Fraction(*found_peaks[name][:2]) == expected, name
-                assert early[name] == model.too_early(route), name
+def suppression(con: Any) -> Answers:
+    rows = grouped(con.execute(TRIED_AGAIN, {"run": None, "grace": 1_000_000_000}).fetchall())
+    return {
+        run: sorted(
+            ((who.lower(), begin) for _, who, _, begin, *_ in each), key=lambda each: (each[1], each[0])
+        )
+        for run, each in rows.items()
+    }
 
-        found: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
-        asked = {"run": None, "class": None, "share": 0.1, "every": 2_000_000_000, "lead": LEAD_NS}
-        for run, _, _, _, backlog, largest, _, allowed in con.execute(WAVES, asked).fetchall():
-            found[run].append((backlog, largest, allowed))
-        for name, model in models.items():
-            assert found[name] == model.waves(Fraction(1, 10), 2_000_000_000), name
+
+def flapping(con: Any) -> Answers:
+    rows = grouped(con.execute(CHANGES, ALL_RUNS).fetchall())
+    return {run: [(before, route) for _, _, before, route, *_ in each] for run, each in rows.items()}
+
+
+def too_early(con: Any) -> Answers:
+    found: Answers = {}
+    for route in ("primary", "backup"):
+        asked = {"run": None, "route": route, "grace": GRACE_NS}
+        for run, rows in grouped(con.execute(EARLY, asked).fetchall()).items():
+            found.setdefault(run, {})[route] = len(rows)
+    return found
+
+
+def waves(con: Any) -> Answers:
+    asked = {"run": None, "class": None, "share": 0.1, "every": EVERY_NS, "lead": LEAD_NS}
+    rows = grouped(con.execute(WAVES, asked).fetchall())
+    return {
+        run: [(backlog, largest, allowed) for _, _, _, backlog, largest, _, allowed in each]
+        for run, each in rows.items()
+    }
+
+
+def times(con: Any) -> Answers:
+    rows = con.execute(
+        "select run, incident, impact_ns, endless, restored_ns, any_overdue, never_drained, drained_ns, "
+        "detected_lo, detected_hi, acknowledged_lo, acknowledged_hi, switched_lo, switched_hi, "
+        "failed_back_ns, offered_impact_ns, offered_restored_ns, offered_any_overdue, offered_drained_ns "
+        "from instants(2)"
+    ).fetchall()
+    found: Answers = defaultdict(dict)
+    for run, incident, *told in rows:
+        d_lo, d_hi, a_lo, a_hi, s_lo, s_hi, back = told[6:13]
+        found[run][incident] = instants.Instants(
+            *told[:6],
+            tuple(told[13:]),
+            None if d_hi is None else (d_lo, d_hi),
+            None if a_hi is None else (a_lo, a_hi),
+            None if s_hi is None else (s_lo + s_hi) // 2,
+            back,
+        )
+    return found
+
+
+def exposed(con: Any) -> Answers:
+    rows = con.execute(
+        "select run, fault, in_play, attempts, detected, switched, overdue, waited, exposed from exposures"
+    ).fetchall()
+    return {run: {fault: tuple(rest) for fault, *rest in each} for run, each in grouped(rows).items()}
+
+
+QUESTIONS: dict[str, tuple[Callable[[Any], Answers], Callable[[Record], Any]]] = {
+    "duplicates": (duplicates, mail.extra_copies),
+    "delivered": (delivered, mail.fates),
+    "unexpected": (unexpected, mail.unexpected),
+    "suppression": (suppression, lambda run: mail.tried_again(run, 1_000_000_000)),
+    "flapping": (flapping, mail.changes_of_route),
+    "retry-after": (
+        too_early,
+        lambda run: {r: count for r in ("primary", "backup") if (count := pace.too_early(run, r))},
+    ),
+    "waves": (waves, lambda run: pace.waves(run, Fraction(1, 10), EVERY_NS)),
+    "mttd and mttr": (times, lambda run: instants.instants(run, 2)),
+    "exposure": (exposed, exposure.exposures),
+}
+
+
+def compare(told: History, records: dict[str, Record]) -> None:
+    for what, (ask, count) in QUESTIONS.items():
+        answers = ask(told.con)
+        for name, record in records.items():
+            expected = count(record)
+            assert (answers.get(name) or type(expected)()) == expected, f"{what}, {name}"
+    for route, rate in (("primary", 2.0), ("backup", 0.75)):
+        found = peaks(told, route, rate)
+        for name, record in records.items():
+            peak = pace.peak(record, route, Fraction(rate))
+            assert (name in found) == (peak is not None), f"throttle, {name}"
+            assert peak is None or Fraction(*found[name][:2]) == peak, f"throttle, {name}"
+
+
+def agree(runs: list[Run]) -> None:
+    with opened(*runs) as told:
+        compare(told, {run.name: Record(in_order(run)) for run in runs})
+
+
+@pytest.mark.parametrize("batch", range(HISTORIES // BATCH))
+def test_a_batch_of_random_histories_is_seen_alike(batch: int) -> None:
+    first = FIRST_SEED + batch * BATCH
+    agree([history(f"seed {seed}", random.Random(seed)) for seed in range(first, first + BATCH)])
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.randoms(use_true_random=False))
+def test_and_so_is_one_that_can_be_shrunk(dice: random.Random) -> None:
+    agree([history("shrunk", dice)])

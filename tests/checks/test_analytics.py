@@ -108,6 +108,20 @@ class TestByTheSystemsStates:
         run.says(message, "sent", END, ["delivered"])
         assert judged(run).numbers["missing"] == 1
 
+    def test_the_providers_own_word_for_taking_a_message_is_not_asked_for(self) -> None:
+        run = Run()
+        message = told(run, 5)
+        run.provider_says("queued", message, 6, webhook="delivered")
+        run.says(message, "sent", END, ["processed", "delivered"])
+        finding = judged(run)
+        assert (finding.verdict, finding.counted) == (Verdict.PASS, 1)
+
+    @pytest.mark.parametrize(("event", "known"), [("bounced", True), ("delivered", False)])
+    def test_a_soft_bounce_may_be_known_as_a_deferral(self, event: str, known: bool) -> None:
+        run = Run()
+        run.says(told(run, 5, event=event), "sent", END, ["deferred"])
+        assert judged(run).verdict is (Verdict.PASS if known else Verdict.FAIL)
+
     def test_only_the_last_word_counts(self) -> None:
         run = Run()
         message = told(run, 5)

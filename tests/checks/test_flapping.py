@@ -96,3 +96,25 @@ def test_a_record_that_cannot_tell_is_inconclusive(spoilt: str) -> None:
     if spoilt == "read back":
         run.copy(run.message(6), 6.1, observed="after")
     assert judged(run, "none").verdict is Verdict.INCONCLUSIVE
+
+
+def test_copies_that_began_at_the_same_time_are_in_the_order_of_the_journal() -> None:
+    run = Run()
+    outage(run)
+    for via in ("primary", "backup"):
+        run.copy(run.message(6), 6.1, via)
+    assert judged(run, "none").numbers["changes"] == 1
+
+
+@pytest.mark.parametrize(("apart", "verdict"), [(0.1, Verdict.INCONCLUSIVE), (0.11, Verdict.FAIL)])
+def test_what_is_within_the_clock_error_has_no_order_and_fails_nobody(apart: float, verdict: Verdict) -> None:
+    run = Run(clock_error=0.05)
+    outage(run)
+    for at, via in ((6, "primary"), (7, "backup"), (7 + apart, "primary"), (8, "backup")):
+        run.copy(run.message(at), at + 0.1, via)
+    finding = judged(run)
+    assert finding.numbers["changes"] == 3
+    assert finding.verdict is verdict
+    assert verdict is Verdict.FAIL or "in which order" in finding.reason
+    assert judged(run, {"at_most": 3}).verdict is Verdict.PASS
+    assert judged(run, "none").verdict is Verdict.FAIL  # one change there was, in whatever order

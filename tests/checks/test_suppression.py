@@ -31,7 +31,14 @@ def test_a_refusal_that_stood_is_a_pass() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["5.1.1 user unknown", "5.1.10 null MX", "5.2.1 disabled", "5.4.1 Recipient address rejected", "unknown"],
+    [
+        "5.1.1 user unknown",
+        "5.1.10 null MX",
+        "5.2.1 disabled",
+        "5.4.1 Recipient address rejected",
+        "unknown",
+        "",  # a bare 550
+    ],
 )
 def test_another_try_on_the_other_route_is_a_fail(text: str) -> None:
     run = Run()

@@ -105,7 +105,7 @@ def test_injected_latency_may_crowd_attempts_together() -> None:
 
 
 def test_latencies_that_are_on_at_once_add_up_and_others_do_not() -> None:
-    for second_begins, allowed in ((4.5, 9 + 4), (6, 9)):
+    for second_begins, allowed in ((4, 9 + 4), (4.5, 9 + 4), (5, 9 + 4), (5.001, 9), (6, 9)):
         run = quiet()
         run.fault(4, 5, "latency", attributes={"latency": 400})
         run.fault(second_begins, 7, "latency", attributes={"latency": 400})

@@ -220,6 +220,15 @@ class TestInconclusive:
         assert finding.verdict is Verdict.INCONCLUSIVE
         assert "without exact times" in finding.reason
 
+    @pytest.mark.parametrize(("error", "judges"), [(0.05, True), (0.0501, False)])
+    def test_clocks_that_may_err_by_more_than_the_margin(self, error: float, judges: bool) -> None:
+        for size, verdict in ((10, Verdict.PASS), (11, Verdict.FAIL)):
+            run, messages = held(clock_error=error)
+            let_go(run, messages, 23, size, 2)
+            finding = judged(run)
+            assert finding.verdict is (verdict if judges else Verdict.INCONCLUSIVE)
+            assert judges or "wider than the margin" in finding.reason
+
     def test_a_margin_that_leaves_no_window(self) -> None:
         run, messages = held(10)
         run.fault(20.5, 60, "latency", attributes={"latency": 5000})

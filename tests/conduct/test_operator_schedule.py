@@ -46,6 +46,15 @@ async def test_each_is_done_at_its_time_and_a_slow_one_holds_up_no_other(journal
         assert 0 <= event.t_ns - origin_ns - at_ms * MS < 100 * MS, "as of its beginning, not its answer"
 
 
+async def test_whose_mail_it_is_about_is_told(journal: Journal):
+    async def act(name: str) -> str:
+        return "done"
+
+    await OperatorSchedule([Step(at_ns=0, action="pause", class_="marketing")], act, journal).run(0)
+    (event,) = recorded(journal)
+    assert isinstance(event, Operator) and event.class_ == "marketing"
+
+
 async def test_one_that_fails_ends_the_storm_and_is_no_event(journal: Journal):
     async def act(name: str) -> str:
         raise ActionFailed("POST /approve: 404")

@@ -84,6 +84,13 @@ class TestWhere:
             history.runs()
 
 
+def test_a_long_query_prints_nothing(tmp_path: Path) -> None:
+    """What commands print is for programs, too."""
+    with History.open(a_run(tmp_path / "run")) as history:
+        row = history.con.execute("select current_setting('enable_progress_bar')").fetchone()
+    assert row == (False,)
+
+
 class TestLines:
     def test_a_cut_last_line_is_dropped(self, tmp_path: Path) -> None:
         folder = a_run(tmp_path / "run")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.history.story import About
+from harness.history.story import About, stories
 from tests.checks.histories import Run, opened
 
 
@@ -69,3 +69,33 @@ def test_restarts_and_the_operators_words_are_told() -> None:
 
 def test_nobody_knows_a_token_that_never_was() -> None:
     assert story_of(Run(), "x" * 16) == []
+
+
+def test_a_connection_that_is_cut_right_after_the_answer_is_told() -> None:
+    run = Run()
+    message, before = run.message(5), run.message(3)
+    run.copy(before, 3.1, connection="c")
+    run.copy(message, 5.1, connection="c")
+    run.closes("c", 5.15)
+    run.closes("other", 5.16)
+    assert [text for _, _, text in story_of(run, message.token)][-2:] == [
+        "m365 by primary: accepted",
+        "m365 by primary: the connection of its attempt is cut",
+    ]
+    assert "cut" not in story_of(run, before.token)[-1][2]
+
+
+def test_several_stories_are_those_of_each_alone() -> None:
+    run = Run()
+    run.fault(4, 8)
+    run.detects(5)
+    messages = run.traffic(0, 10, 1)
+    with opened(run) as history:
+        together = stories(history.con, run.name, [each.token for each in messages])
+        alone = {each.token: history.events_of(each.token) for each in messages}
+    assert together == alone
+
+
+def test_of_no_message_there_is_no_story() -> None:
+    with opened(Run()) as history:
+        assert stories(history.con, "run", []) == {}

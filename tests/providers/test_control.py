@@ -89,7 +89,27 @@ async def test_a_fault_that_cannot_be_played_is_refused_with_what_can() -> None:
         assert "evry" in await complaint(b'{"id":"f1","type":"refuse","code":451,"evry":3}')
         assert "calls itself" in await complaint(body(ProviderFault(id="f1", type="ack-loss")), "f2")
         assert "400 to 599" in await complaint(body(ProviderFault(id="f1", type="refuse", code=250)))
-        await complaint(b"not json")
+
+
+async def test_a_body_that_cannot_be_read_is_answered_with_what_and_where() -> None:
+    async with provider() as fake, control_client(fake) as control:
+
+        async def complaint(content: bytes) -> str:
+            answer = await control.put("/faults/f1", content=content)
+            assert answer.status_code == 400
+            error: str = answer.json()["error"]
+            assert error.startswith("the body of PUT /faults/f1 is ")
+            assert error.endswith('Send an object such as {"id": "f1", "type": "refuse", "code": 451}')
+            return error
+
+        cut = await complaint(b'{"id": "f1", "type": ')
+        assert "not JSON: " in cut and """it begins '{"id": "f1", "type": '""" in cut
+        assert "it is empty" in await complaint(b"")
+        assert "it begins '\ufffd'" in await complaint(b"\xff")
+        assert "no fault: Expected `str`, got `int` - at `$.type`" in await complaint(
+            b'{"id": "f1", "type": 3}'
+        )
+        assert "missing required field `type`" in await complaint(b'{"id": "f1"}')
 
 
 async def test_numbers_for_people_and_for_the_witness() -> None:

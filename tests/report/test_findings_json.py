@@ -25,11 +25,28 @@ def test_the_keys_are_a_contract(sample_of: dict[str, samples.Sample]) -> None:
         "findings",
         "warnings",
         "not_proven",
+        "confidence",
     ]
     assert (document["verdict"], document["exit_code"], document["outcome"]) == ("fail", 1, "completed")
     first = document["findings"][0]
     assert (first["check"], first["verdict"], first["decides"]) == ("duplicates", "fail", True)
     assert first["offenders"][0]["cause"] == "cross-route after a lost acknowledgement"
+
+
+def test_each_offender_has_its_story(sample_of: dict[str, samples.Sample]) -> None:
+    document = as_document(sample_of["failing"].judgement)
+    findings = {each["check"]: each for each in document["findings"]}
+    twice = [each["story"] for each in findings["duplicates"]["offenders"]]
+    assert len(twice) == 6 and all(story[-1]["text"].startswith("takes copy 2") for story in twice)
+    assert twice[0][-1]["route"] == "backup"
+    lost = next(line for line in twice[0] if "acknowledgement is lost" in line["text"])
+    assert lost["in_force"] == ["auth-failure on primary"]
+    incident = findings["mttd"]["offenders"][0]["story"]
+    assert [line["text"] for line in incident][:3] == [
+        "auth-failure on primary begins",
+        "first impact",
+        "signal detected of primary: true",
+    ]
 
 
 def test_infinity_is_null_and_named(sample_of: dict[str, samples.Sample]) -> None:

@@ -15,12 +15,12 @@ from tests.report import samples
 from tests.report.samples import Sample
 
 
-def printed(sample: Sample, *, width: int = 80, terminal: bool = False) -> str:
+def printed(sample: Sample, *, width: int = 80, terminal: bool = False, verbose: bool = False) -> str:
     out = StringIO()
     console = Console(
         file=out, width=width, force_terminal=terminal, color_system="standard" if terminal else None
     )
-    print_summary(sample.judgement, console=console)
+    print_summary(sample.judgement, console=console, verbose=verbose)
     return out.getvalue()
 
 
@@ -43,6 +43,25 @@ def test_a_failure_leads_and_tells_how_it_came_about(sample_of: dict[str, Sample
     first, second = story.index("takes the first copy"), story.index("takes copy 2 (250 2.0.0 OK)")
     assert story.index("offers it, scheduled for +10.000 s") < first < second
     assert "during auth-failure on primary" in story
+
+
+def test_in_full_it_tells_all_stories_and_how_far_to_trust_it(sample_of: dict[str, Sample]) -> None:
+    short, full = (printed(sample_of["failing"], verbose=verbose) for verbose in (False, True))
+    # The worst of the messages, and the incident that was detected late; in full, every message.
+    assert short.count("How it came about") == 2 and "How it came about: incident f1" in short
+    assert full.count("How it came about") == 7
+    assert "and 3 more like these" in short and "more like these" not in full
+    assert " - clocks are right to m365 ±0.2 ms" in short and "testbed" not in short
+    topics = [
+        line.split()[0] for line in full[full.index("\nConfidence") :].splitlines()[2:] if line[1:2].strip()
+    ]
+    assert [each for each in topics if each in ("clocks", "driver", "faults", "witness", "testbed")] == [
+        "clocks",
+        "driver",
+        "faults",
+        "witness",
+        "testbed",
+    ]
 
 
 def test_inconclusive_says_why(sample_of: dict[str, Sample]) -> None:

@@ -23,6 +23,10 @@ LISTENING = [
     ("{provider: pit}", "{provider: pit, listen: 127.0.0.1:2527}"),
 ]
 
+PAUSED = [
+    ("drain:", "operator: [{at: 9s, action: pause}]\ndrain:"),
+    (PROCESS, PROCESS + '\n  operator: {pause: {http: "POST /pause"}}'),
+]
 DETECTED = """{http: /status, when: "routes.primary.state == 'down'"}"""
 
 
@@ -52,6 +56,12 @@ CASES: dict[str, str | tuple[str, ...]] = {
     "unknown-check": changed(("duplicates: none", "duplicate: none")),
     "unknown-route-in-an-expectation": changed(("throttle: {primary:", "throttle: {primry:")),
     "unknown-class-in-an-expectation": changed(("waves: {class: marketing", "waves: {class: newsletter")),
+    "unknown-fallback-in-an-expectation": changed(
+        (
+            "waves: {class: marketing",
+            "fallback: {after: 5s, within: 5s, route: sms}\n  waves: {class: marketing",
+        )
+    ),
     "unknown-limit": changed(("messages_per_minute", "messages_per_min")),
     "limit-without-unit": changed(("limits: {rate: 50/s", "limits: {rate: 50")),
     "duration-without-unit": changed(("longest_retry: 2s", "longest_retry: 2")),
@@ -220,6 +230,26 @@ CASES: dict[str, str | tuple[str, ...]] = {
         ("  - {at: 7s, for: 2s, on: backup, fault: latency, latency: 400ms, jitter: 100ms}\n", ""),
         (", backup: {rate: 50/s, burst: 50}}", "}"),
     ),
+    "priority-over-a-class-that-is-not-there": changed(
+        ("mttd: 5s", "priority: transactional"),
+        ("class: marketing, count", "class: digest, count"),
+        ("waves: {class: marketing", "waves: {class: digest"),
+    ),
+    "priority-of-an-unknown-class": changed(("mttd: 5s", "priority: {first: receipts, then: newsletter}")),
+    "priority-where-nothing-is-let-go": VALID[: VALID.index("faults:")]
+    + VALID[VALID.index("drain:") : VALID.index("  mttd:")]
+    + "  priority: transactional\n",
+    "pause-that-nobody-makes": changed(("mttd: 5s", "pause: marketing")),
+    "pause-of-an-unknown-class": changed(("mttd: 5s", "pause: newsletter"), *PAUSED),
+    "pause-by-a-detection-that-nothing-tells": changed(
+        ("mttd: 5s", "pause: {class: marketing, from: detection}"), ("detected: {http", "broken: {http")
+    ),
+    "alarm-that-nothing-tells": changed(
+        ("mttd: 5s", "false-alarm: none"), ("detected: {http", "broken: {http")
+    ),
+    "approval-where-nothing-waits": VALID[: VALID.index("faults:")]
+    + VALID[VALID.index("drain:") : VALID.index("  mttd:")]
+    + "  approval: {class: marketing}\n",
     "masked-fault": changed(("on: backup, fault: latency", "on: primary, fault: latency")),
     "two-systems": changed(("process: [", "compose: {file: compose.yaml, service: web}\n  process: [")),
     "no-system": changed(("  process: [python, -m, mailrouter]\n", "")),
@@ -256,6 +286,9 @@ CASES: dict[str, str | tuple[str, ...]] = {
     "unknown-action": changed(
         ("drain:", "operator: [{at: 9s, action: aprove}]\ndrain:"),
         (PROCESS, PROCESS + '\n  operator: {approve: {http: "POST /approve"}}'),
+    ),
+    "action-about-an-unknown-class": changed(
+        *PAUSED, ("action: pause}", "action: pause, class: newsletter}")
     ),
     "misspelt-action": changed((PROCESS, PROCESS + '\n  operator: {aprove: {http: "POST /approve"}}')),
     "action-done-twice": changed(

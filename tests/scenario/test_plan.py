@@ -262,3 +262,10 @@ def test_an_operators_actions_are_in_order_and_the_storm_waits_for_the_last(
     assert [(a.at_ns // S, a.action) for a in actions] == sorted(steps, key=lambda step: step[0])
     assert {a.detail for a in actions} <= {"POST /approve", "page 'a person'"}
     assert timeline.storm_ns == max([20 * S, *(at_s * S for at_s, _ in steps)])
+
+
+def test_whose_mail_an_action_is_about_is_in_the_timeline():
+    step = "operator: [{at: 9s, action: approve, class: marketing}]"
+    scenario = loaded(("workload:", f"{OPERATOR}workload:"), ("drain:", f"{step}\ndrain:"))
+    (action,) = [entry for entry in plan(scenario).entries if isinstance(entry, Operator)]
+    assert action.class_ == "marketing"

@@ -67,6 +67,11 @@ JUDGED = {
                   "limit-exceeded", "mail-from-domain-not-verified", "not-found", "sending-paused",
                   "service-unavailable", "signature-does-not-match", "unrecognized-client"],
     },
+    "in-app": {
+        BUSY: ["too-many-requests"],
+        REJECTED: ["unknown-user"],
+        TROUBLE: ["unauthorized", "unavailable"],
+    },
     "twilio-sms": {
         BUSY: ["queue-full", "too-many-requests"],
         REJECTED: ["invalid-to", "unsubscribed"],
@@ -74,9 +79,9 @@ JUDGED = {
     },
 }  # fmt: skip
 PRESETS = sorted(set(JUDGED) & set(presets.names()))
-BY_ITSELF = [name for name in PRESETS if name not in ("microsoft-graph", "twilio-sms")]
+BY_ITSELF = [name for name in PRESETS if name not in ("in-app", "microsoft-graph", "twilio-sms")]
 """Those that take mail and need nothing but their URL; test_entra.py has the other that does."""
-SMS = sorted(set(PRESETS) - {"microsoft-graph", *BY_ITSELF})
+SMS = sorted(set(PRESETS) - {"in-app", "microsoft-graph", *BY_ITSELF})
 QUERY = {"mailgun": "?domain=shop.example", "microsoft-graph": "?token_url=https://127.0.0.1:1/token",
          "twilio-sms": "?from=%2B15005550006"}  # fmt: skip
 
@@ -251,6 +256,22 @@ async def test_an_sms_goes_out_in_place_of_the_mail_and_its_callbacks_find_it(
             assert (await client.http.post(hook, content=b"MessageSid=SM1")).status_code == 401
         (receipt,) = provider.receipts
     assert (receipt.token, receipt.result) == (TOKEN, ReceiptResult.ACCEPTED)
+
+
+async def test_a_note_in_the_application_goes_out_in_place_of_the_mail(
+    config: Config, smtp: SmtpStub, api: SendGridStub
+) -> None:
+    await smtp.become(Mood.REFUSES_LOGIN)
+    await api.become(Mood.REFUSES_LOGIN)
+    async with fake("in-app") as provider:
+        channel = {"fallback": endpoint(provider.url), "fallback_after_s": 0.0}
+        async with running(config, real_clock(), **channel) as client:
+            await client.submit("c.without-a-user", text=message().text, phone="+12025550123")
+            await client.submit(TOKEN, text=message().text, user="user-17")
+            await client.until_state(TOKEN, "sent", deadline_s=20)
+            assert await client.state_of("c.without-a-user") == "pending"
+        (receipt,) = provider.receipts
+    assert (receipt.token, receipt.recipient, receipt.result) == (TOKEN, "user-17", ReceiptResult.ACCEPTED)
 
 
 async def _true(condition: bool) -> bool:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from mailrouter.config import ConfigError, Kind, Throttle, Waves, WhenPrimaryIsDown, from_environment
 from mailrouter.defects import Defect, UnknownDefect
+from mailrouter.dkim_signing import DkimKey
+from mailrouter.message import Message
 
 LEAST = {
     "PRIMARY_URL": "smtp+starttls://us%40er:p%3Aw@127.0.0.1:587",
@@ -32,6 +36,7 @@ def test_everything_can_be_given() -> None:
     [
         ("DETECT_AFTER", "soon"), ("THROTTLE", "fast"), ("WAVES", "120% every 2s"), ("MARKETING", "maybe"),
         ("APPROVAL", "yes"), ("PRIMARY_URL", "pigeon://x:1"), ("PORT", ""), ("SENDERS", "many"),
+        ("STATUS_URL", "status.example.com"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named(name: str, value: str) -> None:
@@ -71,3 +76,42 @@ def test_a_route_by_an_api_is_its_kind_its_place_and_its_options() -> None:
 def test_an_unknown_defect_is_answered_with_the_catalogue() -> None:
     with pytest.raises((ConfigError, UnknownDefect), match="blind-resend, retries-unknown-fate, timeout-is"):
         from_environment(LEAST | {"DEFECTS": "no-such"})
+
+
+class TestDkim:
+    def test_a_key_for_each_route(self, tmp_path: Path) -> None:
+        file = tmp_path / "primary.pem"
+        file.write_bytes(b"PEM")
+        config = from_environment({**LEAST, "PRIMARY_DKIM": f"p2026:shop.example:{file}"})
+        assert config.dkim_primary == DkimKey("p2026", "shop.example", b"PEM") and config.dkim_backup is None
+        assert "PEM" not in repr(config.dkim_primary)
+
+    @pytest.mark.parametrize(
+        "text", ["p2026", "p2026:shop.example", ":shop.example:key.pem", "a:b:/no/such/file"]
+    )
+    def test_what_is_no_key_is_refused(self, text: str) -> None:
+        with pytest.raises(ConfigError, match="BACKUP_DKIM"):
+            from_environment({**LEAST, "BACKUP_DKIM": text})
+
+    def test_unsubscribing_with_one_click_is_by_https(self) -> None:
+        with pytest.raises(ConfigError, match="UNSUBSCRIBE_URL"):
+            from_environment({**LEAST, "UNSUBSCRIBE_URL": "http://shop.example/u"})
+
+
+def test_only_one_click_has_the_second_field() -> None:
+    body = {
+        "to": "a@customer.example",
+        "from": "b@shop.example",
+        "subject": "s",
+        "text": "t",
+        "class": "marketing",
+    }
+    message = Message.submitted("k 1", body)
+    fields = message.unsubscribable("https://shop.example/u", one_click=True).headers
+    assert fields == {
+        "List-Unsubscribe": "<https://shop.example/u?m=k%201>",
+        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+    }
+    assert list(message.unsubscribable("https://shop.example/u", one_click=False).headers) == [
+        "List-Unsubscribe"
+    ]

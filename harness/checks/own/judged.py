@@ -31,15 +31,15 @@ def evaluate(history: History, run: str, name: str, params: Params) -> Finding:
     if Need.EXACT_TIMES in params.needs and ground.read_back_routes:
         doubts.append(f"receipts of {', '.join(sorted(ground.read_back_routes))} have no exact times")
     verdict, reason = conclude(
-        failed=offending > 0, counted=looked.counted, nothing="it looked at nothing", doubts=doubts
+        failed=offending > 0, counted=looked.counted, nothing=f"{name} looked at nothing", doubts=doubts
     )
     return Finding(
         check=name,
         verdict=verdict,
-        summary=f"{offending:,} of {count_of(looked.counted, 'thing')} looked at "
+        summary=f"{offending:,} of {count_of(looked.counted, 'thing')} that {name} looked at "
         f"{'offends' if offending == 1 else 'offend'}"
         if looked.counted
-        else "it looked at nothing",
+        else f"{name} looked at nothing",
         numbers={"offending": offending, **looked.numbers},
         formula=params.where,
         error=clock_error(ground.error_ns),

@@ -2,15 +2,15 @@
 
 -- What the SUT said of each message; where it named no recipient it meant all of that token's.
 create table _said as
-select m.run, e.seq, e.t_ns, m.rowid as message, m.token, m.rkey, e.state
-from (select run, seq, t_ns, token, recipient, state from events where kind = 'system.state') e join _messages m
+select m.run, e.seq, e.t_ns, m.rowid as message, m.token, m.rkey, e.state, e.events_known
+from (select run, seq, t_ns, token, recipient, state, events_known from events where kind = 'system.state') e join _messages m
   on m.run = e.run and m.token = e.token and (e.recipient is null or lower(e.recipient) = m.rkey);
 
--- The last thing it said of a message, and since when it has been saying so.
+-- The last thing it said of a message, with the events that it knew of by then, and since when it has been saying so.
 create table states as
 with said as (
     select run, message, token, rkey, state, t_ns, last_value(state) over told as final_state,
-           max(t_ns) over told as final_ns
+           last_value(events_known) over told as final_events, max(t_ns) over told as final_ns
     from _said
     window told as (partition by run, token, rkey order by t_ns, seq
                     rows between unbounded preceding and unbounded following)
@@ -21,7 +21,8 @@ with said as (
 select run, any_value(message) as message, token, rkey, any_value(final_state) as state,
        coalesce(min(t_ns) filter (state = final_state and t_ns > other_ns),
                 min(t_ns) filter (state = final_state and other_ns is null), any_value(final_ns)) as since_ns,
-       any_value(other_ns) is not null as changed
+       any_value(other_ns) is not null as changed, any_value(final_events) as events_known,
+       any_value(final_ns) as read_ns
 from changed group by run, token, rkey;
 
 -- Ends that left the system no time to read an answer. One that was asked to end has it.
@@ -118,7 +119,7 @@ with recount as (
 select c.message, coalesce(n.counted, false) as counted, n.attempts, n.taken_ns, n.copies, n.copy_ns, n.last_copy_ns, n.copy_route,
        n.error_ns, n.observed_after, coalesce(u.bounced, b.message is not null) as bounced,
        coalesce(u.dropped, false) as dropped, g.message is not null as returned, k.fallback_ns, k.fallback_route,
-       k.fallback_error_ns, s.state, s.since_ns as state_since_ns, f.why as unknown_fate,
+       k.fallback_error_ns, s.state, s.since_ns as state_since_ns, s.events_known, s.read_ns as state_read_ns, f.why as unknown_fate,
        case when s.state = 'held' and f.why is not null
             then case when s.changed then s.since_ns else least(s.since_ns, f.at_ns) end end as held_ns
 from concerned c
@@ -159,7 +160,7 @@ select m.rowid as message, m.run, m.token, m.rkey, coalesce(m.spelt, m.rkey) as 
        coalesce(x.bounced, false) as bounced, coalesce(x.dropped, false) as dropped,
        coalesce(x.returned, false) as returned, x.fallback_ns, x.fallback_route,
        coalesce(x.fallback_error_ns, 0) as fallback_error_ns,
-       x.state, x.state_since_ns, x.unknown_fate, x.held_ns
+       x.state, x.state_since_ns, x.events_known, x.state_read_ns, x.unknown_fate, x.held_ns
 from _messages m left join _exceptions x on x.message = m.rowid;
 
 -- Transactional messages past their time, [from_ns, until_ns); until_ns is null where nothing ever ended it. One that

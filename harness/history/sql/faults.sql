@@ -56,7 +56,7 @@ with largest as (
 )
 select run, route, max(total_ns) as delay_ns from (
     select a.run, a.route, cast(sum(b.delay_ns) as bigint) as total_ns
-    from delays a join delays b on b.run = a.run and b.route = a.route and b.on_lo <= a.on_lo and a.on_lo <= b.off_hi
+    from (select distinct run, route, on_lo from delays) a join delays b on b.run = a.run and b.route = a.route and b.on_lo <= a.on_lo and a.on_lo <= b.off_hi
     group by a.run, a.route, a.on_lo
 ) group by run, route;
 

@@ -123,13 +123,13 @@ with said as (
     from receipts
     where result = 'refused' and canary is null and rkey is not null
       and (endpoint <> 'smtp' or regexp_matches(text, '^5\.(1\.([0-6]|10)|2\.1|4\.1)\b')
-           or code in (550, 551, 553) and not regexp_matches(text, '^\d\.\d+\.\d'))
+           or code in (550, 551, 553) and not regexp_matches(coalesce(text, ''), '^\d\.\d+\.\d'))
     union all
     select e.run, lower(e.recipient), e.event, e.route, e.t_ns, coalesce(c.error_ns, 0), true
     from events e left join clock c on c.run = e.run and c.source = e.source
     where e.kind = 'provider.event' and e.event in ('bounced', 'complained') and e.webhook in ('delivered', 'late')
       and e.canary is null and e.recipient is not null
 )
-select run, rkey, arg_min(why, at_ns) as why, arg_min(route, at_ns) as route, min(at_ns) as at_ns,
-       arg_min(error_ns, at_ns) as error_ns, arg_min(told, at_ns) as told
+select run, rkey, arg_min(why, (at_ns, told, route, why)) as why, arg_min(route, (at_ns, told, route, why)) as route,
+       min(at_ns) as at_ns, arg_min(error_ns, (at_ns, told, route, why)) as error_ns, arg_min(told, (at_ns, told)) as told
 from said group by run, rkey;

@@ -116,6 +116,10 @@ class HttpApi(ABC):
         """The refusal of a recipient who bounced or complained; None: such mail is taken and dropped."""
         return None
 
+    def sender(self, request: HttpRequest) -> str | None:
+        """Who sends, where a request says so beside its body."""
+        return None
+
     def sdk_retry(self, request: HttpRequest) -> str | None:
         """What the client's library calls this call of its, the same in each of its hidden retries."""
         return None

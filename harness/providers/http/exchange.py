@@ -215,6 +215,7 @@ class Exchange:
         taken = answer.result is ReceiptResult.ACCEPTED
         offset = self._context.pack.append(request.body) if taken else None
         idempotency_key, sdk_retry = self._api.idempotency_key(request), self._api.sdk_retry(request)
+        sender = self._api.sender(request)
         for index, named in enumerate(sending.messages):
             message, identity, canary = named.message, named.identity, named.canary
             declined = message.declined if taken else None
@@ -243,6 +244,7 @@ class Exchange:
                 # A dry run asks how the provider is; it is a probe whoever it names.
                 canary=Canary.SYSTEM if canary is None and sending.submission.dry_run else canary,
                 fault=verdict.fault,
+                sender=sender,
             )
             if verdict.dropped:
                 self._context.aftermath.thrown_away(receipt, message.echo)

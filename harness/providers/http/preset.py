@@ -17,6 +17,7 @@ from harness.providers.http.answers import place
 from harness.providers.http.api import HttpApi
 from harness.providers.http.engine import HttpEngine
 from harness.providers.http.messages import Answer, Operation
+from harness.providers.outgoing import Outgoing
 from harness.providers.preset import ApiCanary, Ask, Context
 from harness.providers.webhooks import EventShape
 from harness.providers.wire import ProviderFault
@@ -43,6 +44,7 @@ class HttpPreset:
     events: EventShape | None = None
     endpoint_canaries: Mapping[str, Ask] = field(default_factory=dict)
     real_hosts: Mapping[str, str] = field(default_factory=dict)
+    outgoing: Outgoing | None = None
     engine: str = "http"
 
     @property

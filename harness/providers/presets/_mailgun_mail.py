@@ -7,7 +7,7 @@ gets a message for itself, in which `%recipient.name%` stands for its own values
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from harness.providers.http.messages import LogicalMessage
@@ -88,15 +88,25 @@ def _for_recipient(
     own = variables.get(recipient)
     if not isinstance(own, dict):
         return LogicalMessage(recipient=recipient, carried=seen, echo=dict(echo))
-
-    def fill(text: str) -> str:
-        return _PLACE.sub(lambda match: str(own.get(match[1], match[0])), text) if "%" in text else text
-
+    fill = _filler(own)
     return LogicalMessage(
         recipient=recipient,
         carried=carried(((name, fill(value)) for name, value in headers), map(fill, texts), sha256),
         echo={name: fill(value) for name, value in echo.items()} | {"to": recipient},
     )
+
+
+def filled(form: Form, recipient: str) -> Callable[[str], str]:
+    """Puts this recipient's own values into a text."""
+    own = _variables(form).get(recipient)
+    return _filler(own if isinstance(own, dict) else {})
+
+
+def _filler(own: Mapping[str, Any]) -> Callable[[str], str]:
+    def fill(text: str) -> str:
+        return _PLACE.sub(lambda match: str(own.get(match[1], match[0])), text) if "%" in text else text
+
+    return fill
 
 
 def _variables(form: Form) -> dict[str, Any]:

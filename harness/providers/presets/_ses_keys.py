@@ -1,25 +1,17 @@
-"""The RSA key that SNS's notifications are signed with, derived from a run's secret.
+"""SNS's signature under its notifications, and the certificate that it is verified with.
 
-A run must be repeatable, and no library derives an RSA key from a seed, so its two primes are the first
-probable ones from two numbers that the secret determines. The same holds for the certificate around it:
-issuer, serial number and dates are fixed. 1024 bits are found in some 20 ms; the 2048 of the real ones would
-stop a provider for up to half a second. Worthless anywhere else, as every credential of a run.
+The key is derived from a run's secret (harness.providers.seeded_rsa), and the certificate is fixed with it:
+issuer, serial number and dates. 1024 bits: the 2048 of the real ones would stop a provider for up to half a
+second.
 """
 
 from __future__ import annotations
 
 import hashlib
-from functools import lru_cache
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from harness.providers.seeded_rsa import rsa_key
 
-BITS = 1024
-EXPONENT = 65_537
-_WITNESSES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37)  # bases of a test for probable primes
-_SIEVE_BELOW = 2_000
-_SPAN = 4_096
+PURPOSE = "sns"
 
 
 def sign(secret: str, text: bytes) -> bytes:
@@ -27,7 +19,7 @@ def sign(secret: str, text: bytes) -> bytes:
     from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
     from cryptography.hazmat.primitives.hashes import SHA1
 
-    return _key(secret).sign(text, PKCS1v15(), SHA1())
+    return rsa_key(PURPOSE, secret).sign(text, PKCS1v15(), SHA1())
 
 
 def certificate_pem(secret: str) -> str:
@@ -38,7 +30,7 @@ def certificate_pem(secret: str) -> str:
     from cryptography.hazmat.primitives.hashes import SHA256
     from cryptography.hazmat.primitives.serialization import Encoding
 
-    key = _key(secret)
+    key = rsa_key(PURPOSE, secret)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "sns.amazonaws.com")])
     serial = int.from_bytes(hashlib.sha256(secret.encode()).digest()[:8], "big") | 1
     builder = (
@@ -51,52 +43,3 @@ def certificate_pem(secret: str) -> str:
         .not_valid_after(datetime(2046, 1, 1, tzinfo=UTC))
     )
     return builder.sign(key, SHA256()).public_bytes(Encoding.PEM).decode()
-
-
-@lru_cache(maxsize=64)
-def _key(secret: str) -> RSAPrivateKey:
-    from cryptography.hazmat.primitives.asymmetric import rsa
-
-    p, q = _prime(secret, "p"), _prime(secret, "q")
-    d = pow(EXPONENT, -1, (p - 1) * (q - 1))
-    public = rsa.RSAPublicNumbers(EXPONENT, p * q)
-    numbers = rsa.RSAPrivateNumbers(
-        p, q, d, rsa.rsa_crt_dmp1(d, p), rsa.rsa_crt_dmq1(d, q), rsa.rsa_crt_iqmp(p, q), public
-    )
-    return numbers.private_key()
-
-
-def _prime(secret: str, name: str) -> int:
-    """The first probable prime from a number that has its two highest bits set."""
-    half = BITS // 2
-    drawn = hashlib.shake_256(f"sns\0{name}\0{secret}".encode()).digest(half // 8)
-    base = int.from_bytes(drawn, "big") | 3 << half - 2 | 1
-    small = [n for n in range(3, _SIEVE_BELOW, 2) if all(n % d for d in range(3, int(n**0.5) + 1, 2))]
-    while True:
-        candidates = bytearray(b"\1" * _SPAN)  # base + 2k
-        for each in small:
-            first = -base * pow(2, -1, each) % each
-            candidates[first::each] = bytes(len(range(first, _SPAN, each)))
-        for k, is_left in enumerate(candidates):
-            number = base + 2 * k
-            if is_left and _is_probable_prime(number) and (number - 1) % EXPONENT:
-                return number
-        base += 2 * _SPAN
-
-
-def _is_probable_prime(number: int) -> bool:
-    """Miller and Rabin's test."""
-    odd = number - 1
-    twos = (odd & -odd).bit_length() - 1
-    odd >>= twos
-    for base in _WITNESSES:
-        power = pow(base, odd, number)
-        if power in (1, number - 1):
-            continue
-        for _ in range(twos - 1):
-            power = power * power % number
-            if power == number - 1:
-                break
-        else:
-            return False
-    return True

@@ -40,6 +40,7 @@ from harness.providers.presets import _mailgun_mail as mail
 from harness.providers.presets._mail_parts import glimpse, sha256_of
 from harness.providers.presets._mailgun_events import MailgunEvents
 from harness.providers.presets._mailgun_form import read_form
+from harness.providers.presets._mailgun_outgoing import outgoing
 from harness.providers.wire import Account
 
 MESSAGES = "/v3/{domain}/messages"
@@ -217,6 +218,7 @@ PRESET = HttpPreset(
     named=NAMED,
     api=lambda limits, seed: MailgunApi(limits),
     canary=MailgunCanary(),
+    outgoing=outgoing,
     credential=CredentialShape(username=USERNAME, secret="{hex:32}-{hex:8}-{hex:8}"),
     events=MailgunEvents(),
 )

@@ -40,6 +40,7 @@ class Mailpit:
     credential = MAILBOX
     canary = None
     events = None
+    outgoing = None
 
     def place_fault(self, fault: ProviderFault) -> Placed[Any]:
         raise FaultRefused(

@@ -40,6 +40,7 @@ from harness.providers.presets import _entra_errors, _entra_tokens
 from harness.providers.presets import _graph_errors as errors
 from harness.providers.presets import _graph_health as health
 from harness.providers.presets import _graph_mail as mail
+from harness.providers.presets._graph_outgoing import outgoing
 from harness.providers.wire import Account
 
 SEND = "/v1.0/users/{id}/sendMail"
@@ -117,6 +118,11 @@ class GraphApi(HttpApi):
         found = mail.read_mime(request.body) if kind == "text/plain" else mail.read_json(request.body)
         wrong = found.wrong if kind in ("text/plain", "application/json") else errors.NOT_JSON
         return Submission(messages=found.messages, declined=wrong)
+
+    def sender(self, request: HttpRequest) -> str | None:
+        """The mailbox of the path, where it is named by its address."""
+        mailbox = request.path_params.get("id", "")
+        return mailbox if "@" in mailbox else None
 
     def glimpse(self, request: HttpRequest) -> Submission:
         glimpse = mail.glimpse_mime if media_type(request) == "text/plain" else mail.glimpse_json
@@ -215,6 +221,7 @@ PRESET = HttpPreset(
     canary=GraphCanary(),
     endpoint_canaries={entra.ENDPOINT: entra.canary_request},
     real_hosts={"graph.microsoft.com": "", entra.REAL_HOST: entra.ENDPOINT},
+    outgoing=outgoing,
     credential=CredentialShape(
         username="{hex:8}-{hex:4}-{hex:4}-{hex:4}-{hex:12}", secret="{text:3}8Q~{text:34}"
     ),

@@ -37,6 +37,7 @@ from harness.providers.presets import _postmark_mail as mail
 from harness.providers.presets._mail_parts import as_uuid, decode_json, glimpse, sha256_of
 from harness.providers.presets._postmark_errors import Complaint
 from harness.providers.presets._postmark_events import PostmarkEvents
+from harness.providers.presets._postmark_outgoing import outgoing
 from harness.providers.wire import Account
 
 EMAIL = "/email"
@@ -247,6 +248,7 @@ PRESET = HttpPreset(
     named=NAMED,
     api=lambda limits, seed: PostmarkApi(limits),
     canary=PostmarkCanary(),
+    outgoing=outgoing,
     credential=CredentialShape(username="server", secret="{hex:8}-{hex:4}-{hex:4}-{hex:4}-{hex:12}"),
     events=PostmarkEvents(),
 )

@@ -40,6 +40,7 @@ from harness.providers.presets import _resend_mail as mail
 from harness.providers.presets._mail_parts import address_of, as_uuid, decode_json, glimpse, sha256_of
 from harness.providers.presets._resend_errors import Error
 from harness.providers.presets._resend_events import ResendEvents
+from harness.providers.presets._resend_outgoing import outgoing
 from harness.providers.wire import Account
 
 EMAILS = "/emails"
@@ -272,6 +273,7 @@ PRESET = HttpPreset(
     named=NAMED,
     api=lambda limits, seed: ResendApi(limits),
     canary=ResendCanary(),
+    outgoing=outgoing,
     credential=CredentialShape(username="resend", secret="re_{text:8}_{text:24}"),
     events=ResendEvents(),
 )

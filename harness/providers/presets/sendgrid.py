@@ -36,6 +36,7 @@ from harness.providers.presets import _sendgrid_errors as errors
 from harness.providers.presets import _sendgrid_mail as mail
 from harness.providers.presets._sendgrid_errors import Complaint
 from harness.providers.presets._sendgrid_events import SendGridEvents
+from harness.providers.presets._sendgrid_outgoing import outgoing
 from harness.providers.wire import Account
 
 MAIL_SEND = "/v3/mail/send"
@@ -170,6 +171,7 @@ PRESET = HttpPreset(
     named=NAMED,
     api=lambda limits, seed: SendGridApi(limits),
     canary=SendGridCanary(),
+    outgoing=outgoing,
     credential=CredentialShape(username="apikey", secret="SG.{text:22}.{text:43}"),
     events=SendGridEvents(),
 )

@@ -43,6 +43,7 @@ from harness.providers.preset import ApiRequest
 from harness.providers.presets import _ses_errors as errors
 from harness.providers.presets import _ses_mail as mail
 from harness.providers.presets._ses_events import SesEvents
+from harness.providers.presets._ses_outgoing import outgoing
 from harness.providers.presets._ses_signature import Flaw, region_of, sign_for_canary, signer
 from harness.providers.wire import Account
 
@@ -227,6 +228,7 @@ PRESET = HttpPreset(
     named=errors.NAMED,
     api=lambda limits, seed: SesApi(limits),
     canary=SesCanary(),
+    outgoing=outgoing,
     credential=CredentialShape(username="AKIA{upper:16}", secret="{text:40}"),
     events=SesEvents(),
 )

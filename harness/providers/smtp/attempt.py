@@ -177,4 +177,5 @@ class Recorder:
             canary=self.canary(recipient or ""),
             fault=fault,
             notice=carried.notice,
+            sender=attempt.sender or None,
         )

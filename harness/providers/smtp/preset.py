@@ -12,6 +12,7 @@ from harness.providers.certificates import Certificates
 from harness.providers.credentials import MAILBOX, CredentialShape
 from harness.providers.errors import ConfigError
 from harness.providers.faults import Placed
+from harness.providers.outgoing import Outgoing, as_it_came
 from harness.providers.preset import Ask, Context
 from harness.providers.smtp.answers import Offers, SmtpAnswer, place
 from harness.providers.smtp.engine import SmtpEngine
@@ -50,6 +51,7 @@ class SmtpPreset:
     credential: CredentialShape = MAILBOX
     canary: None = None
     events: None = None
+    outgoing: Outgoing = as_it_came
 
     @property
     def answers(self) -> Mapping[str, str]:

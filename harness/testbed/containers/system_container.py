@@ -8,7 +8,6 @@ from pathlib import Path
 
 from harness.testbed.containers.ground import Ground, Net, Part
 from harness.testbed.containers.system_host import (
-    CA_FILE,
     FRONT_NAME,
     STATE_DIR,
     ContainedHost,
@@ -27,7 +26,8 @@ class ContainerPlan:
     image: str
     command: tuple[str, ...]
     env: Mapping[str, str]
-    ca: bytes
+    files: Mapping[str, bytes]
+    """What lies in it besides, by path."""
 
 
 class ContainerHost(ContainedHost):
@@ -48,7 +48,7 @@ class ContainerHost(ContainedHost):
                 networks={Net.FRONT: (FRONT_NAME,), Net.ROUTES: ()},
                 command=self.plan.command,
                 env=self.plan.env,
-                files={CA_FILE: self.plan.ca},
+                files=self.plan.files,
                 folders=(STATE_DIR,),
             )
         )

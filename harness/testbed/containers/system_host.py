@@ -31,6 +31,7 @@ from harness.testbed.system.host import KILL, PARTITION, PAUSE, RESTART, HostErr
 FRONT_NAME = "system"
 CA_FILE = "/harness/ca.pem"
 STATE_DIR = "/harness/state"
+DKIM_DIR = "/harness/dkim"
 LAST_WORDS_S = 2.0
 STOP_GRACE_S = 3.0
 ENDED_POLL_S = 0.05

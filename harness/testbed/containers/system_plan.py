@@ -36,7 +36,10 @@ def contained_host(
             image=reference_of(scenario, system.container),
             command=tuple(render_words(system.container.command or (), inside.context())),
             env={**given, **env},
-            ca=ca_path.read_bytes(),
+            files={
+                inside.ca_file: ca_path.read_bytes(),
+                **{each["key_file"]: each["key"].encode() for each in inside.dkim.values()},
+            },
         )
         return ContainerHost(plan, ground, surface, inside.run_dir, ledger)
     assert system.compose is not None, "the system is in no container"

@@ -31,11 +31,19 @@ from harness.testbed.containers.names import RunNames
 from harness.testbed.containers.prepare import run_images
 from harness.testbed.containers.provider import PLACES, ProviderContainer
 from harness.testbed.containers.proxy_server import ANY, Gate, ProxyContainer
-from harness.testbed.containers.system_host import CA_FILE, FRONT_NAME, STATE_DIR, ContainedHost, Surface
+from harness.testbed.containers.system_host import (
+    CA_FILE,
+    DKIM_DIR,
+    FRONT_NAME,
+    STATE_DIR,
+    ContainedHost,
+    Surface,
+)
 from harness.testbed.containers.system_plan import contained_host
 from harness.testbed.containers.way_back import WayBack
 from harness.testbed.discover import NotAvailable
 from harness.testbed.inbox import Inbox
+from harness.testbed.mail.keys import dkim_variables
 from harness.testbed.processes import ProcessError
 from harness.testbed.provider import Provider
 from harness.testbed.provider.config import config_of, routes_of, wants_an_inbox
@@ -248,6 +256,7 @@ class ContainersTestbed(AssembledTestbed):
             port=self._scenario.system.inner_port,
             state_dir=STATE_DIR,
             ca_file=CA_FILE,
+            dkim=dkim_variables(self._scenario, self._seed, DKIM_DIR),
             python="python3",
         )
         self._contained = contained_host(

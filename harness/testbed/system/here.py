@@ -11,6 +11,7 @@ from harness.scenario.models import Scenario
 from harness.scenario.templates import render_words
 from harness.testbed.address import RouteAddress
 from harness.testbed.base import TestbedError
+from harness.testbed.mail.keys import FOLDER, dkim_variables
 from harness.testbed.proxy.ports import candidate_ports
 from harness.testbed.system.plan import ProcessPlan, Surroundings, environment_here
 
@@ -22,6 +23,7 @@ def surroundings_of(
     ca_path: Path,
     at: tuple[str, int],
     webhooks: Mapping[str, str],
+    seed: int,
 ) -> Surroundings:
     """The world as a process here sees it; the system listens, or is to listen, `at` that address.
 
@@ -40,6 +42,7 @@ def surroundings_of(
         run_dir=run_dir,
         scenario_dir=scenario.path.resolve().parent,
         webhooks=webhooks,
+        dkim=dkim_variables(scenario, seed, str(run_dir / FOLDER)),
     )
 
 

@@ -103,21 +103,24 @@ class SystemUnderTest:
             if not self.is_running:
                 await self.host.wait()
                 raise SystemNotReady(
-                    f"the system {how_it_ended(self.host.exit_code)} before it was ready{self._shown_tail()}"
+                    f"the system {how_it_ended(self.host.exit_code)} before it was ready{self.last_words()}"
                 )
             if (complaint := await self.ready.complaint(self._client)) is None:
                 return
             last = complaint
             await asyncio.sleep(self.ready.every_s)
         raise SystemNotReady(
-            f"the system was not ready within {READY_TIMEOUT_S:g} s: {last}{self._shown_tail()}"
+            f"the system was not ready within {READY_TIMEOUT_S:g} s: {last}{self.last_words()}"
         )
 
-    def _shown_tail(self) -> str:
+    def last_words(self) -> str:
+        """What to say after what went wrong: the last lines of its log, and where that is."""
         if not self.log_path.exists():
             return ""
         tail = log_tail(self.log_path)
-        return "; its last lines:\n  " + "\n  ".join(tail) if tail else "; it logged nothing"
+        if not tail:
+            return f"; it logged nothing ({self.log_path.name} is empty)"
+        return f"; the last lines of {self.log_path.name}:\n  " + "\n  ".join(tail)
 
     async def _watch_exit(self) -> None:
         await self.host.wait()

@@ -30,11 +30,16 @@ class Surroundings:
     run_dir: Path
     scenario_dir: Path
     webhooks: Mapping[str, str] = field(default_factory=dict)
+    dkim: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """For each route on which the system signs: DKIM_VARIABLES of harness.scenario.templates."""
 
     def context(self) -> dict[str, Any]:
         """What templates may name: TOP_VARIABLES of harness.scenario.templates."""
         return {
-            "routes": {name: address.template_context() for name, address in self.routes.items()},
+            "routes": {
+                name: address.template_context() | ({"dkim": self.dkim[name]} if name in self.dkim else {})
+                for name, address in self.routes.items()
+            },
             "system": {"host": self.host, "port": self.port, "state_dir": self.state_dir},
             "ca_file": self.ca_file,
             "python": self.python,

@@ -71,7 +71,7 @@ def test_offenders_make_a_fail_and_none_a_pass() -> None:
 
 def test_a_doubt_of_its_own_and_nothing_looked_at_are_inconclusive() -> None:
     assert judged(served("ann")).reason == "there was no VIP"
-    assert judged(served()).reason == "it looked at nothing"
+    assert judged(served()).reason == "own.vip-first looked at nothing"
 
 
 def test_a_crash_is_inconclusive_and_shows_the_line_as_it_was() -> None:

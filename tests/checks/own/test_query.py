@@ -78,7 +78,7 @@ def test_nothing_looked_at_is_never_a_pass() -> None:
     run = Run()
     met_outage(run)
     finding = judged(run)
-    assert (finding.verdict, finding.reason) == (Verdict.INCONCLUSIVE, "it looked at nothing")
+    assert (finding.verdict, finding.reason) == (Verdict.INCONCLUSIVE, "own.late looked at nothing")
 
 
 @pytest.mark.parametrize("doubt", ["unexposed", "gap", "read back", "its own"])

@@ -141,6 +141,45 @@ async def test_states_come_from_any_document(way: str, reach: Reach) -> None:
     await states.close()
 
 
+@pytest.mark.parametrize(
+    ("said", "events"),
+    [
+        ('["delivered", "bounced"]', ["delivered", "bounced"]),
+        ('"delivered, bounced"', ["delivered", "bounced"]),
+        ("[]", []),
+        ('""', []),
+        ("null", None),
+    ],
+)
+async def test_states_may_name_the_events_that_the_system_knows_of(
+    said: str, events: list[str] | None, reach: Reach
+) -> None:
+    text = f'{{"messages": [{{"recipient": "c.a@customer.example", "state": "sent", "events": {said}}}]}}'
+    (reach.commands.cwd / "states.json").write_text(text)
+    states = states_of(STATES["by a file"], reach)
+    assert await states.read() == [Told("a", "c.a@customer.example", "sent", events)]
+
+
+@pytest.mark.parametrize("said", ["7", "[7]", '{"delivered": true}'])
+async def test_events_that_are_no_words_make_no_sense(said: str, reach: Reach) -> None:
+    text = f'{{"messages": [{{"token": "a", "state": "sent", "events": {said}}}]}}'
+    (reach.commands.cwd / "states.json").write_text(text)
+    with pytest.raises(StatesUnreadable, match="neither a list of words nor a text"):
+        await states_of(STATES["by a file"], reach).read()
+
+
+async def test_a_query_names_events_in_a_column(reach: Reach) -> None:
+    connection = sqlite3.connect(reach.commands.cwd / "m.db")
+    connection.execute("create table m (token text, event text)")
+    connection.executemany("insert into m values (?, ?)", [("a", "processed"), ("a", "delivered")])
+    connection.commit()
+    connection.close()
+    query = "select token, 'sent' as state, group_concat(event) as events from m group by token"
+    states = states_of(f'{{sql: "{query}", database: "sqlite:///m.db"}}', reach)
+    assert await states.read() == [Told("a", None, "sent", ["processed", "delivered"])]
+    await states.close()
+
+
 @pytest.mark.parametrize("way", STATES)
 async def test_states_that_cannot_be_read_say_so(way: str, reach: Reach) -> None:
     states = states_of(STATES[way], reach)

@@ -1,0 +1,142 @@
+"""Approval: what had to wait leaves only after a person has approved it, but for `at_most` messages.
+
+Mail waits because of an incident that began on a route it usually takes, or of an operator's pause (his word,
+or the signal `paused`). A message waited if it was due before the incident or pause was over, and had no copy
+for 1 s of it, plus the delay that a fault puts on the routes. Its first copy must not come before the first
+`approve` after the beginning of each that it waited in; an approval that was given before does not count, nor
+one about another class. Where nobody ever approves, nothing that waited may leave.
+
+It proves the order of copies and approvals, by the providers' receipts. It cannot tell why a message waited:
+a campaign that is merely slow waits, too. Nothing waited is a pass: there was nothing to approve, and it says
+so. Inconclusive: no incident and no pause, no mail of the class, a fault that was never met, copies without
+exact times, records missing or cut, or a clock error that hides which came first.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import ConfigDict, Field
+
+from harness.checks.finding import MAX_OFFENDERS, Finding, Offender
+from harness.checks.grounds import clock_error, conclude, count_of, grounds, seconds
+from harness.checks.params import CheckParams
+from harness.history.store import History
+
+LEAD_NS = 1_000_000_000
+
+
+class Params(CheckParams):
+    """`approval: marketing`, or `{class: marketing, at_most: 5}`: a few may go ahead, to try the route."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    TEXT: ClassVar = "class"
+
+    class_: str = Field(alias="class")
+    """Whose mail waits for an approval."""
+    at_most: Annotated[int, Field(strict=True, ge=0)] = 0
+    """So many messages may leave without."""
+
+
+# One row per message that waited: how long before its approval it left, surely and perhaps; null: it did not.
+# `run` null asks for all runs at once.
+WAITED = """
+with spread as (
+    select run, max(delay_ns) as delay_ns from route_delays group by run
+)
+select f.run, f.token, f.rkey, any_value(f.recipient) as recipient, any_value(f.copy_ns) as copy_ns,
+       any_value(f.copy_route) as route, any_value(f.observed_after) as observed_after,
+       bool_or(s.approved_ns is null or f.copy_ns + f.error_ns < s.approved_ns) as before,
+       bool_or(s.approved_ns is null or f.copy_ns - f.error_ns < s.approved_ns) as perhaps_before,
+       arg_max(s.stop, s.begin_lo) filter (s.approved_ns is null or f.copy_ns < s.approved_ns) as stop,
+       arg_max(s.approved_ns, s.begin_lo) filter (f.copy_ns < s.approved_ns) as approved_ns
+from stops($class) s join fates f on f.run = s.run left join spread d on d.run = s.run
+where f.class = $class and not f.baseline and f.result = 'accepted'
+  and f.scheduled_ns <= s.until_ns
+  and (f.copy_ns is null
+       or f.copy_ns >= greatest(f.scheduled_ns, s.begin_hi) + $lead + coalesce(d.delay_ns, 0))
+  and ($run is null or s.run = $run)
+group by f.run, f.token, f.rkey
+"""
+
+
+def evaluate(history: History, run: str, params: Params) -> Finding:
+    con = history.con
+    ground = grounds(history, run)
+    asked = {"run": run, "class": params.class_}
+    timed = asked | {"lead": LEAD_NS}
+    stops, unapproved = con.execute(
+        "select count(*), count(*) filter (approved_ns is null) from stops($class) where run = $run",
+        asked,
+    ).fetchall()[0]
+    sent = con.execute(
+        "select count(*) from fates where run = $run and not baseline and class = $class", asked
+    ).fetchall()[0][0]
+    waited, before, perhaps, read_back = con.execute(
+        "select count(*), count(*) filter (copy_ns is not null and before and not observed_after), "
+        "count(*) filter (copy_ns is not null and perhaps_before), coalesce(bool_or(observed_after), false) "
+        f"from ({WAITED})",
+        timed,
+    ).fetchall()[0]
+    failed = before > params.at_most
+    verdict, reason = conclude(
+        failed=failed,
+        counted=stops if sent else 0,
+        nothing=f"no {params.class_} messages were sent"
+        if not sent
+        else "no mail was stopped: no incident on a route that it usually takes, and no pause",
+        doubts=[
+            ground.exposure_reason(),
+            ground.gap_reason(),
+            "copies were read back from the provider, without exact times" if read_back else "",
+            f"the clock error hides whether {count_of(perhaps - before, 'message')} left before the approval"
+            if perhaps > params.at_most and not read_back
+            else "",
+            "" if ground.finished or not unapproved else "the record ends before an approval",
+        ],
+    )
+    return Finding(
+        check="approval",
+        verdict=verdict,
+        summary=f"not needed: no {params.class_} messages had to wait"
+        if not waited
+        else f"{before:,} of {waited:,} waiting {params.class_} messages left before an approval, "
+        f"{params.at_most:,} allowed",
+        numbers={
+            "stops": stops,
+            "without_approval": unapproved,
+            "waited": waited,
+            "left_before": before,
+            "allowed": params.at_most,
+        },
+        formula=f"copies of {params.class_} that waited {seconds(LEAD_NS):g} s, before the first approval "
+        "since the incident or pause ≤ at_most",
+        error=clock_error(ground.error_ns),
+        counted=waited,
+        offenders=_offenders(history, timed) if failed else [],
+        reason=reason,
+    )
+
+
+def _offenders(history: History, timed: dict[str, Any]) -> list[Offender]:
+    """Those that surely left before their approval, in order."""
+    rows = history.con.execute(
+        f"select token, recipient, copy_ns, route, stop, approved_ns from ({WAITED}) "
+        "where copy_ns is not null and before and not observed_after order by copy_ns, token limit $most",
+        timed | {"most": MAX_OFFENDERS},
+    ).fetchall()
+    return [
+        Offender(
+            token=token,
+            recipient=recipient,
+            why=f"left by {route} after {stop}, "
+            + (
+                "which nobody ever approved"
+                if approved_ns is None
+                else f"{seconds(approved_ns - copy_ns):.3f} s before the approval"
+            ),
+            cause="never approved" if approved_ns is None else "before the approval",
+        )
+        for token, recipient, copy_ns, route, stop, approved_ns in rows
+    ]

@@ -1,0 +1,158 @@
+"""Fallback: a message that is too late by mail goes out by another channel in time.
+
+A message is due by the fallback once it has been overdue for `after` (from its schedule and its stream's
+`within` on) without a copy by mail. Then a provider on `route` must have taken it no later than `within`
+after that: an SMS, a note in the application, known by the token, whoever of its recipients it is for. A copy
+by mail in that time, a valid hold, its expiry and a bounce end the need; who is suppressed has none. A
+hand-off before it was due is in time, and counted as early.
+
+It proves that a provider took the message, not that it was read, nor that the channel was the right one for
+its customer. An announcement that is for everybody, as on a status page, names no message, and is not judged.
+Inconclusive: no message was due, a fault that was never met, records missing, receipts without exact times,
+a margin within the clocks' error, or a need that came too shortly before the end of the record.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field
+
+from harness.checks.finding import MAX_OFFENDERS, Finding, Offender
+from harness.checks.grounds import clock_error, conclude, count_of, grounds, seconds
+from harness.checks.params import CheckParams
+from harness.checks.units import Duration
+from harness.history.store import History
+
+
+class Params(CheckParams):
+    """`fallback: {after: 30s, within: 10s, route: sms}`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    after: Duration
+    """How long a message may be overdue by mail before it is due by the fallback."""
+    within: Annotated[Duration, Field(gt=0)]
+    """How much later, at the most, the fallback has it."""
+    route: str | None = None
+    """The fallback's; by default whichever goes to somebody who is no mail address."""
+    class_: str = Field(default="transactional", alias="class")
+    """Whose messages."""
+
+
+# One row per message that was due by the fallback, with what became of it. `run` null asks for all runs.
+DUE = """
+with channel as (
+    select run, token, min(end_ns) filter (result in ('accepted', 'ack-lost')) as at_ns,
+           max(error_ns) as channel_error_ns, count(*) as attempts, any_value(route) as route
+    from receipts
+    where known and canary is null and notice is null and ($run is null or run = $run)
+      and case when $route is null then scheduled_ns is null else route = $route end
+    group by run, token
+), asked as (
+    select run, token, recipient, scheduled_ns, scheduled_ns + coalesce(within_ns, 0) + $after as due_ns,
+           case when copy_route is distinct from $route then copy_ns end as mail_ns, error_ns,
+           held_ns, expires_ns, case when bounced then taken_ns end as bounced_ns
+    from fates
+    where not baseline and result = 'accepted' and class = $class and state is distinct from 'suppressed'
+      and ($run is null or run = $run)
+), needs as (
+    select a.*, a.due_ns + $within as until_ns, least(mail_ns, held_ns, expires_ns, bounced_ns) as ended_ns,
+           c.at_ns, coalesce(c.channel_error_ns, 0) as channel_error_ns, c.attempts, c.route, r.watch_end_ns
+    from asked a join runs r using (run) left join channel c using (run, token)
+)
+select *,
+       case
+           when at_ns + channel_error_ns <= until_ns then 'in time'
+           when ended_ns + error_ns <= until_ns then 'ended'
+           when at_ns - channel_error_ns <= until_ns or ended_ns - error_ns <= until_ns then 'perhaps late'
+           when at_ns is not null then 'late'
+           when watch_end_ns < until_ns then 'open'
+           else 'missing'
+       end as fate
+from needs
+where due_ns < watch_end_ns and (ended_ns is null or ended_ns - error_ns > due_ns)
+"""
+
+
+def evaluate(history: History, run: str, params: Params) -> Finding:
+    ground = grounds(history, run)
+    values: dict[str, Any] = {
+        "run": run,
+        "route": params.route,
+        "class": params.class_,
+        "after": params.after,
+        "within": params.within,
+    }
+    rows = history.con.execute(
+        "select fate, count(*), count(*) filter (at_ns < due_ns), count(*) filter (at_ns is not null and "
+        f"mail_ns is not null), max(at_ns - due_ns) from ({DUE}) group by fate",
+        values,
+    ).fetchall()
+    counts = {str(fate): int(count) for fate, count, *_ in rows}
+    bad = ["late"] if ground.gaps else ["missing", "late"]
+    failed = sum(counts.get(fate, 0) for fate in bad)
+    due = sum(counts.values()) - counts.get("ended", 0)
+    where = params.route or "another channel"
+    worst_ns = max((worst for *_, worst in rows if worst is not None), default=None)
+    doubts = [
+        ground.exposure_reason(),
+        ground.gap_reason(),
+        f"{count_of(counts['perhaps late'], 'message')} went out too close to the limit to tell"
+        if counts.get("perhaps late")
+        else "",
+        f"the record ends before {count_of(counts['open'], 'message')} had to be out"
+        if counts.get("open")
+        else "",
+    ]
+    if ground.read_back_routes:
+        doubts.append(f"receipts of {', '.join(sorted(ground.read_back_routes))} have no exact times")
+    verdict, reason = conclude(
+        failed=failed > 0 and not ground.read_back_routes,
+        counted=due,
+        nothing=f"no {params.class_} message was so late by mail that it had to go out by {where}",
+        doubts=doubts,
+    )
+    return Finding(
+        check="fallback",
+        verdict=verdict,
+        summary=f"{counts.get('in time', 0):,} of {count_of(due, 'message')} that mail could not carry in "
+        f"time went out by {where} within {seconds(params.within):g} s",
+        numbers={
+            "due": due,
+            "in_time": counts.get("in time", 0),
+            "late": counts.get("late", 0),
+            "missing": counts.get("missing", 0),
+            "early": sum(int(row[2]) for row in rows),
+            "also_by_mail": sum(int(row[3]) for row in rows),
+            "by_mail_after_all": counts.get("ended", 0),
+            "after_due_s_max": None if worst_ns is None else seconds(max(0, worst_ns)),
+        },
+        formula=f"no copy by schedule + within + {seconds(params.after):g} s ⇒ a hand-off on {where} within "
+        f"{seconds(params.within):g} s",
+        error=clock_error(ground.error_ns),
+        counted=due,
+        offenders=_offenders(history, values, bad, where) if failed else [],
+        reason=reason,
+    )
+
+
+def _offenders(history: History, values: dict[str, Any], bad: list[str], where: str) -> list[Offender]:
+    rows = history.con.execute(
+        "select token, recipient, fate, coalesce(route, $where), coalesce(attempts, 0), at_ns - until_ns, "
+        f"until_ns - scheduled_ns from ({DUE}) where list_contains($bad, fate) "
+        "order by list_position($bad, fate), at_ns - until_ns desc, scheduled_ns, token limit $most",
+        values | {"bad": bad, "where": where, "most": MAX_OFFENDERS},
+    ).fetchall()
+    found = []
+    for token, recipient, fate, route, attempts, late_ns, allowed_ns in rows:
+        if fate == "late":
+            why, cause = f"out by {route} {late_ns / 1e9:.3f} s too late", "too late"
+        elif attempts:
+            why = f"{count_of(attempts, 'attempt')} by {route}, and none was taken"
+            cause = "tried in vain"
+        else:
+            why = f"neither by mail nor by {route} {allowed_ns / 1e9:.1f} s after it was scheduled"
+            cause = "never tried"
+        found.append(Offender(token=token, recipient=recipient, why=why, cause=cause))
+    return found

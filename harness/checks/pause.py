@@ -1,0 +1,161 @@
+"""Pause: while a class of mail is paused, no attempt is made for it.
+
+A pause begins with an operator's `pause`, or the signal `paused` (`from: operator`), or with the detection of
+a fault on a route that mail usually takes (`from: detection`). It ends with the first `resume` or `approve`
+that is about the class, with `paused` or that detection turned off, or with the record. An attempt counts,
+refused ones too, if it began more than `grace` after the pause, and before its end; times of providers are
+widened by their clock error, and by the delay that a fault puts on the route, so what was under way by then
+is no offence.
+
+It proves what reached the providers. It cannot see attempts that nobody received, and says nothing of mail
+without a message's token. Inconclusive: nobody paused, nothing of the class was there to be sent meanwhile,
+receipts that were read back without exact times, records missing or cut, or a detection signal that made no
+sense just before each attempt.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from pydantic import ConfigDict, Field
+
+from harness.checks.finding import MAX_OFFENDERS, Finding, Offender
+from harness.checks.grounds import clock_error, conclude, count_of, grounds, seconds
+from harness.checks.params import CheckParams
+from harness.checks.units import NS_PER_S, Duration
+from harness.history.store import History
+
+
+class PausedBy(StrEnum):
+    OPERATOR = "operator"
+    DETECTION = "detection"
+
+
+class Params(CheckParams):
+    """`pause: marketing`, or `{class: marketing, from: detection, grace: 2s}`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    TEXT: ClassVar = "class"
+
+    class_: str = Field(alias="class")
+    """Whose mail is paused."""
+    from_: PausedBy = Field(default=PausedBy.OPERATOR, alias="from")
+    """By an operator's word, or by the detection of a fault."""
+    grace: Duration = 2 * NS_PER_S
+    """How long after the pause began an attempt may still begin."""
+
+
+# The pauses that are about the class. `run` null asks for all runs at once.
+PAUSED = """
+select run, number, begin_hi, end_ns, signal, route from pauses($class)
+where began_by = $by and ($run is null or run = $run)
+"""
+
+# One row per receipt of an attempt that began in a pause. `blurred`: the last answer before it made no sense.
+OFFENCES = f"""
+with paused as ({PAUSED}), tried as (
+    select r.run, r.seq, r.token, r.recipient, r.route, r.result, r.source, r.attempt, r.begin_ns,
+           r.begin_ns - r.error_ns - coalesce(d.delay_ns, 0) as earliest_ns,
+           r.begin_ns + r.error_ns as latest_ns
+    from receipts r left join route_delays d on d.run = r.run and d.route = r.route
+    where r.class = $class and r.known and not r.baseline and r.canary is null and not r.observed_after
+), within_pause as (
+    select t.*, p.begin_hi, p.signal, coalesce(p.route, '') as of_route
+    from tried t join paused p on p.run = t.run and t.earliest_ns > p.begin_hi + $grace
+        and (p.end_ns is null or t.latest_ns < p.end_ns)
+), answers as (
+    select run, signal, coalesce(route, '') as of_route, t_ns, truth from readings where signal = 'detected'
+)
+select w.run, w.seq, any_value(w.token) as token, any_value(w.recipient) as recipient,
+       any_value(w.route) as route, any_value(w.result) as result, any_value(w.source) as source,
+       any_value(w.attempt) as attempt, any_value(w.begin_ns) as begin_ns, min(w.begin_hi) as paused_ns,
+       bool_and(a.t_ns is not null and a.truth is null) as blurred
+from within_pause w asof left join answers a
+  on a.run = w.run and a.signal = w.signal and a.of_route = w.of_route and a.t_ns <= w.begin_ns
+group by w.run, w.seq
+"""
+
+# How much was there to be sent while it was paused.
+IN_PLAY = f"""
+with paused as ({PAUSED})
+select count(distinct (f.token, f.rkey)) from paused p join fates f on f.run = p.run
+where f.class = $class and not f.baseline and f.result <> 'refused'
+  and (p.end_ns is null or f.scheduled_ns < p.end_ns)
+  and (f.copy_ns is null or f.copy_ns > p.begin_hi + $grace)
+"""
+
+
+def evaluate(history: History, run: str, params: Params) -> Finding:
+    con = history.con
+    ground = grounds(history, run)
+    asked = {"run": run, "class": params.class_, "by": params.from_.value}
+    timed = asked | {"grace": params.grace}
+    pauses, open_ = con.execute(
+        f"select count(*), count(*) filter (end_ns is null) from ({PAUSED})", asked
+    ).fetchall()[0]
+    in_play = con.execute(IN_PLAY, timed).fetchall()[0][0]
+    attempts, messages, blurred = con.execute(
+        "select count(distinct (source, attempt)) filter (not blurred), count(distinct token) filter "
+        f"(not blurred), count(*) filter (blurred) from ({OFFENCES})",
+        timed,
+    ).fetchall()[0]
+    kind = f"{params.class_} message"
+    verdict, reason = conclude(
+        failed=attempts > 0,
+        counted=in_play if pauses else 0,
+        nothing="nobody paused anything, and the system did not say that it was paused"
+        if not pauses and params.from_ is PausedBy.OPERATOR
+        else "nothing was detected on a route that mail usually takes"
+        if not pauses
+        else f"no {kind} was there to be sent while they were paused",
+        doubts=[
+            ground.gap_reason(),
+            f"receipts of {', '.join(sorted(ground.read_back_routes))} have no exact times"
+            if ground.read_back_routes
+            else "",
+            f"the detection signal made no sense before {count_of(blurred, 'attempt')}" if blurred else "",
+            "the record ends in a pause" if open_ and not ground.finished else "",
+        ],
+    )
+    return Finding(
+        check="pause",
+        verdict=verdict,
+        summary=f"{count_of(attempts, 'attempt was', 'attempts were')} made for {params.class_} while paused"
+        if attempts
+        else f"no attempt was made for {params.class_} in {count_of(pauses, 'pause')}"
+        if pauses
+        else "there was no pause",
+        numbers={
+            "pauses": pauses,
+            "in_play": in_play,
+            "attempts": attempts,
+            "messages": messages,
+            "grace_s": seconds(params.grace),
+        },
+        formula=f"no attempt for {params.class_} begins later than {seconds(params.grace):g} s after a pause "
+        f"by {params.from_} and before its end",
+        error=clock_error(ground.error_ns),
+        counted=in_play,
+        offenders=_offenders(history, timed) if attempts else [],
+        reason=reason,
+    )
+
+
+def _offenders(history: History, timed: dict[str, Any]) -> list[Offender]:
+    """Attempts in a pause, in order."""
+    rows = history.con.execute(
+        "select token, recipient, route, result, begin_ns - paused_ns "
+        f"from ({OFFENCES}) where not blurred order by begin_ns, seq limit $most",
+        timed | {"most": MAX_OFFENDERS},
+    ).fetchall()
+    return [
+        Offender(
+            token=token,
+            recipient=recipient,
+            why=f"tried by {route}, {seconds(after_ns):.3f} s after the pause began: {result}",
+            cause=f"{result} while paused",
+        )
+        for token, recipient, route, result, after_ns in rows
+    ]

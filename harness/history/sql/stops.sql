@@ -1,0 +1,58 @@
+-- What stops mail of a class, and what lets it go again: pauses, incidents, approvals.
+
+-- The routes that mail takes as a rule: those of the baseline, or of any mail where there was no baseline.
+create view usual_routes as
+select distinct c.run, c.route from copies c
+where c.baseline or c.run not in (select run from baseline_shares);
+
+-- What an operator said, or the scenario in his place. `class` is null where it is about the mail of every class.
+create view operator_words as
+select run, seq, t_ns, action, class from events where kind = 'operator';
+
+-- One row a pause of a class, begun in (begin_lo, begin_hi]. `began_by` is operator (his word, or the signal `paused`
+-- that the system gives for it) or detection (a fault was detected on a usual route). end_ns is the first moment at
+-- which it may have ended, null where nothing ended it: a resume or an approval, `paused` turned off, or the detection
+-- over that began it.
+create macro pauses(of_class) as table
+with words as (
+    select run, t_ns, action from operator_words where class is null or class = of_class
+), begun as (
+    select run, 'operator' as began_by, t_ns as begin_lo, t_ns as begin_hi, null as signal, null as route
+    from words where action = 'pause'
+    union all
+    select run, 'operator', lo, hi, 'paused', route from signal_edges where signal = 'paused' and rising
+    union all
+    select e.run, 'detection', e.lo, e.hi, 'detected', e.route from signal_edges e
+    where e.signal = 'detected' and e.rising
+      and (e.route is null or (e.run, e.route) in (select (run, route) from usual_routes))
+), numbered as (
+    select *, row_number() over (partition by run order by begin_hi, began_by, signal, route) as number from begun
+), ended as (
+    select b.run, b.number, w.t_ns as end_ns
+    from numbered b join words w on w.run = b.run and w.action in ('resume', 'approve') and w.t_ns >= b.begin_lo
+    union all
+    select b.run, b.number, greatest(e.lo, b.begin_hi)
+    from numbered b join signal_edges e on e.run = b.run and not e.rising and e.hi > b.begin_hi
+        and (e.signal = 'paused' or e.signal = b.signal and e.route is not distinct from b.route)
+), ends as (
+    select run, number, min(end_ns) as end_ns from ended group by run, number
+)
+select b.*, e.end_ns from numbered b left join ends e using (run, number);
+
+-- After which mail of a class that waited needs an approval: an incident that began on a usual route, and an operator's
+-- pause. What was due until until_ns may have waited because of it. approved_ns is the first approval since, null: none.
+create macro stops(of_class) as table
+with stopped as (
+    select i.run, 'incident ' || i.incident as stop, i.on_lo as begin_lo, i.on_hi as begin_hi, i.off_lo as until_ns
+    from incidents i
+    where exists (select 1 from usual_routes u where u.run = i.run and list_contains(i.lead_routes, u.route))
+    union all
+    select p.run, 'pause ' || p.number, p.begin_lo, p.begin_hi, coalesce(p.end_ns, r.watch_end_ns)
+    from pauses(of_class) p join runs r using (run) where p.began_by = 'operator'
+), approved as (
+    select s.run, s.stop, min(w.t_ns) as approved_ns
+    from stopped s join operator_words w on w.run = s.run and w.action = 'approve' and w.t_ns >= s.begin_lo
+        and (w.class is null or w.class = of_class)
+    group by s.run, s.stop
+)
+select s.*, a.approved_ns from stopped s left join approved a using (run, stop);

@@ -1,0 +1,1 @@
+"""What makes mail provable: keys and policies in the run's zone, signatures on what leaves a provider."""

@@ -1,0 +1,166 @@
+"""Histories by chance, in the language of `histories`: any mixture of mail, faults, signals and what
+becomes of it.
+
+`history(name, dice)` takes a `random.Random`, of a seed or of Hypothesis, which can then shrink what it
+drew. Times lie on a coarse grid, so that equal timestamps and exact borders are common rather than rare.
+Delays and errors are multiples of the same grid.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from tests.checks.histories import PROVIDERS, Message, Run
+
+ROUTES = tuple(PROVIDERS)
+MS = 1_000_000
+
+# type -> attributes, for a fault on a route
+ON_ROUTES: dict[str, dict[str, Any]] = {
+    "outage": {}, "latency": {"latency": 200, "jitter": 50}, "blackhole": {}, "reset": {}, "auth-failure": {},
+    "bandwidth": {"rate": 40_000}, "slice": {"size": 4000, "delay": 50}, "cut": {"stream": "upstream"},
+    "ack-loss": {}, "slow-ack": {"delay": 150}, "refuse": {}, "hang": {"stage": "head"},
+    "disconnect": {"stage": "body"}, "bounce": {}, "events-lost": {}, "events-late": {},
+}  # fmt: skip
+BESIDE = ("outage", "latency", "auth-failure", "reset", "refuse")
+OF_THE_SYSTEM = ("pause", "partition")
+RESULTS = (
+    "accepted", "accepted", "accepted", "accepted", "ack-lost", "deferred", "refused", "aborted", "repeated",
+)  # fmt: skip
+TEXTS = ("", "5.1.1 no such user", "5.7.1 not allowed", "5.2.1 disabled", "5.1.10 unknown", "no such user")
+
+
+def history(name: str, dice: random.Random) -> Run:
+    run = Run(
+        name,
+        baseline=dice.choice([0, 3, 20]),
+        ends=40,
+        clock_error=dice.choice([0, 0, 0.05, 0.5]),
+    )
+    faults = [_fault(run, dice) for _ in range(dice.choice([0, 1, 1, 2, 3]))]
+    _life(run, dice)
+    for _ in range(dice.randint(0, 2)):
+        run.operator(dice.choice(["resume", "approve", "pause", "switch"]), _time(dice))
+    messages = [_message(run, dice) for _ in range(dice.choice([0, 2, 4, 8, 12]))]
+    if messages and not dice.randrange(6):
+        messages.append(Message("unknown", "c.unknown@customer.example", 5))  # nobody submits it
+    for message in messages:
+        for _ in range(dice.choice([0, 1, 1, 1, 2, 3])):
+            _attempt(run, dice, message, faults)
+        for _ in range(dice.choice([0, 0, 0, 1, 2])):
+            if message.token != "unknown":
+                run.says(
+                    message,
+                    dice.choice(["sending", "held", "held", "expired", "suppressed", "sent"]),
+                    _time(dice),
+                )
+        if not dice.randrange(4):
+            _event(run, dice, message)
+    for signal in ("detected", "acknowledged", "paused"):
+        if not dice.randrange(3):
+            _signal(run, dice, signal)
+    for _ in range(dice.choice([0, 0, 1])):
+        run.calls(
+            "token", _time(dice), dice.choice([200, 401, 503]), via=dice.choice(ROUTES),
+            fault=dice.choice([None, *faults]), canary=dice.choice([None, None, "harness"]),
+        )  # fmt: skip
+    return run
+
+
+def _time(dice: random.Random) -> float:
+    return dice.randrange(60) / 2
+
+
+def _instant(dice: random.Random) -> float:
+    return _time(dice) if dice.randrange(2) else dice.randrange(600) / 20
+
+
+def _fault(run: Run, dice: random.Random) -> str:
+    on = _time(dice)
+    off = dice.choice([None, on + dice.randint(1, 20) / 2, on + dice.randint(1, 20) / 2])
+    more: dict[str, Any] = {"takes": dice.choice([0, 0, 0.05]), "incident": dice.choice([None, None, "both"])}
+    match dice.randrange(6):
+        case 0:
+            endpoint = dice.choice(["token", "events"])
+            return run.fault(on, off, dice.choice(BESIDE), f"{dice.choice(ROUTES)}.{endpoint}", **more)
+        case 1:
+            return run.fault(on, off, dice.choice(OF_THE_SYSTEM), "system", **more)
+    type_ = dice.choice(list(ON_ROUTES))
+    return run.fault(on, off, type_, dice.choice(ROUTES), attributes=ON_ROUTES[type_], **more)
+
+
+def _life(run: Run, dice: random.Random) -> None:
+    at = _time(dice)
+    match dice.randrange(6):
+        case 0:
+            run.kill(at, at + 0.5)
+        case 1:
+            run.restart(at, at + 0.5, complies=bool(dice.randrange(2)))
+        case 2:
+            run.process(dice.choice(["stopped", "exited"]), at)
+
+
+def _message(run: Run, dice: random.Random) -> Message:
+    at = _time(dice)
+    class_ = dice.choice(["transactional", "transactional", "marketing"])
+    offered = dice.choice([at, at, at, at + 0.5, at + 3])
+    message = run.message(
+        at,
+        class_,
+        expires=dice.choice([None, None, None, at + 0.5, at + 5]),
+        result=dice.choice(
+            ["accepted", "accepted", "accepted", "accepted", "refused", "indeterminate", None]
+        ),
+        recipient=dice.choice([None, None, None, "Ann@customer.example", "ann@customer.example"]),
+        offered=offered,
+    )
+    if class_ == "transactional" and not dice.randrange(5):
+        run.offer_again(message, offered + 0.5, 2, dice.choice(["accepted", "refused"]))
+    return message
+
+
+def _attempt(run: Run, dice: random.Random, message: Message, faults: list[str]) -> None:
+    result, via = dice.choice(RESULTS), dice.choice(ROUTES)
+    more: dict[str, Any] = {}
+    if result == "deferred" and dice.randrange(2):
+        more["retry_after_ns"] = dice.choice([500 * MS, 2000 * MS])
+    if result in ("refused", "deferred"):
+        more |= {"code": dice.choice([None, 535, 550, 554, 401]), "text": dice.choice(TEXTS)}
+        more["endpoint"] = dice.choice(["smtp", "smtp", "api"])
+    if faults and not dice.randrange(4):
+        more["fault"] = dice.choice(faults)
+    if not dice.randrange(10):
+        more["canary"] = dice.choice(["system", "harness"])
+    if not dice.randrange(8):
+        more["carriers"] = dice.choice([[], ["recipient", "header"]])
+    if not dice.randrange(4):
+        more["body_bytes"] = dice.choice([0, 2000, 12_000])
+    at = _instant(dice) if dice.randrange(2) else message.at + dice.choice([0.5, 1, 1, 1.5, 2, 5])
+    receipt = run.receipt(message, at, via, result, took=dice.choice([0, 0, 0.05, 0.5]), **more)
+    if not dice.randrange(6):
+        run.closes(receipt.connection, at + dice.choice([0, 0.1, 0.15, 0.25, 0.35, 0.4]), via)
+
+
+def _event(run: Run, dice: random.Random, message: Message) -> None:
+    run.provider_says(
+        dice.choice(["bounced", "dropped", "delivered", "complained"]), message, _time(dice),
+        dice.choice(ROUTES),
+        webhook=dice.choice(["none", "delivered", "late", "lost"]), delay=dice.choice([None, 0.5, 5]),
+        canary=dice.choice([None, None, None, "system"]),
+    )  # fmt: skip
+
+
+def _signal(run: Run, dice: random.Random, signal: str) -> None:
+    """Read at intervals, not always with an answer that makes sense."""
+    route = None if signal == "paused" else dice.choice([None, *ROUTES])
+    before: float | None = None
+    for at in sorted({_time(dice) for _ in range(dice.randint(1, 6))}):
+        value: Any = dice.choice([True, False, True, False, None, "down", "off", "", 0, 1, 2.5])
+        run.reads(signal, value, at, route, before=before, error="nonsense" if value is None else None)
+        before = dice.choice([at, at, None])
+
+
+def in_order(run: Run) -> list[Any]:
+    """As `opened` journals them."""
+    return sorted(run.events, key=lambda event: int(event.t_ns))

@@ -1,0 +1,110 @@
+"""When each incident was met: impact, restored, drained, detected, acknowledged, switched, failed back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tests.checks.model.mail import overdue
+from tests.checks.model.pace import switch
+from tests.checks.model.record import Incident, Record, S
+
+Stretch = tuple[int, int | None]
+
+
+@dataclass(frozen=True)
+class Instants:
+    """Of one incident; None where it did not happen."""
+
+    impact: int | None
+    endless: bool
+    restored: int | None
+    any_overdue: bool
+    never_drained: bool
+    drained: int | None
+    offered: tuple[int | None, int | None, bool, int | None]  # the same, of messages as they were offered
+    detected: tuple[int, int] | None
+    acknowledged: tuple[int, int] | None
+    switched: int | None
+    failed_back: int | None
+
+
+def impacts(run: Record, at_least: int, *, as_offered: bool = False) -> list[Stretch]:
+    """Maximal stretches with so many overdue at once; the end is None where it never came."""
+    late = [
+        (token, begins + run.offered_late(token) if as_offered else begins, until)
+        for token, begins, until in overdue(run)
+    ]
+    late = [(token, begins, until) for token, begins, until in late if until is None or until > begins]
+    steps = sorted({at for _, begins, until in late for at in (begins, until) if at is not None})
+    found: list[Stretch] = []
+    begun: int | None = None
+    for at in steps:
+        now = sum(begins <= at and (until is None or at < until) for _, begins, until in late)
+        if now >= at_least and begun is None:
+            begun = at
+        elif now < at_least and begun is not None:
+            found.append((begun, at))
+            begun = None
+    return found if begun is None else [*found, (begun, None)]
+
+
+def instants(run: Record, at_least: int) -> dict[str, Instants]:
+    return {incident.name: _of(run, incident, at_least) for incident in run.incidents}
+
+
+def _of(run: Record, incident: Incident, at_least: int) -> Instants:
+    impact, endless, restored = _span(run, incident, at_least)
+    any_overdue, never_drained, drained = _span(run, incident, 1)
+    own, _, own_restored = _span(run, incident, at_least, as_offered=True)
+    own_any, _, own_drained = _span(run, incident, 1, as_offered=True)
+    switched = switch(run, incident)
+    back = [
+        copy.end_ns
+        for copy in run.copies
+        if switched is not None
+        and run.counted(copy.token)
+        and run.transactional(copy)
+        and copy.route in incident.lead_routes
+        and copy.end_ns >= incident.off_lo
+        and copy.end_ns > switched
+        and incident.before_next(copy.end_ns)
+    ]
+    return Instants(
+        impact, endless, restored, any_overdue is not None, never_drained, drained,
+        (own, own_restored, own_any is not None, own_drained),
+        _noticed(run, incident, "detected"), _noticed(run, incident, "acknowledged"),
+        switched, min(back, default=None),
+    )  # fmt: skip
+
+
+def _span(
+    run: Record, incident: Incident, at_least: int, *, as_offered: bool = False
+) -> tuple[int | None, bool, int | None]:
+    """(first impact, whether the last never ended, its end) of those that begin before the next incident."""
+    mine = [
+        (begins, until)
+        for begins, until in impacts(run, at_least, as_offered=as_offered)
+        if incident.before_next(begins)
+        and (begins >= incident.on_lo or (incident.first and (until is None or until > incident.on_lo)))
+    ]
+    ends = [until for _, until in mine]
+    endless = None in ends
+    restored = None if endless else max((end for end in ends if end is not None), default=None)
+    return min((begins for begins, _ in mine), default=None), endless, restored
+
+
+def _noticed(run: Record, incident: Incident, signal: str) -> tuple[int, int] | None:
+    """Turned on within the time that counts, for a route it began with, or for none in particular."""
+    until = incident.off_hi + 5 * S
+    later = run.incidents[run.incidents.index(incident) + 1 :]
+    rivals = [other.on_lo for other in later if set(other.lead_routes) & set(incident.lead_routes)]
+    until = min([until, *rivals])
+    mine = [
+        edge
+        for edge in run.edges
+        if edge.signal == signal
+        and edge.rising
+        and incident.on_lo <= edge.hi <= until
+        and (edge.route in incident.lead_routes or (edge.route is None and incident.before_next(edge.hi)))
+    ]
+    return (min(edge.lo for edge in mine), min(edge.hi for edge in mine)) if mine else None

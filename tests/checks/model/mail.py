@@ -1,0 +1,200 @@
+"""What became of the mail: duplicates, delivered, unexpected, suppression, flapping."""
+
+from __future__ import annotations
+
+import itertools
+import re
+
+from harness.history import events as ev
+from tests.checks.model.record import Fault, Record
+
+Unknown = dict[str, int]
+"""Why the system cannot know a message's fate, and the last moment of each reason."""
+
+
+def extra_copies(run: Record) -> set[tuple[str, int, str]]:
+    """(token, number of the copy, cause) of each copy after the first."""
+    return {
+        (token, number, _cause(run, before, copy))
+        for token in run.tokens()
+        for number, (before, copy) in enumerate(itertools.pairwise(run.copies_of(token)), start=2)
+    }
+
+
+def _cause(run: Record, before: ev.Receipt, copy: ev.Receipt) -> str:
+    if run.lost(before) and copy.begin_ns + run.error >= before.end_ns - run.error:
+        return "lost-ack"
+    if any(before.begin_ns < ended < copy.begin_ns for ended in run.restarts()):
+        return "restart"
+    for fault in run.faults:
+        slow = (
+            fault.type in ("latency", "blackhole", "bandwidth", "slice", "slow-ack")
+            and fault.target == before.route
+        )
+        slow = slow or fault.type in ("pause", "partition")
+        if slow and fault.on_lo <= before.end_ns and fault.off_hi >= before.begin_ns:
+            return "timeout"
+    if any(before.end_ns < incident.off_lo <= copy.begin_ns for incident in run.incidents):
+        return "replay"
+    return "same-route" if copy.route == before.route else "cross-route"
+
+
+def fates(run: Record) -> dict[str, str]:
+    return {token: _fate(run, token) for token in run.tokens()}
+
+
+def _fate(run: Record, token: str) -> str:
+    copies, expires = run.copies_of(token), run.messages[token][0].expires_ns
+    if copies:
+        first = copies[0].end_ns
+        if expires is not None and first - run.error > expires:
+            return "stale"
+        if expires is not None and first + run.error > expires:
+            return "perhaps stale"
+        return "arrived"
+    if run.bounced(token):
+        return "bounced"
+    if run.result(token) == "refused":
+        return "undelivered"
+    state = run.state(token)
+    if state == "suppressed":
+        return "suppressed"
+    if expires is not None and expires <= run.watch_end and state in (None, "expired"):
+        return "expired"
+    if state == "held" and unknown_fate(run, token) is not None:
+        return "held"
+    return "unknown" if run.result(token) == "indeterminate" else "missing"
+
+
+def unknown_fate(run: Record, token: str) -> int | None:
+    """The last moment at which something left the system in doubt about a message; None: it can know."""
+    found: list[int] = []
+    for receipt in [each for each in run.receipts if each.token == token and each.canary is None]:
+        if receipt.result is ev.ReceiptResult.ABORTED or run.lost(receipt):
+            found.append(receipt.end_ns)
+        found += [
+            killed
+            for killed in run.kills()
+            if receipt.begin_ns - run.error <= killed <= receipt.end_ns + run.error
+        ]
+        for fault in run.faults:
+            unread = fault.on_lo - run.error <= receipt.end_ns <= fault.off_hi + run.error
+            if fault.type in ("pause", "partition") and unread:
+                found.append(receipt.end_ns)
+    found += [killed for killed in run.kills() if run.state(token, killed) == "sending"]
+    if not any(receipt.token == token for receipt in run.receipts):
+        scheduled = run.messages[token][0].scheduled_ns
+        found += [
+            max(scheduled, fault.on_lo)
+            for fault in run.faults
+            if scheduled <= fault.off_hi and _swallows(run, fault)
+        ]
+    return max(found) if found else None
+
+
+def _swallows(run: Record, fault: Fault) -> bool:
+    """A request can vanish in it before anybody has read whose it was."""
+    if fault.endpoint is not None or fault.aside:
+        return False
+    match fault.type:
+        case "blackhole" | "partition" | "kill":
+            return True
+        case "cut":
+            return fault.attributes.get("stream") == "upstream"
+        case "hang" | "disconnect":
+            return fault.attributes.get("stage") == "head"
+        case "restart":
+            return any(fault.on_lo <= killed <= fault.off_hi for killed in run.kills())
+    return False
+
+
+def unexpected(run: Record) -> list[tuple[int, str]]:
+    """(end, what) of each hand-off that is not right, by end."""
+    baseline = [
+        "nonce" in r.carriers
+        for r in run.handoffs
+        if r.carriers and r.token in run.messages and not run.counted(r.token)
+    ]
+    judge_bodies = not baseline or any(baseline)
+    found = []
+    for receipt in run.handoffs:
+        if receipt.token not in run.messages:
+            found.append((receipt.end_ns, "unexpected"))
+        elif (
+            run.counted(receipt.token)
+            and receipt.carriers
+            and "nonce" not in receipt.carriers
+            and judge_bodies
+        ):
+            found.append((receipt.end_ns, "changed"))
+    return sorted(found)
+
+
+ABOUT_THE_RECIPIENT = re.compile(r"5\.(1\.([0-6]|10)|2\.1|4\.1)\b")
+ENHANCED = re.compile(r"\d\.\d+\.\d")
+
+
+def tried_again(run: Record, grace: int) -> list[tuple[str, int]]:
+    """(recipient, begin) of each attempt at one who had said a final no, by begin."""
+    unwanted: dict[str, list[tuple[int, int]]] = {}
+    for receipt in run.receipts:
+        if receipt.result is ev.ReceiptResult.REFUSED and receipt.canary is None and receipt.recipient:
+            about = receipt.endpoint != "smtp" or ABOUT_THE_RECIPIENT.match(receipt.text)
+            bare = receipt.code in (550, 551, 553) and not ENHANCED.match(receipt.text)
+            if about or bare:
+                unwanted.setdefault(receipt.recipient.lower(), []).append((receipt.end_ns, 0))
+    for event in run.of(ev.ProviderEvent):
+        told = event.event in ("bounced", "complained") and event.webhook in ("delivered", "late")
+        if told and event.canary is None and event.recipient:
+            unwanted.setdefault(event.recipient.lower(), []).append((event.t_ns, grace))
+    found = []
+    for receipt in run.receipts:
+        if receipt.canary is None and receipt.recipient and receipt.recipient.lower() in unwanted:
+            at, patience = min(unwanted[receipt.recipient.lower()])
+            if receipt.begin_ns - run.error > at + run.error + patience:
+                found.append((receipt.recipient.lower(), receipt.begin_ns))
+    return sorted(found, key=lambda each: (each[1], each[0]))
+
+
+def changes_of_route(run: Record) -> list[tuple[str, str]]:
+    """(from, to), by the begin of the attempts."""
+    place = {id(event): number for number, event in enumerate(run.events)}
+    sent = sorted(
+        (copy for copy in run.copies if run.transactional(copy)), key=lambda c: (c.begin_ns, place[id(c)])
+    )
+    return [
+        (before.route, copy.route)
+        for before, copy in itertools.pairwise(sent)
+        if copy.route != before.route and run.counted(copy.token)
+    ]
+
+
+def overdue(run: Record) -> list[tuple[str, int, int | None]]:
+    """(token, from, until) of transactional messages past their time; until None: it never ended."""
+    found = []
+    for token in run.tokens():
+        message = run.messages[token][0]
+        if message.class_ != "transactional" or message.within_ns is None:
+            continue
+        ends = [copy.end_ns for copy in run.copies_of(token)[:1]]
+        ends += [message.expires_ns] if message.expires_ns is not None else []
+        ends += _held_since(run, token)
+        if run.bounced(token):
+            ends += [r.end_ns for r in run.handoffs if r.token == token][:1]
+        begins, until = message.scheduled_ns + message.within_ns, min(ends, default=None)
+        if begins < run.watch_end and (until is None or until > begins):
+            found.append((token, begins, until))
+    return found
+
+
+def _held_since(run: Record, token: str) -> list[int]:
+    """A hold counts from when the system said so; where it never said otherwise, from when it could."""
+    doubt = unknown_fate(run, token)
+    said = run.said(token)
+    if doubt is None or not said or said[-1].state != "held":
+        return []
+    others = [event.t_ns for event in said if event.state != "held"]
+    held = [event.t_ns for event in said if event.state == "held"]
+    if not others:
+        return [min(held[0], doubt)]
+    return [min((at for at in held if at > max(others)), default=held[-1])]

@@ -1,0 +1,113 @@
+"""How fast: throttle, switches, releases, waves."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+from harness.history import events as ev
+from tests.checks.model.record import MS, Incident, Record, S
+
+
+def attempts(run: Record, route: str) -> list[tuple[int, int, bool, int | None]]:
+    """(begin, end, refused, retry after), by begin."""
+    refusals = (ev.ReceiptResult.DEFERRED, ev.ReceiptResult.REFUSED)
+    found = [
+        (receipt.begin_ns, receipt.end_ns, receipt.result in refusals, receipt.retry_after_ns)
+        for receipt in run.receipts
+        if receipt.route == route
+    ]
+    return sorted(found, key=lambda attempt: attempt[0])
+
+
+def peak(run: Record, route: str, rate: Fraction) -> Fraction | None:
+    """The most that any stretch of attempts exceeds the rate by."""
+    begins = [begin for begin, *_ in attempts(run, route)]
+    return max(
+        (
+            (j - i + 1) - rate * Fraction(begins[j] - begins[i], S)
+            for i in range(len(begins))
+            for j in range(i, len(begins))
+        ),
+        default=None,
+    )
+
+
+def too_early(run: Record, route: str) -> int:
+    found = attempts(run, route)
+    grace = run.delay(route) + 100 * MS
+    return sum(
+        any(
+            refused and patience is not None and end + grace < begin < end + patience
+            for _, end, refused, patience in found
+        )
+        for begin, *_ in found
+    )
+
+
+def switch(run: Record, incident: Incident) -> int | None:
+    """The first of so many copies elsewhere in a row that chance would hardly bring them about."""
+    if not incident.routes:
+        return None
+    usual = [copy.route for copy in run.copies if copy.token in run.messages and not run.counted(copy.token)]
+    others = sum(route not in incident.lead_routes for route in usual)
+    chance = Fraction(others + 1, len(usual) + 2)
+    needed = next(k for k in range(1, 10_000) if chance**k < Fraction(1, 1000))
+    in_a_row: list[int] = []
+    for copy in run.copies:
+        if not run.counted(copy.token) or not run.transactional(copy):
+            continue
+        if copy.end_ns < incident.on_lo or not incident.before_next(copy.end_ns):
+            continue
+        in_a_row = [] if copy.route in incident.lead_routes else [*in_a_row, copy.end_ns]
+        if len(in_a_row) == needed:
+            return in_a_row[0]
+    return None
+
+
+def releases(run: Record) -> list[int]:
+    found = [e.t_ns for e in run.of(ev.Operator) if e.action in ("resume", "approve", "switch")]
+    found += [edge.hi for edge in run.edges if edge.signal == "paused" and not edge.rising]
+    for incident in run.incidents:
+        if incident.off_lo < run.watch_end:
+            found.append(incident.off_lo)
+        switched = switch(run, incident)
+        if switched is not None:
+            found.append(switched)
+    return sorted(found)
+
+
+def left(run: Record, token: str) -> float:
+    """When it waited no longer: its first copy, or, without any, the first time that it was taken."""
+    taken = [receipt.end_ns for receipt in run.handoffs if receipt.token == token]
+    return min((copy.end_ns for copy in run.copies_of(token)), default=min(taken, default=math.inf))
+
+
+def waves(run: Record, share: Fraction, every: int) -> list[tuple[int, int, int]]:
+    """(backlog, fullest window, allowed) of each release that had a backlog."""
+    spread = max((run.delay(fault.route) for fault in run.faults), default=0)
+    length = every - max(math.ceil(Fraction(every, 20)), 100 * MS + spread)
+    times = releases(run)
+    found = []
+    owed: dict[str, int] = {}  # the largest backlog that each still waiting message was part of
+    for index, at in enumerate(times):
+        until = times[index + 1] if index + 1 < len(times) else math.inf
+        backlog = [
+            token
+            for token in run.tokens()
+            if run.result(token) == "accepted"
+            and run.messages[token][0].scheduled_ns <= at - S
+            and left(run, token) >= at
+        ]
+        if not backlog:
+            continue
+        firsts = [int(left(run, token)) for token in backlog if left(run, token) < until]
+        fullest = max(
+            (sum(begin <= other < begin + length for other in firsts) for begin in firsts if length > 0),
+            default=0,
+        )
+        for token in backlog:
+            owed[token] = max(owed.get(token, 0), len(backlog))
+        portion = max(owed[token] for token in backlog)
+        found.append((len(backlog), fullest, math.ceil(share * portion)))
+    return found

@@ -1,0 +1,70 @@
+"""Mutants of the views: every statement of harness/history/sql, one change each.
+
+The statements stay as they are written, but for the one that is mutated, which sqlglot writes anew. So
+that this proves something, `rewritten` gives a whole file as sqlglot writes it: it must mean the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.tokens import TokenType
+
+from tests.mutants.mutant import ROOT, Mutant
+from tests.mutants.sql import DIALECT, mutations, parsed, written
+
+FOLDER = Path("harness/history/sql")
+
+
+@dataclass(frozen=True)
+class Statement:
+    path: Path
+    name: str  # of the view, table or macro
+    text: str  # as it stands in the file, without its semicolon
+    start: int
+    end: int
+
+
+def files() -> list[Path]:
+    return [FOLDER / path.name for path in sorted((ROOT / FOLDER).glob("*.sql"))]
+
+
+def statements(path: Path) -> list[Statement]:
+    text = (ROOT / path).read_text(encoding="utf-8")
+    ends = [t.start for t in sqlglot.tokenize(text, dialect=DIALECT) if t.token_type is TokenType.SEMICOLON]
+    found, start = [], 0
+    for end in ends:
+        body = text[start:end]
+        found.append(Statement(path, _name(body), body, start, end))
+        start = end + 1
+    return found
+
+
+def _name(body: str) -> str:
+    words = [w for line in body.splitlines() if not line.strip().startswith("--") for w in line.split()]
+    after = words[words.index("create") + 2] if "create" in words else "?"
+    return after.split("(")[0]
+
+
+def mutants(path: Path) -> Iterator[Mutant]:
+    """Raises sqlglot.errors.SqlglotError where a statement cannot be parsed."""
+    whole = (ROOT / path).read_text(encoding="utf-8")
+    for each in statements(path):
+        for operator, change, text in mutations(each.text):
+            mutated = whole[: each.start] + "\n" + text + whole[each.end :]
+            yield Mutant(path, each.name, operator, change, mutated, statement=text)
+
+
+def rewritten(path: Path) -> Mutant:
+    """No mutant at all: each statement as sqlglot writes it."""
+    text = ";\n\n".join(written(parsed(each.text)) for each in statements(path)) + ";\n"
+    return Mutant(path, "all statements", "none", "as sqlglot writes them", text)
+
+
+def is_macro(text: str) -> bool:
+    tree = parsed(text)
+    return isinstance(tree, exp.Create) and tree.kind in ("MACRO", "FUNCTION")
