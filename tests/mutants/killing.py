@@ -8,6 +8,7 @@ well; one that Python or DuckDB does not take at all is none.
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import time
 import traceback
@@ -91,8 +92,8 @@ def in_session(killer: Killer, files: Sequence[Path]) -> None:
 class Children:
     """At most so many at once."""
 
-    def __init__(self, jobs: int, seconds: float) -> None:
-        self._jobs, self._seconds = jobs, seconds
+    def __init__(self, jobs: int, cpu_seconds: int, seconds: float = 7200) -> None:
+        self._jobs, self._cpu_seconds, self._seconds = jobs, cpu_seconds, seconds
         self._running: dict[int, tuple[Callable[[Fate], None], float]] = {}
 
     def run(self, work: Callable[[], int], done: Callable[[Fate], None]) -> None:
@@ -104,6 +105,8 @@ class Children:
             try:
                 sink = os.open(os.devnull, os.O_WRONLY)
                 os.dup2(sink, 1)
+                # Of the processor, not of the clock: a busy machine kills no mutant.
+                resource.setrlimit(resource.RLIMIT_CPU, (self._cpu_seconds, self._cpu_seconds))
                 code = work()
             except BaseException:  # noqa: BLE001 - a child must not go on as its parent
                 traceback.print_exc()
@@ -124,7 +127,14 @@ class Children:
             if ended:
                 del self._running[pid]
                 code = os.waitstatus_to_exitcode(status)
-                if not late and code not in _BY_CODE:
+                if late:
+                    raise RuntimeError(
+                        "a child that ran tests does not come to an end, and does not work either"
+                    )
+                if code in (-signal.SIGXCPU, -signal.SIGKILL):
+                    done(Fate.TIMEOUT)
+                elif code in _BY_CODE:
+                    done(_BY_CODE[code])
+                else:
                     raise RuntimeError(f"a child that ran tests ended with {code}")
-                done(Fate.TIMEOUT if late else _BY_CODE[code])
         time.sleep(0.005)
