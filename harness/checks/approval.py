@@ -42,28 +42,39 @@ class Params(CheckParams):
 
 # One row per message that waited: how long before its approval it left, surely and perhaps; null: it did not.
 # `run` null asks for all runs at once.
+# Of each line of stops the last that it can have waited in decides.
 WAITED = """
-with spread as (
+with stopped as (
+    from stops($class) where until_ns >= begin_hi + $lead and ($run is null or run = $run)
+), lines as (
+    select distinct run, line from stopped
+), spread as (
     select run, max(delay_ns) as delay_ns from route_delays group by run
-), stopped as (
-    select s.run, s.stop, s.begin_lo, s.approved_ns, f.token, f.rkey, f.recipient, f.copy_route,
-           f.observed_after, coalesce(f.copy_ns, f.taken_ns) as left_ns, r.error_ns,
-           greatest(f.scheduled_ns, s.begin_hi) + $lead + coalesce(d.delay_ns, 0) as waited_ns
-    from stops($class) s join runs r using (run) join fates f on f.run = s.run
-    left join spread d on d.run = s.run
+), due as (
+    select f.run, l.line, f.token, f.rkey, f.recipient, f.copy_route, f.observed_after, f.scheduled_ns,
+           coalesce(f.copy_ns, f.taken_ns) as left_ns,
+           coalesce(left_ns - r.error_ns, 9223372036854775807) as earliest_ns,
+           coalesce(left_ns + r.error_ns, 9223372036854775807) as latest_ns,
+           $lead + coalesce(d.delay_ns, 0) as needed_ns
+    from fates f join runs r using (run) join lines l on l.run = f.run left join spread d on d.run = f.run
     where f.class = $class and not f.baseline and f.result = 'accepted'
-      and greatest(f.scheduled_ns, s.begin_hi) + $lead <= s.until_ns
-      and ($run is null or s.run = $run)
+), judged as (
+    select d.*, s.stop, s.begin_lo, s.approved_ns,
+           s.stop is not null and d.scheduled_ns + $lead <= s.until_ns
+               and d.earliest_ns >= d.scheduled_ns + d.needed_ns
+               and (s.approved_ns is null or d.latest_ns < s.approved_ns) as before,
+           p.approved_ns is null or d.earliest_ns < p.approved_ns as perhaps_before
+    from due d
+    asof join stopped p on p.run = d.run and p.line = d.line and d.latest_ns - d.needed_ns >= p.begin_hi
+    asof left join stopped s
+      on s.run = d.run and s.line = d.line and d.earliest_ns - d.needed_ns >= s.begin_hi
+    where d.scheduled_ns + $lead <= p.until_ns and d.latest_ns >= d.scheduled_ns + d.needed_ns
 )
 select run, token, rkey, any_value(recipient) as recipient, any_value(left_ns) as left_ns,
-       any_value(copy_route) as route, any_value(observed_after) as observed_after,
-       bool_or(left_ns - error_ns >= waited_ns
-               and (approved_ns is null or left_ns + error_ns < approved_ns)) as before,
-       bool_or(approved_ns is null or left_ns - error_ns < approved_ns) as perhaps_before,
-       arg_max(stop, begin_lo) filter (approved_ns is null or left_ns < approved_ns) as stop,
-       arg_max(approved_ns, begin_lo) filter (left_ns < approved_ns) as approved_ns
-from stopped where left_ns is null or left_ns + error_ns >= waited_ns
-group by run, token, rkey
+       any_value(copy_route) as route, any_value(observed_after) as observed_after, bool_or(before) as before,
+       bool_or(perhaps_before) as perhaps_before, arg_max(stop, begin_lo) filter (before) as stop,
+       arg_max(approved_ns, begin_lo) filter (before) as approved_ns
+from judged group by run, token, rkey
 """
 
 
