@@ -1,16 +1,17 @@
 """Approval: what had to wait leaves only after a person has approved it, but for `at_most` messages.
 
-Mail waits because of an incident that began on a route it usually takes, or of an operator's pause (his word,
-or the signal `paused`). A message waited if it was due 1 s before the incident or pause was over, and had no
-copy for 1 s of it, plus the delay that a fault puts on the routes. Its first copy must not come before the
-first `approve` after the beginning of each that it waited in; an approval that was given before does not
-count, nor one about another class. Where nobody ever approves, nothing that waited may leave. What a provider
-took and then bounced or dropped has left as well.
+Mail waits because of an incident that began on a route it usually takes, by the baseline, or of an operator's
+pause (his word, or the signal `paused`). A message waited if it was due 1 s before the incident or pause was
+over, and had no copy for 1 s of it, plus the delay that a fault puts on the routes. Its first copy must not
+come before the first `approve` after the beginning of each that it waited in; an approval that was given
+before does not count, nor one about another class. Where nobody ever approves, nothing that waited may leave.
+What a provider took and then bounced or dropped has left as well.
 
 It proves the order of copies and approvals, by the providers' receipts. It cannot tell why a message waited:
-a campaign that is merely slow waits, too. Nothing waited is a pass: there was nothing to approve, and it says
-so. Inconclusive: no incident and no pause, no mail of the class, a fault that was never met, copies without
-exact times, records missing or cut, or a clock error that hides which came first.
+a campaign that is merely slow waits, too. Nor does it see incidents of a route that only campaigns take.
+Nothing waited is a pass: there was nothing to approve, and it says so. Inconclusive: no incident and no
+pause, no mail of the class, a fault that was never met, copies without exact times, records missing or cut,
+or a clock error that hides which came first.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Pause: while a class of mail is paused, no attempt is made for it.
 
 A pause begins with an operator's `pause`, or the signal `paused` (`from: operator`), or with the detection of
-a fault on a route that mail usually takes (`from: detection`). It ends with the first `resume` or `approve`
+a fault on a route that mail usually takes, by the baseline (`from: detection`). An operator's begins with his
+request or command, so `grace` has to last for what that takes. It ends with the first `resume` or `approve`
 that is about the class, with `paused` or that detection turned off, or with the record. An attempt counts,
 refused ones too, if it began more than `grace` after the pause, and before its end; times of providers are
 widened by their clock error, and by the delay that a fault puts on the route, so what was under way by then
