@@ -167,9 +167,7 @@ def turns(run: Record, first: str, then: str, apart: int, error: int) -> dict[tu
                 continue
             there = max(accepted, at)
             tried = [
-                r.begin_ns
-                for r in run.receipts
-                if r.token == token and r.canary is None and r.end_ns >= there
+                r.begin_ns for r in run.receipts if r.token == token and r.canary is None and r.end_ns >= at
             ]
             if not tried or unknown_fate(run, token) is not None:
                 continue
