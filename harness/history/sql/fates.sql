@@ -133,7 +133,7 @@ left join unknown_fates f using (message)
 where c.message is not null;
 
 -- One row per (token, recipient) offered to the SUT. `result` is accepted if any offer was; refused only if every offer
--- certainly was. `message` is its number, by which receipts and copies are joined most cheaply.
+-- certainly was. `message` is its number in this opening, by which receipts and copies are joined most cheaply.
 create view messages as
 select rowid as message, run, token, rkey, coalesce(spelt, rkey) as recipient, stream, class, scheduled_ns, first_offer_ns, offers,
        within_ns, expires_ns, baseline, accepted_ns,
