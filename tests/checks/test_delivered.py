@@ -219,6 +219,36 @@ class TestStale:
         assert finding.verdict is Verdict.INCONCLUSIVE
         assert "too close to the expiry" in finding.reason
 
+    @pytest.mark.parametrize(
+        ("offered", "at", "verdict"),
+        [
+            (7, 12, Verdict.INCONCLUSIVE),  # 2 s late: perhaps it counted its 5 s from there
+            (7, 12.001, Verdict.FAIL),
+            (10, 30, Verdict.INCONCLUSIVE),  # had expired before it was offered at all
+        ],
+    )
+    def test_what_the_driver_offered_late_may_be_as_late(
+        self, offered: float, at: float, verdict: Verdict
+    ) -> None:
+        run = Run()
+        run.copy(run.message(5, expires=10, offered=offered), at)
+        assert judged(run).verdict is verdict
+
+    @pytest.mark.parametrize(("at", "verdict"), [(11, Verdict.INCONCLUSIVE), (11.001, Verdict.FAIL)])
+    def test_so_may_what_was_accepted_late(self, at: float, verdict: Verdict) -> None:
+        run = Run()
+        message = run.message(5, expires=10, result=None)
+        run.answer(message, 6, "accepted")
+        run.copy(message, at)
+        assert judged(run).verdict is verdict
+
+    def test_what_the_system_refused_at_first_was_offered_with_the_time_that_was_left(self) -> None:
+        run = Run()
+        message = run.message(5, expires=10, result="refused")
+        run.offer_again(message, 8, 2, "accepted")
+        run.copy(message, 10.001)
+        assert judged(run).verdict is Verdict.FAIL
+
 
 class TestHolds:
     def held(self, **more: Any) -> Run:

@@ -46,12 +46,7 @@ def fates(run: Record) -> dict[str, str]:
 def _fate(run: Record, token: str) -> str:
     copies, expires = run.copies_of(token), run.messages[token][0].expires_ns
     if copies:
-        first = copies[0].end_ns
-        if expires is not None and first - run.error > expires:
-            return "stale"
-        if expires is not None and first + run.error > expires:
-            return "perhaps stale"
-        return "arrived"
+        return _staleness(run, token, copies[0].end_ns) or "arrived"
     if run.bounced(token):
         return "bounced"
     if run.result(token) == "refused":
@@ -64,6 +59,19 @@ def _fate(run: Record, token: str) -> str:
     if state == "held" and unknown_fate(run, token) is not None:
         return "held"
     return "unknown" if run.result(token) == "indeterminate" else "missing"
+
+
+def _staleness(run: Record, token: str, at: int) -> str:
+    """Of what was taken then; empty: in time. The system may count the time from as late as it was told."""
+    offers, expires = run.messages[token], run.messages[token][0].expires_ns
+    if expires is None or at + run.error <= expires:
+        return ""
+    if min(offer.t_ns for offer in offers) >= expires:
+        return "perhaps stale"
+    late = run.offered_late(token)
+    if len(offers) == 1 and (accepted := run.accepted_at(token)) is not None:
+        late = max(late, accepted - offers[0].scheduled_ns)
+    return "stale" if at - run.error > expires + late else "perhaps stale"
 
 
 def unknown_fate(run: Record, token: str) -> int | None:
