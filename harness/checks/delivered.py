@@ -61,7 +61,7 @@ select f.run, f.token, f.recipient, f.rkey, f.stream, f.class, f.copy_ns, f.expi
            when f.fallback_ns - f.fallback_error_ns > f.good_until_ns then 'stale'
            when f.fallback_ns + f.fallback_error_ns > f.expires_ns then 'perhaps stale'
            when f.fallback_ns is not null then 'by fallback'
-           when f.bounced then 'bounced'
+           when f.bounced or f.fallback_bounced then 'bounced'
            when f.result = 'refused' then 'undelivered'
            when f.state = 'suppressed' then 'suppressed'
            when f.expires_ns <= r.watch_end_ns and coalesce(f.state, 'expired') = 'expired' then 'expired'

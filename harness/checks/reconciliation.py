@@ -45,7 +45,7 @@ select m.run, m.token, m.recipient, m.state, m.attempts, m.copies, m.copy_route,
        case
            when m.state is null then 'unsaid'
            when m.state = 'sent' then
-               case when m.taken_ns is null and m.fallback_ns is null then 'sent without a copy'
+               case when m.taken_ns is null and m.fallback_taken_ns is null then 'sent without a copy'
                     when m.copies = 0 and m.fallback_ns is null then 'given back' else 'agree' end
            when m.state in ('failed', 'bounced') then
                case when m.copies > 0 or m.fallback_ns is not null then 'failed with a copy' else 'agree' end

@@ -48,7 +48,7 @@ with spread as (
     select run, max(delay_ns) as delay_ns from route_delays group by run
 ), left_ as (
     -- A message leaves with its first copy; one that has none, with what was taken and came to nothing.
-    select run, token, rkey, scheduled_ns, coalesce(copy_ns, taken_ns, fallback_ns) as left_ns
+    select run, token, rkey, scheduled_ns, coalesce(copy_ns, taken_ns, fallback_taken_ns) as left_ns
     from fates
     where not baseline and result = 'accepted' and ($class is null or class = $class)
       and ($run is null or run = $run)

@@ -66,6 +66,15 @@ def test_an_sms_that_was_refused_or_given_back_delivers_nothing() -> None:
     assert judged(run).numbers["lost"] == 2
 
 
+def test_an_sms_that_bounced_is_accounted_for_as_mail_that_bounced_is() -> None:
+    run = Run()
+    message = run.message(6)
+    by_sms(run, message, 6.1)
+    run.provider_says("bounced", replace(message, recipient="+12025550123"), 6.5, "backup")
+    finding = judged(run)
+    assert (finding.verdict, finding.numbers["bounced"], finding.numbers["lost"]) == (Verdict.PASS, 1, 0)
+
+
 @pytest.mark.parametrize(("at", "fate"), [(10, "by_fallback"), (10.001, "stale")])
 def test_an_sms_after_the_expiry_is_stale(at: float, fate: str) -> None:
     run = Run()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from harness.checks.finding import Finding, Verdict
@@ -117,6 +119,16 @@ def test_what_went_out_by_a_fallback_channel_was_sent() -> None:
     message = said(run, "failed")
     run.copy(message, 9, "backup", recipient="+12025550123", carriers=["nonce"])
     assert judged(run).numbers["failed_with_copy"] == 1
+
+
+@pytest.mark.parametrize("event", ["bounced", "dropped"])
+def test_an_sms_that_came_back_after_it_was_taken_was_sent(event: str) -> None:
+    run = Run()
+    message = said(run, "sent")
+    run.copy(message, 9, "backup", recipient="+12025550123", carriers=["nonce"])
+    run.provider_says(event, replace(message, recipient="+12025550123"), 9.5, "backup")
+    finding = judged(run)
+    assert (finding.verdict, finding.numbers["sent_and_given_back"]) == (Verdict.PASS, 1)
 
 
 class TestHeld:

@@ -101,7 +101,8 @@ select m.*, coalesce(a.copies, 0) as copies, a.copy_ns, a.last_copy_ns, a.route 
        coalesce(t.attempts, 0) as attempts, t.taken_ns,
        coalesce(u.bounced, b.token is not null) as bounced, coalesce(u.dropped, false) as dropped,
        g.token is not null as returned, k.fallback_ns, k.fallback_route,
-       coalesce(k.fallback_error_ns, 0) as fallback_error_ns,
+       coalesce(k.fallback_error_ns, 0) as fallback_error_ns, k.fallback_taken_ns,
+       coalesce(k.fallback_bounced, false) as fallback_bounced,
        s.state, s.since_ns as state_since_ns, s.events_known, s.read_ns as state_read_ns, f.why as unknown_fate,
        case when s.state = 'held' and f.why is not null
             then case when s.changed then s.since_ns else least(s.since_ns, f.at_ns) end end as held_ns
