@@ -76,9 +76,10 @@ with spread as (
     from backlog group by run, number
 ), owed as (
     -- Who still waits goes on in the portions of the greatest release that began to let them go.
-    select b.run, b.number, max(s.backlog) as of_ from backlog b
-    join backlog e on e.run = b.run and e.token = b.token and e.rkey = b.rkey and e.number <= b.number
-    join sizes s on s.run = e.run and s.number = e.number group by b.run, b.number
+    select run, number, max(largest) as of_ from (
+        select run, number, max(s.backlog) over (partition by run, token, rkey order by number) as largest
+        from backlog b join sizes s using (run, number)
+    ) group by run, number
 )
 select s.run, s.number, s.release, s.t_ns, s.backlog, coalesce(f.largest, 0) as largest, f.largest_ns,
        cast(ceil($share * o.of_ - 1e-9) as bigint) as allowed
