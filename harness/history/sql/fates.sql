@@ -169,7 +169,7 @@ select r.run, r.watch_end_ns - greatest(m.last_ns, t.last_ns, o.off_ns) as quiet
        r.watch_end_ns - greatest(m.last_ns, t.last_ns, o.off_ns) >= 2 * r.longest_retry_ns
            and (q.run is null or coalesce(q.depth = 0, false)) as quiet
 from runs r
-join (select run, max(first_offer_ns) as last_ns from messages group by run) m on m.run = r.run
+join (select run, max(greatest(first_offer_ns, accepted_ns)) as last_ns from messages group by run) m on m.run = r.run
 left join (select run, max(end_ns) as last_ns from receipts where canary is null group by run) t on t.run = r.run
 left join (select run, max(off_hi) as off_ns from faults group by run) o on o.run = r.run
 left join (
