@@ -99,7 +99,7 @@ with arrived as (
 select m.*, coalesce(a.copies, 0) as copies, a.copy_ns, a.last_copy_ns, a.route as copy_route,
        coalesce(a.error_ns, 0) as error_ns, coalesce(a.observed_after, false) as observed_after,
        coalesce(t.attempts, 0) as attempts, t.taken_ns,
-       coalesce(u.bounced, b.token is not null) as bounced, coalesce(u.dropped, false) as dropped,
+       b.token is not null or coalesce(u.bounced, false) as bounced, coalesce(u.dropped, false) as dropped,
        g.token is not null as returned, k.fallback_ns, k.fallback_route,
        coalesce(k.fallback_error_ns, 0) as fallback_error_ns, k.fallback_taken_ns,
        coalesce(k.fallback_bounced, false) as fallback_bounced,
