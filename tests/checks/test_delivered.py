@@ -175,6 +175,14 @@ class TestAccountedFor:
         assert finding.verdict is Verdict.PASS
         assert finding.numbers["bounced"] == 1
 
+    def test_bounced_there_and_dropped_here(self) -> None:
+        run = Run()
+        message = run.message(5)
+        run.copy(message, 5.1)
+        run.provider_says("dropped", message, 6)
+        run.provider_says("bounced", message, 7, "backup")
+        assert judged(run).numbers["bounced"] == 1
+
     def test_suppressed(self) -> None:
         run = Run()
         run.says(run.message(5), "suppressed", 6)
@@ -349,6 +357,34 @@ class TestHolds:
         run.says(message, "held", 58)
         assert judged(run).numbers["held"] == 1
 
+    @pytest.mark.parametrize(
+        ("type_", "at", "held"),
+        [
+            ("reset", 55, 1),
+            ("outage", 52, 1),
+            ("outage", 52.001, 0),
+            ("auth-failure", 51, 1),
+            ("latency", 51, 0),
+        ],
+    )
+    def test_what_vanished_with_its_connection_is_of_unknown_fate(
+        self, type_: str, at: float, held: int
+    ) -> None:
+        run = self.held()
+        run.fault(52, 57, type_)
+        message = run.message(at)
+        run.says(message, "held", 58)
+        assert judged(run).numbers["held"] == held
+
+    @pytest.mark.parametrize(("tried", "held"), [(51.9, 1), (52.1, 0)])
+    def test_what_was_tried_before_may_have_vanished_since(self, tried: float, held: int) -> None:
+        run = self.held()
+        run.fault(52, 57, "blackhole")
+        message = run.message(51)
+        run.receipt(message, tried, "primary", "deferred")
+        run.says(message, "held", 58)
+        assert judged(run).numbers["held"] == held
+
     def test_a_kill_before_the_first_byte_leaves_no_receipt_and_an_unknown_fate(self) -> None:
         run = self.held()
         message = run.message(50)
@@ -400,6 +436,12 @@ class TestQuiescence:
         assert finding.verdict is Verdict.INCONCLUSIVE
         assert "1 message is missing" in finding.reason
         assert finding.numbers["lost"] == 0
+
+    def test_what_was_accepted_only_just_now_may_still_come(self) -> None:
+        run = Run(ends=8)
+        message = run.message(0, result="refused")
+        run.offer_again(message, 5, 2, "accepted")
+        assert judged(run).verdict is Verdict.INCONCLUSIVE
 
     def test_a_queue_that_still_holds_something_is_not_quiet(self) -> None:
         run = Run()

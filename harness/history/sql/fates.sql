@@ -61,17 +61,19 @@ select run, token, rkey, min(why) as why, max(at_ns) as at_ns from (
     where r.canary is null and r.end_ns + r.error_ns >= f.on_lo and r.end_ns - r.error_ns <= f.off_hi
     union all
     -- What a blackhole or a partition swallowed, or a kill caught before its first byte, leaves no receipt; nor does a
-    -- request whose connection was cut, or that hung or was reset at its head, before anybody read whose it was. A
-    -- restart that took too long ended in a kill.
+    -- request whose connection was cut or reset, or that hung at its head, before anybody read whose it was, nor one that
+    -- was on its way as an outage or a turned proxy closed every connection. A restart that took too long ended in a kill.
+    -- What was tried since shows what became of it.
     select m.run, m.token, m.rkey, 'perhaps swallowed by a fault', greatest(m.scheduled_ns, f.on_lo)
     from messages m join faults f on f.run = m.run and f.endpoint is null and not f.aside
-         and (f.type in ('blackhole', 'partition', 'kill')
+         and (f.type in ('blackhole', 'partition', 'kill', 'reset')
+              or f.type in ('outage', 'auth-failure') and m.scheduled_ns <= f.on_hi
               or f.type = 'cut' and f.attributes ->> '$.stream' = 'upstream'
               or f.type in ('hang', 'disconnect') and f.attributes ->> '$.stage' = 'head'
               or f.type = 'restart' and exists (select 1 from kills k where k.run = f.run
                                                 and k.t_ns between f.on_lo and f.off_hi))
     where m.scheduled_ns <= f.off_hi and not exists (select 1 from receipts r
-          where r.run = m.run and r.token = m.token and r.rkey = m.rkey)
+          where r.run = m.run and r.token = m.token and r.rkey = m.rkey and r.end_ns + r.error_ns >= f.on_lo)
 ) where token is not null group by run, token, rkey;
 
 -- One row per message with everything that decides its fate. Times are null where it did not happen.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 
 from harness.history import events as ev
@@ -90,30 +91,33 @@ def unknown_fate(run: Record, token: str) -> int | None:
             if fault.type in ("pause", "partition") and unread:
                 found.append(receipt.end_ns)
     found += [killed for killed in run.kills() if run.state(token, killed) == "sending"]
-    if not any(receipt.token == token for receipt in run.receipts):
-        scheduled = run.messages[token][0].scheduled_ns
-        found += [
-            max(scheduled, fault.on_lo)
-            for fault in run.faults
-            if scheduled <= fault.off_hi and _swallows(run, fault)
-        ]
+    tried = [r.end_ns + run.error for r in run.receipts if r.token == token]
+    scheduled = run.messages[token][0].scheduled_ns
+    found += [
+        max(scheduled, fault.on_lo)
+        for fault in run.faults
+        if not any(at >= fault.on_lo for at in tried) and scheduled <= _swallows_until(run, fault)
+    ]
     return max(found) if found else None
 
 
-def _swallows(run: Record, fault: Fault) -> bool:
-    """A request can vanish in it before anybody has read whose it was."""
+def _swallows_until(run: Record, fault: Fault) -> float:
+    """Until when a request can vanish in it before anybody has read whose it was; never: long ago."""
+    never = -math.inf
     if fault.endpoint is not None or fault.aside:
-        return False
+        return never
     match fault.type:
-        case "blackhole" | "partition" | "kill":
-            return True
-        case "cut":
-            return fault.attributes.get("stream") == "upstream"
-        case "hang" | "disconnect":
-            return fault.attributes.get("stage") == "head"
-        case "restart":
-            return any(fault.on_lo <= killed <= fault.off_hi for killed in run.kills())
-    return False
+        case "blackhole" | "partition" | "kill" | "reset":
+            return fault.off_hi
+        case "outage" | "auth-failure":
+            return fault.on_hi
+        case "cut" if fault.attributes.get("stream") == "upstream":
+            return fault.off_hi
+        case "hang" | "disconnect" if fault.attributes.get("stage") == "head":
+            return fault.off_hi
+        case "restart" if any(fault.on_lo <= killed <= fault.off_hi for killed in run.kills()):
+            return fault.off_hi
+    return never
 
 
 def unexpected(run: Record) -> list[tuple[int, str]]:
