@@ -206,6 +206,39 @@ class TestInconclusive:
         assert finding.verdict is Verdict.INCONCLUSIVE
         assert "1 message still waited" in finding.reason
 
+    @pytest.mark.parametrize("state", ["pending", "sending", "held"])
+    @pytest.mark.parametrize("arrives", [True, False])
+    def test_a_state_that_is_not_final_says_nothing_of_what_came_after_its_reading(
+        self, state: str, arrives: bool
+    ) -> None:
+        run = Run()
+        sent(run)
+        message = run.message(5)
+        run.says(message, state, 6)
+        if arrives:
+            run.copy(message, 20)
+        else:
+            run.copy(said(run, "sent", 20), 20)
+        finding = judged(run)
+        assert finding.verdict is Verdict.INCONCLUSIVE
+        assert "before the mail had stopped moving" in finding.reason
+
+    def test_the_last_thing_moved_at_the_very_reading(self) -> None:
+        run = Run()
+        message = run.message(5)
+        run.copy(message, 6)
+        run.says(message, "sending", 6)
+        finding = judged(run)
+        assert (finding.verdict, finding.numbers["copy_not_sent"]) == (Verdict.FAIL, 1)
+
+    @pytest.mark.parametrize("state", ["failed", "suppressed", "expired"])
+    def test_a_copy_after_a_final_state_contradicts_it(self, state: str) -> None:
+        run = Run()
+        message = run.message(5)
+        run.says(message, state, 6)
+        run.copy(message, 20)
+        assert judged(run).verdict is Verdict.FAIL
+
     def test_a_run_that_was_not_quiet_takes_no_pass_away_where_nothing_waits(self) -> None:
         run = Run(longest_retry="60s")
         sent(run)
