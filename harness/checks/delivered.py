@@ -97,6 +97,11 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
     held = counts.get("held", 0)
     held_too_many = held > params.held_at_most * total + 1e-9
     doubts = [ground.exposure_reason()]
+    if held_too_many and not certain:
+        doubts.append(
+            f"{count_of(held, 'message is', 'messages are')} held, more than allowed, "
+            f"but {ground.gap_reason() or unread or moving}"
+        )
     if bad + open_ > allowed:
         doubts += [
             f"{count_of(missing, 'message is', 'messages are')} missing, "
@@ -112,7 +117,7 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
             else "",
         ]
     verdict, reason = conclude(
-        failed=bad > allowed or held_too_many,
+        failed=bad > allowed or (held_too_many and certain),
         counted=total,
         nothing="no message was submitted",
         doubts=doubts,

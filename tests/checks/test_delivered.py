@@ -412,6 +412,16 @@ class TestHolds:
                 run.says(message, "held", 52)
             assert judged(run).verdict is verdict
 
+    def test_too_many_that_may_still_be_let_go_are_no_contradiction(self) -> None:
+        run = self.held(longest_retry="60s")
+        for at in (50, 51):
+            message = run.message(at)
+            run.receipt(message, at + 0.1, "primary", "aborted")
+            run.says(message, "held", 52)
+        finding = judged(run)
+        assert finding.verdict is Verdict.INCONCLUSIVE
+        assert finding.reason.startswith("2 messages are held, more than allowed, but the last")
+
     def test_a_hold_that_was_let_go_is_none(self) -> None:
         run = self.held()
         message = run.message(50)
