@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import Any
@@ -19,9 +19,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from harness.checks.analytics import EVENTS
+from harness.checks.cost import ATTEMPTS, REPEATS
 from harness.checks.delivered import FATES
 from harness.checks.duplicates import EXTRA_COPIES
+from harness.checks.fallback import DUE
 from harness.checks.flapping import CHANGES
+from harness.checks.reconciliation import ACCOUNTS
 from harness.checks.suppression import TRIED_AGAIN
 from harness.checks.throttle import EARLY, GRACE_NS, PEAKS
 from harness.checks.unexpected import UNEXPECTED
@@ -29,12 +33,13 @@ from harness.checks.waves import LEAD_NS, WAVES
 from harness.history.store import History
 from tests.checks.generated import history, in_order
 from tests.checks.histories import Run, opened
-from tests.checks.model import Record, exposure, instants, mail, pace
+from tests.checks.model import Record, accounts, exposure, instants, mail, pace
 
 BATCH = 150
 HISTORIES = int(os.environ.get("MODEL_HISTORIES", "2400"))
 FIRST_SEED = int(os.environ.get("MODEL_FIRST_SEED", "0"))
 EVERY_NS = 2_000_000_000
+AFTER_NS, WITHIN_NS = 1_000_000_000, 3_000_000_000
 ALL_RUNS = {"run": None}
 
 Answers = dict[str, Any]
@@ -51,7 +56,8 @@ def grouped(rows: Iterable[tuple[Any, ...]]) -> dict[str, list[tuple[Any, ...]]]
 def duplicates(con: Any) -> Answers:
     rows = grouped(con.execute(EXTRA_COPIES, ALL_RUNS).fetchall())
     return {
-        run: {(token, copy, cause) for token, _, _, copy, *_, cause in each} for run, each in rows.items()
+        run: {(token, rkey, copy, cause) for token, _, rkey, copy, *_, cause in each}
+        for run, each in rows.items()
     }
 
 
@@ -126,6 +132,44 @@ def exposed(con: Any) -> Answers:
     return {run: {fault: tuple(rest) for fault, *rest in each} for run, each in grouped(rows).items()}
 
 
+def reconciliation(con: Any) -> Answers:
+    rows = grouped(con.execute(f"select run, token, account from ({ACCOUNTS})", ALL_RUNS).fetchall())
+    return {run: dict(each) for run, each in rows.items()}
+
+
+def analytics(con: Any) -> Answers:
+    asked = {"run": None, "events": []}
+    rows = grouped(con.execute(f"select run, token, event, known from ({EVENTS})", asked).fetchall())
+    return {run: Counter(each) for run, each in rows.items()}
+
+
+def cost(con: Any) -> Answers:
+    rows = grouped(
+        con.execute(f"select run, token, attempts, by_fallback from ({ATTEMPTS})", ALL_RUNS).fetchall()
+    )
+    return {run: {token: tuple(rest) for token, *rest in each} for run, each in rows.items()}
+
+
+def repeats(con: Any) -> Answers:
+    rows = grouped(con.execute(f"select run, token, cause from ({REPEATS})", ALL_RUNS).fetchall())
+    return {run: Counter(each) for run, each in rows.items()}
+
+
+def fallback(route: str | None) -> Callable[[Any], Answers]:
+    def ask(con: Any) -> Answers:
+        asked = {
+            "run": None,
+            "class": "transactional",
+            "after": AFTER_NS,
+            "within": WITHIN_NS,
+            "route": route,
+        }
+        rows = grouped(con.execute(f"select run, token, fate from ({DUE})", asked).fetchall())
+        return {run: dict(each) for run, each in rows.items()}
+
+    return ask
+
+
 QUESTIONS: dict[str, tuple[Callable[[Any], Answers], Callable[[Record], Any]]] = {
     "duplicates": (duplicates, mail.extra_copies),
     "delivered": (delivered, mail.fates),
@@ -139,6 +183,12 @@ QUESTIONS: dict[str, tuple[Callable[[Any], Answers], Callable[[Record], Any]]] =
     "waves": (waves, lambda run: pace.waves(run, Fraction(1, 10), EVERY_NS)),
     "mttd and mttr": (times, lambda run: instants.instants(run, 2)),
     "exposure": (exposed, exposure.exposures),
+    "reconciliation": (reconciliation, accounts.reconciled),
+    "analytics": (analytics, accounts.told),
+    "cost": (cost, accounts.attempts),
+    "repeats": (repeats, accounts.repeats),
+    "fallback": (fallback(None), lambda run: accounts.due(run, AFTER_NS, WITHIN_NS, None)),
+    "fallback by route": (fallback("backup"), lambda run: accounts.due(run, AFTER_NS, WITHIN_NS, "backup")),
 }
 
 

@@ -79,7 +79,9 @@ def releases(run: Record) -> list[int]:
 
 def left(run: Record, token: str) -> float:
     """When it waited no longer: its first copy, or, without any, the first time that it was taken."""
-    taken = [receipt.end_ns for receipt in run.handoffs if receipt.token == token]
+    taken = [receipt.end_ns for receipt in run.mail_of(run.handoffs, token)]
+    if not taken:
+        taken = [receipt.end_ns for receipt in run.beside(run.handoffs, token)]
     return min((copy.end_ns for copy in run.copies_of(token)), default=min(taken, default=math.inf))
 
 
