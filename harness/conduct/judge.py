@@ -15,6 +15,7 @@ from typing import Any
 from harness.checks import evaluate
 from harness.checks.finding import Finding, Verdict
 from harness.history.events import Outcome
+from harness.history.sources import find, is_remote
 from harness.history.store import History
 
 
@@ -52,6 +53,9 @@ _BY_OUTCOME = {
     Outcome.BASELINE_UNMET: ExitCode.BASELINE_UNMET,
 }
 
+# To open runs costs least together; to ask about one costs more, the more there are beside it.
+_RUNS_AT_ONCE = 40
+
 CUT_OFF = "the recording ends without its last event: the harness was killed, or is still at work"
 
 
@@ -86,6 +90,35 @@ def judge(path: Path, expect: list[dict[str, Any]] | None = None) -> Judgement:
     with History.open(path) as history:
         run = history.runs()[0]
         return judge_run(history, run, path if path.is_dir() else path.parent, expect)
+
+
+def judge_all(where: Path | str, expect: list[dict[str, Any]] | None = None) -> list[Judgement]:
+    """Judge every run of a history that may hold many. Raises HistoryError."""
+    if is_remote(where):
+        return _judge_opened([str(where)], {}, expect)
+    folders: dict[Path, list[str | Path]] = {}
+    for source in find(where):
+        place = Path(source.place)
+        # A run's folder by itself, so that what lies beside the events is found.
+        folders[place.parent] = [source.folder] if source.folder else [*folders.get(place.parent, []), place]
+    together = list(folders)
+    return [
+        judgement
+        for first in range(0, len(together), _RUNS_AT_ONCE)
+        for judgement in _judge_opened(
+            [place for folder in together[first : first + _RUNS_AT_ONCE] for place in folders[folder]],
+            {folder.name: folder for folder in together[first : first + _RUNS_AT_ONCE]},
+            expect,
+        )
+    ]
+
+
+def _judge_opened(
+    places: list[str | Path], folders: dict[str, Path], expect: list[dict[str, Any]] | None
+) -> list[Judgement]:
+    home = next(iter(folders.values()), Path())
+    with History.open(places) as history:
+        return [judge_run(history, run, folders.get(run, home), expect) for run in history.runs()]
 
 
 def judge_run(

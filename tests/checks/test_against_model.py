@@ -27,7 +27,7 @@ from harness.checks.fallback import DUE
 from harness.checks.flapping import CHANGES
 from harness.checks.reconciliation import ACCOUNTS
 from harness.checks.suppression import TRIED_AGAIN
-from harness.checks.throttle import EARLY, GRACE_NS, PEAKS
+from harness.checks.throttle import EARLY, GRACE_NS, peaks
 from harness.checks.unexpected import UNEXPECTED
 from harness.checks.waves import LEAD_NS, WAVES
 from harness.history.store import History
@@ -192,11 +192,6 @@ QUESTIONS: dict[str, tuple[Callable[[Any], Answers], Callable[[Record], Any]]] =
 }
 
 
-def peaks(con: Any, route: str, rate: float) -> dict[str, float]:
-    asked = {"run": None, "route": route, "rate": rate}
-    return {run: peak for run, _, peak, _ in con.execute(PEAKS, asked).fetchall()}
-
-
 def compare(told: History, records: dict[str, Record]) -> None:
     for what, (ask, count) in QUESTIONS.items():
         answers = ask(told.con)
@@ -204,11 +199,11 @@ def compare(told: History, records: dict[str, Record]) -> None:
             expected = count(record)
             assert (answers.get(name) or type(expected)()) == expected, f"{what}, {name}"
     for route, rate in (("primary", 2.0), ("backup", 0.75)):
-        found = peaks(told.con, route, rate)
+        found = peaks(told, route, rate)
         for name, record in records.items():
             peak = pace.peak(record, route, Fraction(rate))
             assert (name in found) == (peak is not None), f"throttle, {name}"
-            assert peak is None or abs(found[name] - float(peak)) < 1e-6, f"throttle, {name}"
+            assert peak is None or Fraction(*found[name][:2]) == peak, f"throttle, {name}"
 
 
 def agree(runs: list[Run]) -> None:
