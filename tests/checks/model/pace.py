@@ -98,7 +98,7 @@ def waves(run: Record, share: Fraction, every: int) -> list[tuple[int, int, int]
             token
             for token in run.tokens()
             if run.result(token) == "accepted"
-            and run.messages[token][0].scheduled_ns <= at - S
+            and run.messages[token][0].scheduled_ns + run.offered_late(token) <= at - S
             and left(run, token) >= at
         ]
         if not backlog:
