@@ -154,6 +154,28 @@ class TestDkim:
         assert causes(judged(a_run(sign=lambda message: b"DKIM-Signature: v=1; nonsense\r\n" + message)))
 
 
+class TestWhatNobodyCanRead:
+    """One copy that makes no sense is a bad copy, and does not keep the others from being judged."""
+
+    @pytest.mark.parametrize(
+        "damage", [b"a line that is no field\r\n", b" a field that has no name\r\n", b": \r\n"]
+    )
+    def test_a_header(self, damage: bytes) -> None:
+        run = a_run(afterwards=lambda message: damage + message)
+        run.mail("backup", 2)
+        finding = judged(run)
+        assert "dkim: the header cannot be read" in why(finding)
+        assert (finding.counted, finding.numbers["dkim_failed"]) == (2, 1)
+
+    @pytest.mark.parametrize("name", ["a" * 64, "a..b", "x" * 300])
+    def test_a_name_that_no_dns_can_have(self, name: str) -> None:
+        tag = f"s={name}".encode()
+        run = a_run(afterwards=lambda message: message.replace(b"s=primary", tag))
+        assert "is not in the zone" in why(judged(run))
+        run = a_run(author=f"no-reply@{name}.example", mail_from=f"no-reply@{DOMAIN}")
+        assert "publishes no DMARC policy" in why(judged(run))
+
+
 class TestSpfAndDmarc:
     def test_an_address_that_spf_does_not_allow(self) -> None:
         run = a_run("backup")
@@ -190,9 +212,21 @@ class TestSpfAndDmarc:
         del run.zone[f"_dmarc.{DOMAIN}"]
         assert "publishes no DMARC policy" in why(judged(run))
 
+    def test_two_authors_in_one_field_are_nobodys_domain_either(self) -> None:
+        run = a_run(author="no-reply@shop.example>, Ann <ann@bank.example")
+        assert "dmarc: From does not name one domain" in why(judged(run))
+
+    def test_two_authors_of_one_domain_and_a_name_with_a_comma(self) -> None:
+        two = a_run(author=f"no-reply@{DOMAIN}>, Ann <ann@{DOMAIN}", mail_from=f"b@{DOMAIN}")
+        assert judged(two).verdict is Verdict.PASS
+        assert judged(a_run(author=f"no-reply@{DOMAIN}", name="Shop, Inc")).verdict is Verdict.PASS
+
+    def test_no_return_path(self) -> None:
+        assert "spf: there is no return path" in why(judged(a_run(mail_from="")))
+
     def test_two_authors_are_nobodys_domain(self) -> None:
         run = a_run(afterwards=lambda message: b"From: ann@bank.example\r\n" + message)
-        assert "dmarc: there is not one author in From" in why(judged(run))
+        assert "dmarc: From does not name one domain" in why(judged(run))
 
 
 class TestArc:
