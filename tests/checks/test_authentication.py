@@ -61,6 +61,7 @@ class TestGood:
         finding = judged(run)
         assert (finding.verdict, finding.counted, finding.offenders) == (Verdict.PASS, 2, [])
         assert finding.numbers["without_aligned_signature"] == 0
+        assert finding.summary.startswith("2 copies (1 by backup and 1 by primary), each authenticated")
 
     def test_a_domain_with_a_hyphen_is_one_domain(self) -> None:
         run = Kept()
@@ -281,7 +282,9 @@ class TestOneClick:
         assert self.newsletter().verdict is Verdict.PASS
 
     def test_only_of_the_classes_that_are_asked_for(self) -> None:
-        assert judged(a_run(), {"one_click": "marketing"}).verdict is Verdict.PASS
+        run = a_run()
+        run.mail("backup", 2, class_="marketing", fields=UNSUBSCRIBE)
+        assert judged(run, {"one_click": "marketing"}).verdict is Verdict.PASS
         assert causes(judged(a_run(), {"one_click": ["marketing", "transactional"]})) == {"one-click"}
 
     @pytest.mark.parametrize(
@@ -380,6 +383,22 @@ class TestInconclusive:
 
     def test_no_copies(self) -> None:
         assert judged(Kept()).reason == "there are no copies of mail"
+
+    def test_no_copy_of_a_class_that_one_must_be_able_to_unsubscribe_from(self) -> None:
+        finding = judged(a_run(), {"one_click": ["marketing", "digest"]})
+        assert finding.verdict is Verdict.INCONCLUSIVE
+        assert finding.reason == "there is no copy of marketing and digest mail"
+
+    def test_a_fault_that_the_system_never_met(self) -> None:
+        run = a_run()
+        run.fault(5, 10)
+        finding = judged(run)
+        assert finding.verdict is Verdict.INCONCLUSIVE and "never met incident f1" in finding.reason
+
+    def test_a_bad_copy_stands_without_exposure(self) -> None:
+        run = a_run(sign=lambda message: message)
+        run.fault(5, 10)
+        assert judged(run).verdict is Verdict.FAIL
 
     def test_records_are_missing(self) -> None:
         run = a_run()
