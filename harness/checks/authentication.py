@@ -187,6 +187,7 @@ def _shared_secrets(fingerprints: dict[str, str]) -> Iterator[Offender]:
 
 
 def _finding(history: History, run: str, tally: _Tally, shared: list[Offender], nothing: str) -> Finding:
+    asked = dict(_asked(tally.params))
     not_kept = sum(tally.not_kept.values())
     kept_reason = (
         f"{count_of(not_kept, 'copy', 'copies')} on {_and(sorted(tally.not_kept))} cannot be judged, since "
@@ -210,13 +211,14 @@ def _finding(history: History, run: str, tally: _Tally, shared: list[Offender], 
             "copies": tally.looked_at,
             "not_kept": not_kept,
             "without_aligned_signature": tally.unaligned,
-            **{f"{cause.replace('-', '_')}_failed": tally.wrong[cause] for cause in _CAUSES},
+            **{
+                f"{cause.replace('-', '_')}_failed": tally.wrong[cause] if cause in asked else None
+                for cause in _CAUSES
+            },
             "shared_keys": sum(1 for each in shared if each.cause == "shared key"),
             "shared_credentials": sum(1 for each in shared if each.cause == "shared credential"),
         },
-        formula="each copy passes "
-        + ", ".join(_asked(tally.params))
-        + "; no key or secret serves two routes",
+        formula="each copy passes " + ", ".join(asked.values()) + "; no key or secret serves two routes",
         error="none: signatures and records either verify or do not",
         counted=tally.looked_at,
         offenders=_worst(shared, tally.offenders),
@@ -252,17 +254,18 @@ def _summary(tally: _Tally, shared: list[Offender]) -> str:
     return f"{copies} ({by_route}), each authenticated; no key or secret is shared"
 
 
-def _asked(params: Params) -> Iterator[str]:
+def _asked(params: Params) -> Iterator[tuple[str, str]]:
+    """(cause, what is asked in words)"""
     if params.dkim == "pass":
-        yield "DKIM"
+        yield "dkim", "DKIM"
     if params.spf == "pass":
-        yield "SPF"
+        yield "spf", "SPF"
     if params.dmarc == "aligned":
-        yield "DMARC"
+        yield "dmarc", "DMARC"
     if params.arc:
-        yield "ARC"
+        yield "arc", "ARC"
     if params.one_click:
-        yield f"one-click unsubscribe ({_and(list(params.one_click))})"
+        yield "one-click", f"one-click unsubscribe ({_and(list(params.one_click))})"
 
 
 def _and(names: list[str]) -> str:
