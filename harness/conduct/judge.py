@@ -6,7 +6,8 @@ a pass says nothing about it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
@@ -83,9 +84,16 @@ def judge(path: Path, expect: list[dict[str, Any]] | None = None) -> Judgement:
 
     Raises HistoryError where there is no readable history.
     """
+    with judging(path, expect) as (judgement, _):
+        return judgement
+
+
+@contextmanager
+def judging(path: Path, expect: list[dict[str, Any]] | None = None) -> Iterator[tuple[Judgement, History]]:
+    """`judge`, and the history that it was judged by, for reports to read while it is open."""
     with History.open(path) as history:
         run = history.runs()[0]
-        return judge_run(history, run, path if path.is_dir() else path.parent, expect)
+        yield judge_run(history, run, path if path.is_dir() else path.parent, expect), history
 
 
 def judge_run(

@@ -35,6 +35,7 @@ from harness.report.words import (
 
 if TYPE_CHECKING:
     from harness.conduct.judge import Judgement
+    from harness.history.store import History
 
 STYLES = {Tone.GOOD: "green", Tone.BAD: "red", Tone.UNSURE: "yellow", Tone.BROKEN: "magenta"}
 _SIGNS = {Tone.GOOD: ("✓", "+"), Tone.BAD: ("✗", "x"), Tone.UNSURE: ("?", "?"), Tone.BROKEN: ("!", "!")}
@@ -43,23 +44,29 @@ _CHECK_WIDTH = 12
 _LONGEST_BESIDE = 20  # a longer name has a line of its own, and leaves the others their room
 
 
-def print_summary(judgement: Judgement, *, console: Console | None = None, verbose: bool = False) -> None:
+def print_summary(
+    judgement: Judgement,
+    *,
+    console: Console | None = None,
+    verbose: bool = False,
+    history: History | None = None,
+) -> None:
     """Print the summary of one judged run; `verbose`: with all offenders, and the story of each.
 
     Raises HistoryError when its history cannot be read.
     """
     console = console or Console()
     if console.is_terminal:
-        _print(console, judgement, verbose)
+        _print(console, judgement, verbose, history)
         return
     # Tables fill their lines with blanks, which nobody wants in a log or a diff.
     with console.capture() as captured:
-        _print(console, judgement, verbose)
+        _print(console, judgement, verbose, history)
     console.file.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
 
-def _print(console: Console, judgement: Judgement, verbose: bool) -> None:
-    with read_facts(judgement) as facts:
+def _print(console: Console, judgement: Judgement, verbose: bool, history: History | None) -> None:
+    with read_facts(judgement, history) as facts:
         _verdict(console, judgement, facts)
         _findings(console, judgement, facts, verbose)
         remarks = confidence_of(facts, judgement.findings)
