@@ -46,9 +46,12 @@ def history(name: str, dice: random.Random) -> Run:
     )
     faults = [_fault(run, dice) for _ in range(dice.choice([0, 1, 1, 2, 3]))]
     _life(run, dice)
-    for _ in range(dice.randint(0, 2)):
-        run.operator(dice.choice(["resume", "approve", "pause", "switch"]), _time(dice))
+    for _ in range(dice.randint(0, 3)):
+        action = dice.choice(["resume", "approve", "pause", "pause", "switch"])
+        run.operator(action, _time(dice), dice.choice([None, None, "marketing", "digest"]))
     messages = [_message(run, dice) for _ in range(dice.choice([0, 2, 4, 8, 12]))]
+    if not dice.randrange(3):
+        _replay(run, dice)
     if messages and not dice.randrange(6):
         messages.append(Message("unknown", "c.unknown@customer.example", 5))  # nobody submits it
     for message in messages:
@@ -125,6 +128,19 @@ def _message(run: Run, dice: random.Random) -> Message:
     if class_ == "transactional" and not dice.randrange(5):
         run.offer_again(message, offered + 0.5, 2, dice.choice(["accepted", "refused"]))
     return message
+
+
+def _replay(run: Run, dice: random.Random) -> None:
+    """Something lets mail of both classes go that has waited, and more comes in."""
+    at = _time(dice)
+    run.operator(dice.choice(["resume", "approve", "switch"]), at)
+    for _ in range(dice.randint(2, 10)):
+        class_ = dice.choice(["transactional", "marketing", "marketing"])
+        message = run.message(max(0, at + dice.choice([-5, -2, -1, -1, -0.5, 0, 0.5, 1])), class_)
+        for _ in range(dice.choice([1, 1, 2])):
+            begins = at + dice.choice([0, 0, 0.05, 0.25, 0.3, 0.35, 0.5, 1, 1.5, 2, 3])
+            result = dice.choice(["accepted", "accepted", "accepted", "deferred"])
+            run.receipt(message, begins + 0.05, dice.choice(ROUTES), result, took=0.05)
 
 
 def _attempt(run: Run, dice: random.Random, message: Message, faults: list[str]) -> None:

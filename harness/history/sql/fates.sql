@@ -137,7 +137,7 @@ left join unknown_fates f using (message)
 where c.message is not null;
 
 -- One row per (token, recipient) offered to the SUT. `result` is accepted if any offer was; refused only if every offer
--- certainly was. `message` is its number, by which receipts and copies are joined most cheaply.
+-- certainly was. `message` is its number in this opening, by which receipts and copies are joined most cheaply.
 create view messages as
 select rowid as message, run, token, rkey, coalesce(spelt, rkey) as recipient, stream, class, scheduled_ns, first_offer_ns, offers,
        within_ns, expires_ns, baseline, accepted_ns,
@@ -175,7 +175,8 @@ create table overdue as
 with due as (
     select f.run, f.token, f.recipient, f.rkey, f.stream, f.scheduled_ns, f.scheduled_ns + f.within_ns as from_ns,
            greatest(f.scheduled_ns, f.first_offer_ns) + f.within_ns as offered_from_ns,
-           least(f.copy_ns, f.fallback_ns, f.held_ns, f.expires_ns, case when f.bounced then f.taken_ns end) as until_ns, f.error_ns, r.watch_end_ns
+           least(f.copy_ns, f.fallback_ns, f.held_ns, f.expires_ns, case when f.bounced then f.taken_ns end) as until_ns,
+           greatest(f.error_ns, f.fallback_error_ns) as error_ns, r.watch_end_ns
     from fates f join runs r using (run)
     where f.class = 'transactional' and f.within_ns is not null and not f.baseline
 )
@@ -183,7 +184,8 @@ select * exclude (watch_end_ns) from due
 where from_ns < watch_end_ns and (until_ns is null or until_ns > from_ns);
 
 -- How many are overdue at once: `n` holds from t_ns to the next step. What ends at an instant no longer counts at it.
--- Counted twice: each from its scheduled time, and each from when it was really offered.
+-- Counted twice: each from its scheduled time; and each from when it was really offered to when it was surely overdue
+-- last, its copy's clock error before its end: what there is of it then is the system's own, whatever the clocks say.
 create table overdue_steps as
 select run, counted_from, t_ns,
        cast(sum(step) over (partition by run, counted_from order by t_ns rows unbounded preceding) as bigint) as n
@@ -193,9 +195,10 @@ from (
         union all
         select run, 'scheduled', until_ns, -1 from overdue where until_ns is not null
         union all
-        select run, 'offered', offered_from_ns, 1 from overdue where until_ns is null or until_ns > offered_from_ns
+        select run, 'offered', offered_from_ns, 1 from overdue
+        where until_ns is null or until_ns - error_ns > offered_from_ns
         union all
-        select run, 'offered', until_ns, -1 from overdue where until_ns > offered_from_ns
+        select run, 'offered', until_ns - error_ns, -1 from overdue where until_ns - error_ns > offered_from_ns
     ) group by run, counted_from, t_ns
 );
 
@@ -215,8 +218,10 @@ create macro impacts(min_overdue) as table
 select run, from_ns, until_ns from impacts_by(min_overdue) where counted_from = 'scheduled';
 
 -- Whether nothing moves any more at the end of the record. `quiet` is null where the SUT's longest retry is not known.
+-- given_ns is how long the SUT was left alone: since the last message was offered or accepted, and the last fault over.
 create view quiescence as
 select r.run, r.watch_end_ns - greatest(m.last_ns, t.last_ns, o.off_ns) as quiet_ns,
+       r.watch_end_ns - greatest(m.last_ns, o.off_ns) as given_ns,
        2 * r.longest_retry_ns as needed_ns, q.depth as queue_depth,
        r.watch_end_ns - greatest(m.last_ns, t.last_ns, o.off_ns) >= 2 * r.longest_retry_ns
            and (q.run is null or coalesce(q.depth = 0, false)) as quiet

@@ -67,7 +67,7 @@ group by i.run, i.incident, p.counted_from;
 
 -- One row per incident, times as intervals (lo, hi]. Null: it did not happen. impact_ns is null where nothing was
 -- overdue; restored_ns is then null too, as it is where the impact never ended. `offered_` tells the same of messages
--- as they were offered: where the driver was late, the system may have been as well as that, and no better.
+-- as they were offered, and as surely as the clocks allow: the system may have been as well as that, and no better.
 create macro instants(min_overdue) as table
 with impact as (from incident_impacts(min_overdue)), backlog as (from incident_impacts(1))
 select i.run, i.incident, i.number, i.routes, i.on_lo, i.on_hi, i.off_lo, i.off_hi,

@@ -155,6 +155,10 @@ class Record:
             return "refused"
         return "indeterminate"
 
+    def accepted_at(self, token: str) -> int | None:
+        answers = [e for e in self.of(ev.MessageSubmitted) if e.token == token]
+        return min((e.t_ns for e in answers if e.result is ev.Submitted.ACCEPTED), default=None)
+
     def offered_late(self, token: str) -> int:
         """How long after the scheduled time the driver first offered it."""
         offers = self.messages[token]
@@ -297,7 +301,7 @@ class Record:
             since: list[int | None] = []
             for reading in [each for each in readings if (each.signal, each.route) == key]:
                 since.append(reading.previous_read_ns)
-                truth = _truth(reading.value)
+                truth = truth_of(reading.value)
                 if truth is None:
                     continue
                 if was is not None and truth is not was:
@@ -307,7 +311,7 @@ class Record:
         return found
 
 
-def _truth(value: object) -> bool | None:
+def truth_of(value: object) -> bool | None:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
