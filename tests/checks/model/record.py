@@ -164,17 +164,6 @@ class Record:
         offers = self.messages[token]
         return max(0, min(offer.t_ns for offer in offers) - offers[0].scheduled_ns)
 
-    def accepted_at(self, token: str) -> int | None:
-        """When the system's yes came."""
-        return min(
-            (
-                e.t_ns
-                for e in self.of(ev.MessageSubmitted)
-                if e.token == token and e.result is ev.Submitted.ACCEPTED
-            ),
-            default=None,
-        )
-
     def bounced(self, token: str) -> bool:
         return any(
             e.token == token
