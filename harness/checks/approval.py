@@ -1,10 +1,11 @@
 """Approval: what had to wait leaves only after a person has approved it, but for `at_most` messages.
 
 Mail waits because of an incident that began on a route it usually takes, or of an operator's pause (his word,
-or the signal `paused`). A message waited if it was due before the incident or pause was over, and had no copy
-for 1 s of it, plus the delay that a fault puts on the routes. Its first copy must not come before the first
-`approve` after the beginning of each that it waited in; an approval that was given before does not count, nor
-one about another class. Where nobody ever approves, nothing that waited may leave.
+or the signal `paused`). A message waited if it was due 1 s before the incident or pause was over, and had no
+copy for 1 s of it, plus the delay that a fault puts on the routes. Its first copy must not come before the
+first `approve` after the beginning of each that it waited in; an approval that was given before does not
+count, nor one about another class. Where nobody ever approves, nothing that waited may leave. What a provider
+took and then bounced or dropped has left as well.
 
 It proves the order of copies and approvals, by the providers' receipts. It cannot tell why a message waited:
 a campaign that is merely slow waits, too. Nothing waited is a pass: there was nothing to approve, and it says
@@ -44,20 +45,25 @@ class Params(CheckParams):
 WAITED = """
 with spread as (
     select run, max(delay_ns) as delay_ns from route_delays group by run
+), stopped as (
+    select s.run, s.stop, s.begin_lo, s.approved_ns, f.token, f.rkey, f.recipient, f.copy_route,
+           f.observed_after, coalesce(f.copy_ns, f.taken_ns) as left_ns, r.error_ns,
+           greatest(f.scheduled_ns, s.begin_hi) + $lead + coalesce(d.delay_ns, 0) as waited_ns
+    from stops($class) s join runs r using (run) join fates f on f.run = s.run
+    left join spread d on d.run = s.run
+    where f.class = $class and not f.baseline and f.result = 'accepted'
+      and greatest(f.scheduled_ns, s.begin_hi) + $lead <= s.until_ns
+      and ($run is null or s.run = $run)
 )
-select f.run, f.token, f.rkey, any_value(f.recipient) as recipient, any_value(f.copy_ns) as copy_ns,
-       any_value(f.copy_route) as route, any_value(f.observed_after) as observed_after,
-       bool_or(s.approved_ns is null or f.copy_ns + f.error_ns < s.approved_ns) as before,
-       bool_or(s.approved_ns is null or f.copy_ns - f.error_ns < s.approved_ns) as perhaps_before,
-       arg_max(s.stop, s.begin_lo) filter (s.approved_ns is null or f.copy_ns < s.approved_ns) as stop,
-       arg_max(s.approved_ns, s.begin_lo) filter (f.copy_ns < s.approved_ns) as approved_ns
-from stops($class) s join fates f on f.run = s.run left join spread d on d.run = s.run
-where f.class = $class and not f.baseline and f.result = 'accepted'
-  and f.scheduled_ns <= s.until_ns
-  and (f.copy_ns is null
-       or f.copy_ns >= greatest(f.scheduled_ns, s.begin_hi) + $lead + coalesce(d.delay_ns, 0))
-  and ($run is null or s.run = $run)
-group by f.run, f.token, f.rkey
+select run, token, rkey, any_value(recipient) as recipient, any_value(left_ns) as left_ns,
+       any_value(copy_route) as route, any_value(observed_after) as observed_after,
+       bool_or(left_ns - error_ns >= waited_ns
+               and (approved_ns is null or left_ns + error_ns < approved_ns)) as before,
+       bool_or(approved_ns is null or left_ns - error_ns < approved_ns) as perhaps_before,
+       arg_max(stop, begin_lo) filter (approved_ns is null or left_ns < approved_ns) as stop,
+       arg_max(approved_ns, begin_lo) filter (left_ns < approved_ns) as approved_ns
+from stopped where left_ns is null or left_ns + error_ns >= waited_ns
+group by run, token, rkey
 """
 
 
@@ -71,11 +77,13 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
         asked,
     ).fetchall()[0]
     sent = con.execute(
-        "select count(*) from fates where run = $run and not baseline and class = $class", asked
+        "select count(*) from fates where run = $run and not baseline and class = $class "
+        "and result <> 'refused'",
+        asked,
     ).fetchall()[0][0]
     waited, before, perhaps, read_back = con.execute(
-        "select count(*), count(*) filter (copy_ns is not null and before and not observed_after), "
-        "count(*) filter (copy_ns is not null and perhaps_before), coalesce(bool_or(observed_after), false) "
+        "select count(*), count(*) filter (left_ns is not null and before and not observed_after), "
+        "count(*) filter (left_ns is not null and perhaps_before), coalesce(bool_or(observed_after), false) "
         f"from ({WAITED})",
         timed,
     ).fetchall()[0]
@@ -83,7 +91,7 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
     verdict, reason = conclude(
         failed=failed,
         counted=stops if sent else 0,
-        nothing=f"no {params.class_} messages were sent"
+        nothing=f"no {params.class_} messages were accepted"
         if not sent
         else "no mail was stopped: no incident on a route that it usually takes, and no pause",
         doubts=[
@@ -122,21 +130,21 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
 def _offenders(history: History, timed: dict[str, Any]) -> list[Offender]:
     """Those that surely left before their approval, in order."""
     rows = history.con.execute(
-        f"select token, recipient, copy_ns, route, stop, approved_ns from ({WAITED}) "
-        "where copy_ns is not null and before and not observed_after order by copy_ns, token limit $most",
+        f"select token, recipient, left_ns, route, stop, approved_ns from ({WAITED}) "
+        "where left_ns is not null and before and not observed_after order by left_ns, token limit $most",
         timed | {"most": MAX_OFFENDERS},
     ).fetchall()
     return [
         Offender(
             token=token,
             recipient=recipient,
-            why=f"left by {route} after {stop}, "
+            why=f"left{f' by {route}' if route else ''} after {stop}, "
             + (
                 "which nobody ever approved"
                 if approved_ns is None
-                else f"{seconds(approved_ns - copy_ns):.3f} s before the approval"
+                else f"{seconds(approved_ns - left_ns):.3f} s before the approval"
             ),
             cause="never approved" if approved_ns is None else "before the approval",
         )
-        for token, recipient, copy_ns, route, stop, approved_ns in rows
+        for token, recipient, left_ns, route, stop, approved_ns in rows
     ]

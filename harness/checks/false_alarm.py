@@ -68,13 +68,14 @@ with explained as ({_EXPLAINED}), told as (
                     any_value(watch_end_ns)) as to_ns
     from told group by run, route, stretch
 )
-select count(*)
+select t.run, count(*)
 from told t join stretches s
   on s.run = t.run and s.route is not distinct from t.route and s.stretch = t.stretch
 where t.truth is null and s.to_ns - s.from_ns > $grace
   and not exists (select 1 from explained e where e.run = t.run
                   and (e.route is null or t.route is null or e.route = t.route)
                   and t.t_ns between e.from_ns and e.until_ns)
+group by t.run
 """
 
 READ = """
@@ -94,7 +95,7 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
     con = history.con
     asked = {"run": run, "grace": params.grace}
     read, signals, on_from_the_first, alarms = con.execute(READ, {"run": run}).fetchall()[0]
-    unreadable = con.execute(UNREADABLE, asked).fetchall()[0][0]
+    unreadable = sum(times for _, times in con.execute(UNREADABLE, asked).fetchall())
     false = con.execute(f"select count(*) from ({ALARMS})", asked).fetchall()[0][0]
     rows = con.execute(
         f"select a.route, a.hi, a.hi - max(f.off_hi) from ({ALARMS}) a left join faults f on f.run = a.run "

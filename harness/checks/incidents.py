@@ -43,10 +43,11 @@ NEVER = Interval(math.inf, math.inf)
 
 @dataclass(frozen=True)
 class AsOffered:
-    """What was overdue, counted from when messages were really offered; an end that is None never came.
+    """What was surely overdue, counted from when messages were really offered to the earliest moment that
+    their copies' clocks allow; an end that is None never came.
 
-    Where the driver was late, this is the least that is the system's own; the truth lies between it and what
-    counts from the scheduled times.
+    This is the least that is the system's own; the truth lies between it and what counts from the scheduled
+    times.
     """
 
     impact_ns: int | None

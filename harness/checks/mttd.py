@@ -7,8 +7,8 @@ the signal turned in (previous read, this read].
 
 It proves when the system said so, or acted so; not that it knew why. An impact that nobody detected took
 for ever. Inconclusive: no incident on a route, one that was never met, a signal without sense or already
-on before the fault, no detection where nothing was overdue either (or only what the driver offered late), or
-an interval that spans the target.
+on before the fault, no detection where nothing was overdue either (or only what the driver offered late, or
+for less than the clock error), or an interval that spans the target.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def _detection(history: History, run: str, incident: Incident, finished: bool, g
     if incident.impact_ns is None:
         return _Found(incident, None, f"nothing detected {name}, and nothing was overdue because of it")
     if incident.offered.impact_ns is None:
-        late = "what was overdue had been offered late by the driver"
+        late = "what was overdue had been offered late by the driver, or was so for less than the clock error"
         return _Found(incident, None, f"nothing detected {name}, and {late}")
     if not finished:
         return _Found(incident, None, f"the record ends before anything detected {name}")

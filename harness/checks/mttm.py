@@ -7,9 +7,11 @@ came on in (injecting, active], the copy's time has its provider's clock error.
 
 It proves when customers' mail took another way, by the providers' receipts; not that all of it did. An impact
 without a switch took for ever, even if the fault went away by itself. An incident with neither an impact nor
-a switch passes: mitigation was not needed, and it says so. Inconclusive: no incident on a route, one that was
-never met, copies that were read back without exact times, records missing, no transactional message
-to tell a switch or an impact by, or an interval that spans the target.
+a switch passes: mitigation was not needed, and it says so; nor was it on a route that mail does not usually
+take, if nothing was overdue. Inconclusive: no incident on a route, one that was never met, copies that were
+read back without exact times, records missing, no transactional message to tell a switch or an impact by, an
+impact only of what the driver offered late or of less than the clock error, one that began on a route that
+mail does not usually take, where leaving it looks like the usual, or an interval that spans the target.
 """
 
 from __future__ import annotations
@@ -34,21 +36,36 @@ class Params(CheckParams):
     """Within which mail must take another route."""
 
 
+# How many messages there were to tell an impact by, of each incident.
+WATCHED = """
+select i.incident, count(f.token)
+from incidents i left join fates f
+  on f.run = i.run and f.class = 'transactional' and f.within_ns is not null and not f.baseline
+     and f.scheduled_ns <= i.off_hi and (f.copy_ns is null or f.copy_ns >= i.on_lo)
+where i.run = $run group by i.incident
+"""
+
+
 def evaluate(history: History, run: str, params: Params) -> Finding:
     ground = grounds(history, run)
     all_ = incidents(history, run)
     found = [each for each in all_ if each.routes]
-    watched, read_back, watch_end = history.con.execute(
-        "select count(*) filter (exists (select 1 from incidents i where i.run = $run "
-        "and scheduled_ns <= i.off_hi and (copy_ns is null or copy_ns >= i.on_lo))), "
-        "coalesce(bool_or(observed_after), false), (select watch_end_ns from runs where run = $run) "
+    watched = dict(history.con.execute(WATCHED, {"run": run}).fetchall())
+    usual = {
+        route
+        for (route,) in history.con.execute("select route from usual_routes where run = ?", [run]).fetchall()
+    }
+    read_back, watch_end = history.con.execute(
+        "select coalesce(bool_or(observed_after), false), (select watch_end_ns from runs where run = $run) "
         "from fates where run = $run and not baseline and class = 'transactional'",
         {"run": run},
     ).fetchall()[0]
+    unsure = {each.name: reason for each in found if (reason := _unsure(each, usual, watched[each.name]))}
     values = {
         each.name: value
         for each in found
-        if (value := _mitigation(each, ground.finished, watch_end)) is not None
+        if each.name not in unsure
+        and (value := _mitigation(each, usual, ground.finished, watch_end)) is not None
     }
     target = params.target
     verdicts = [value.meets(target) for value in values.values()] if target is not None else []
@@ -67,10 +84,11 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
             for name in unseen
             if not ground.finished
         ),
+        *unsure.values(),
     ]
     verdict, reason = conclude(
         failed=Verdict.FAIL in verdicts and not read_back and not ground.gaps,
-        counted=min(len(found), watched),
+        counted=len(found) if values else sum(watched[each.name] for each in found),
         nothing=("there was no incident on a route" if all_ else "there was no incident")
         if not found
         else "no transactional message was there to be sent during an incident",
@@ -80,13 +98,13 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
     return Finding(
         check="mttm",
         verdict=verdict,
-        summary=_summary(found, watched, list(values.values()), target),
+        summary=_summary(found, unsure, list(values.values()), target),
         numbers={
             "mttm_s_max": number(max(value.hi_ns for value in values.values())) if values else None,
             "mttm_s_mean": number(sum(value.middle_ns for value in finite) / len(finite)) if finite else None,
             "target_s": None if target is None else number(target),
             "incidents": len(found),
-            "not_needed": len(found) - len(values),
+            "not_needed": len(found) - len(values) - len(unsure),
             "unmitigated": len(unseen),
         },
         formula="MTTM = switched − fault on, for every incident",
@@ -97,8 +115,37 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
     )
 
 
-def _mitigation(incident: Incident, finished: bool, watch_end_ns: int) -> Interval | None:
+def _left_the_usual(incident: Incident, usual: set[str]) -> bool:
+    """Whether copies elsewhere are news: mail would take one of these routes if nothing were wrong."""
+    return not usual or bool(usual.intersection(incident.routes))
+
+
+def _unsure(incident: Incident, usual: set[str], watched: int) -> str:
+    """Why it cannot be told whether mail had to take another route and did; empty where it can."""
+    at_all, surely = incident.impact_ns is not None, incident.offered.impact_ns is not None
+    if incident.switched is not None and (_left_the_usual(incident, usual) or at_all):
+        return ""
+    if not at_all and not surely:
+        return (
+            ""
+            if watched
+            else f"no transactional message was there to be sent during incident {incident.name}"
+        )
+    if not _left_the_usual(incident, usual):
+        routes = " or ".join(incident.routes)
+        return f"mail did not usually take {routes}, so leaving incident {incident.name} cannot be told"
+    if not at_all or not surely:
+        return (
+            f"what was overdue in incident {incident.name} had been offered late by the driver, "
+            "or was so for less than the clock error"
+        )
+    return ""
+
+
+def _mitigation(incident: Incident, usual: set[str], finished: bool, watch_end_ns: int) -> Interval | None:
     """None: not needed. What never came took for ever or, if the record was cut, at least so long."""
+    if incident.impact_ns is None and not _left_the_usual(incident, usual):
+        return None
     if incident.switched is not None:
         return Interval.between(incident.on, incident.switched)
     if incident.impact_ns is None:
@@ -106,11 +153,13 @@ def _mitigation(incident: Incident, finished: bool, watch_end_ns: int) -> Interv
     return Interval(math.inf if finished else max(0, watch_end_ns - incident.on[1]), math.inf)
 
 
-def _summary(found: list[Incident], watched: int, values: list[Interval], target: int | None) -> str:
+def _summary(
+    found: list[Incident], unsure: dict[str, str], values: list[Interval], target: int | None
+) -> str:
     if not found:
         return "there was no incident on a route to switch away from"
-    if not watched:
-        return "no transactional message was there to be sent during an incident"
+    if not values and unsure:
+        return "it cannot be told whether mail had to take another route, and did"
     if not values:
         return "switching was not needed: nothing was overdue, and mail kept its route"
     worst = max(values, key=lambda value: value.hi_ns)

@@ -118,6 +118,8 @@ def recovery(
         own, own_until_ns = as_offered.impact_ns is not None, as_offered.restored_ns
     if not needed and not own:
         return None
+    # What is surely the system's own ends as early as its clock error allows.
+    own_until_ns = None if own_until_ns is None else own_until_ns + error_ns
     ends = [
         _since(incident, each_ns, error_ns, finished, watch_end_ns)
         for there, each_ns in ((needed, until_ns), (own, own_until_ns))

@@ -9,8 +9,8 @@ is no offence.
 
 It proves what reached the providers. It cannot see attempts that nobody received, and says nothing of mail
 without a message's token. Inconclusive: nobody paused, nothing of the class was there to be sent meanwhile,
-receipts that were read back without exact times, records missing or cut, or a detection signal that made no
-sense just before each attempt.
+pauses no longer than `grace`, receipts that were read back without exact times, records missing or cut, or a
+signal that began the pause and made no sense just before each attempt.
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ with paused as ({PAUSED}), tried as (
     from tried t join paused p on p.run = t.run and t.earliest_ns > p.begin_hi + $grace
         and (p.end_ns is null or t.latest_ns < p.end_ns)
 ), answers as (
-    select run, signal, coalesce(route, '') as of_route, t_ns, truth from readings where signal = 'detected'
+    select run, signal, coalesce(route, '') as of_route, t_ns, truth from readings
+    where signal in ('detected', 'paused')
 )
 select w.run, w.seq, any_value(w.token) as token, any_value(w.recipient) as recipient,
        any_value(w.route) as route, any_value(w.result) as result, any_value(w.source) as source,
@@ -77,13 +78,17 @@ from within_pause w asof left join answers a
 group by w.run, w.seq
 """
 
-# How much was there to be sent while it was paused.
+# What was there to be sent while it was paused, after the grace: not refused, nor taken, nor expired by then.
 IN_PLAY = f"""
-with paused as ({PAUSED})
-select count(distinct (f.token, f.rkey)) from paused p join fates f on f.run = p.run
+with paused as (
+    select *, begin_hi + $grace as from_ns from ({PAUSED}) where end_ns is null or end_ns > begin_hi + $grace
+)
+select f.run, count(distinct (f.token, f.rkey)) from paused p join fates f on f.run = p.run
 where f.class = $class and not f.baseline and f.result <> 'refused'
   and (p.end_ns is null or f.scheduled_ns < p.end_ns)
-  and (f.copy_ns is null or f.copy_ns > p.begin_hi + $grace)
+  and (coalesce(f.copy_ns, f.taken_ns) is null or coalesce(f.copy_ns, f.taken_ns) > p.from_ns)
+  and (f.expires_ns is null or f.expires_ns > p.from_ns)
+group by f.run
 """
 
 
@@ -95,7 +100,7 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
     pauses, open_ = con.execute(
         f"select count(*), count(*) filter (end_ns is null) from ({PAUSED})", asked
     ).fetchall()[0]
-    in_play = con.execute(IN_PLAY, timed).fetchall()[0][0]
+    in_play = sum(messages for _, messages in con.execute(IN_PLAY, timed).fetchall())
     attempts, messages, blurred = con.execute(
         "select count(distinct (source, attempt)) filter (not blurred), count(distinct token) filter "
         f"(not blurred), count(*) filter (blurred) from ({OFFENCES})",
@@ -115,7 +120,7 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
             f"receipts of {', '.join(sorted(ground.read_back_routes))} have no exact times"
             if ground.read_back_routes
             else "",
-            f"the detection signal made no sense before {count_of(blurred, 'attempt')}" if blurred else "",
+            f"the signal made no sense before {count_of(blurred, 'attempt')}" if blurred else "",
             "the record ends in a pause" if open_ and not ground.finished else "",
         ],
     )

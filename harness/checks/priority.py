@@ -5,7 +5,7 @@ waited, accepted and scheduled at least 1 s before it; it lasts until the last c
 next release.
 Mail of the first class is judged if it was there meanwhile: it waited at the release, or was accepted during
 the replay. Its turn is its first attempt then, whatever came of that; what has had its turn and must be tried
-again is not judged for it.
+again is not judged for it. Nor is one whose fate the system cannot know: it does well to find out first.
 
 - Without a `ratio`: no message of the backlog passes it. One passes if its attempt began more than `grace`
   after the other was there, and more than `grace` before that one's turn; so what is under way at the same
@@ -68,7 +68,7 @@ backlog as (
     select p.run, p.number, p.size, p.p95_ns, f.token, f.rkey, f.recipient,
            greatest(f.accepted_ns, p.t_ns) as there_ns
     from replays p join fates f on f.run = p.run
-    where f.class = $first and not f.baseline and f.accepted_ns <= p.last_ns
+    where f.class = $first and not f.baseline and f.accepted_ns <= p.last_ns and f.unknown_fate is null
       and (f.copy_ns is null or f.copy_ns >= p.t_ns)
 ), turns as (
     select d.run, d.number, d.token, d.rkey, any_value(d.size) as size, any_value(d.p95_ns) as then_ns,

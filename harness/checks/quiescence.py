@@ -1,14 +1,15 @@
 """Quiescence: at its end nothing moves any more, so what is missing then is missing for good.
 
-Two things must hold: no receipt for twice the longest retry interval that the system declares (also counted
-from the last message that was offered and the last fault's end), and a queue depth of 0 where the system
-tells one. The signal `queue_depth` must leave out what is held: that waits for a person, not for time. Probes
-of the system's own do not count as movement.
+Two things must hold: no receipt for twice the longest retry interval that the system declares, and a queue
+depth of 0 where the system tells one. The signal `queue_depth` must leave out what is held: that waits for a
+person, not for time. Probes of the system's own do not count as movement.
 
 It proves that the system had time for its last attempt and made none. It cannot see a retry that comes later
 than the system says. Inconclusive: the longest retry interval is not declared, the record was cut or the
-system exited before it could become quiet, records are missing, receipts were read back without exact
-times, the queue's depth could not be read, or a clock error hides whether the silence was long enough.
+system exited before it could become quiet, the record ends too soon after the last message was offered or the
+last fault was over for the system to be quiet for so long, records are missing, receipts were read back
+without exact times, the queue's depth could not be read, or a clock error hides whether the silence was long
+enough.
 """
 
 from __future__ import annotations
@@ -47,18 +48,19 @@ order by r.end_ns desc, r.seq desc limit $most
 def evaluate(history: History, run: str, params: Params) -> Finding:
     con = history.con
     ground = grounds(history, run)
-    row = con.execute("select quiet_ns, needed_ns from quiescence where run = ?", [run]).fetchone()
-    quiet_ns, needed_ns = (None, None) if row is None else row
+    row = con.execute("select quiet_ns, needed_ns, given_ns from quiescence where run = ?", [run]).fetchone()
+    quiet_ns, needed_ns, given_ns = (None, None, None) if row is None else row
     told = con.execute(DEPTH, {"run": run}).fetchone()
     depth, depth_error = (None, "") if told is None else told
-    outcome, counted, read_back = con.execute(
-        "select (select outcome from runs where run = $run), count(*), "
-        "coalesce(bool_or(observed_after), false) from fates where run = $run",
+    outcome, counted = con.execute(
+        "select (select outcome from runs where run = $run), count(*) from messages where run = $run",
         {"run": run},
     ).fetchall()[0]
+    read_back = bool(ground.read_back_routes)
     complete = outcome == "completed"
     missing_ns = 0 if needed_ns is None else max(0, needed_ns - quiet_ns)
     too_short = missing_ns > ground.error_ns
+    hurried = needed_ns is not None and given_ns < needed_ns
     blurred = needed_ns is not None and not too_short and quiet_ns - ground.error_ns < needed_ns
     waiting = depth is not None and depth > 0
     doubts = [
@@ -68,13 +70,19 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
         f"the queue's depth could not be read at the end ({depth_error or 'it was no number'})"
         if told is not None and depth is None
         else "",
+        f"the record ends {seconds(given_ns):.1f} s after the last message was offered or the last fault over"
+        if hurried
+        else "",
         f"the silence was {seconds(quiet_ns):.3f} s, and the clock error hides whether that is enough"
         if blurred
         else "",
         "receipts were read back from the provider, without exact times" if read_back else "",
     ]
     verdict, reason = conclude(
-        failed=complete and needed_ns is not None and (waiting or (too_short and not read_back)),
+        failed=complete
+        and needed_ns is not None
+        and not hurried
+        and (waiting or (too_short and not read_back)),
         counted=counted,
         nothing="no message was submitted",
         doubts=doubts,

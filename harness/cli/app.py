@@ -36,6 +36,7 @@ SECTIONS = {
         "providers": LazyCommand("harness.cli.providers", "List the providers that can be faked."),
         "checks": LazyCommand("harness.cli.checks", "List the checks that a run is judged by."),
         "faults": LazyCommand("harness.cli.faults", "List the faults there are, and outages known by name."),
+        "synth": LazyCommand("harness.cli.synth", "Make up a history with planted violations."),
         "proxy": LazyCommand("harness.cli.proxy", "Start the embedded Toxiproxy-compatible server."),
         "schema": LazyCommand("harness.cli.schema", "Print the scenario format's JSON Schema."),
     },

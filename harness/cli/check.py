@@ -14,7 +14,7 @@ import click
 
 from harness.cli import options
 from harness.cli.exits import CommandError
-from harness.cli.stored import find_run
+from harness.cli.stored import find_history, find_run
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -30,6 +30,7 @@ Examples:
   harness check last --expect mttr=3s --expect duplicates=none
   harness check last --expect 'own.late={sql: late.sql}'
   harness check reports/runs/* --expect-from scenarios/m365-auth-outage.yaml -q
+  harness check 'reports/runs/2026*/history.parquet' -q
 
 \b
 Exit codes as of `harness run`, the strongest of several; 2 when there is no such run.
@@ -70,8 +71,9 @@ def command(
 ) -> int:
     """Judge stored runs again.
 
-    RUN is a run's folder, a history.jsonl or history.parquet, a run's name under --out, or `last`. The run's
-    own expectations decide, unless --expect or --expect-from gives others.
+    RUN is a run's folder, a history.jsonl or history.parquet, a run's name under --out, or `last`; or many
+    runs, opened at once: a folder of them, a pattern in quotes, or s3://BUCKET/PREFIX. The run's own
+    expectations decide, unless --expect or --expect-from gives others.
     """
     if verbose and quiet:
         raise click.UsageError("Say --verbose or --quiet, not both.")
@@ -88,7 +90,7 @@ def command(
     console = Console(stderr=as_json)
     judgements, documents = [], []
     for run in runs:
-        with judging_stored(run, out, expected) as (judgement, history):
+        for judgement, history in judging_every(run, out, expected):
             judgements.append(judgement)
             if as_json:
                 documents.append(as_document(judgement, history))
@@ -105,6 +107,20 @@ def command(
     if as_json:
         click.echo(encode(as_list(documents)), nl=False)
     return int(strongest(judgement.exit_code for judgement in judgements))
+
+
+def judging_every(
+    text: str, out: Path, expected: list[dict[str, Any]] | None
+) -> Iterator[tuple[Judgement, History]]:
+    """Judge all the runs that `text` names; CommandError where there is no history that can be read."""
+    from harness.conduct.judge import judging_all
+    from harness.history.errors import HistoryError
+
+    where = find_history(text, out)
+    try:
+        yield from judging_all(where, expected)
+    except HistoryError as error:
+        raise CommandError(f"the history cannot be read: {error}", where=str(where), do=error.do) from error
 
 
 @contextmanager

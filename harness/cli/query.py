@@ -17,7 +17,7 @@ import click
 
 from harness.cli import options
 from harness.cli.exits import CommandError
-from harness.cli.stored import find_run
+from harness.cli.stored import find_history
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -43,7 +43,7 @@ def command(run: str, sql: str | None, as_csv: bool, as_json: bool, out: Path) -
 
     The language is DuckDB's. Without SQL it lists what can be asked: `events` as they were recorded, and the
     views that the checks use. Times are nanoseconds from the run's start. RUN is a run's folder, a history
-    file, a name under --out, or `last`.
+    file, a name under --out, or `last`; or many runs at once: a folder of them, a pattern, an s3:// address.
     """
     if as_csv and as_json:
         raise click.UsageError("Say --csv or --json, not both.")
@@ -53,7 +53,7 @@ def command(run: str, sql: str | None, as_csv: bool, as_json: bool, out: Path) -
     from harness.history.errors import HistoryError
     from harness.history.store import History
 
-    path = find_run(run, out)
+    path = find_history(run, out)
     try:
         history = History.open(path)
     except HistoryError as error:

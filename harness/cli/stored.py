@@ -1,8 +1,9 @@
-"""Find a stored run from what a person typed: a folder or file, a run's name, or `last`."""
+"""Find what is stored from what a person typed: a folder or file, a run's name, `last`; or many at once."""
 
 from __future__ import annotations
 
 import difflib
+from glob import has_magic
 from pathlib import Path
 
 from harness.cli.exits import CommandError
@@ -15,6 +16,26 @@ def runs_under(out: Path) -> list[Path]:
     if not out.is_dir():
         return []
     return sorted(path for path in out.iterdir() if any((path / name).is_file() for name in HISTORIES))
+
+
+def find_history(text: str, out: Path) -> Path | str:
+    """Like `find_run`, and many runs at once: a folder of them, a pattern, an address in a bucket."""
+    from harness.history.errors import HistoryNotFound
+    from harness.history.sources import find, is_remote
+
+    if is_remote(text):
+        return text
+    if text == "last" or Path(text).is_file() or ((out / text).exists() and not Path(text).exists()):
+        return find_run(text, out)
+    if not Path(text).is_dir() and not has_magic(text):
+        return find_run(text, out)
+    try:
+        find(text)
+    except HistoryNotFound as error:
+        raise CommandError(
+            str(error), do="name a run's folder, a folder of runs, or a pattern that matches some"
+        ) from error
+    return Path(text)
 
 
 def find_run(text: str, out: Path) -> Path:

@@ -16,6 +16,7 @@ from typing import Any
 from harness.checks import evaluate
 from harness.checks.finding import Finding, Verdict
 from harness.history.events import Outcome
+from harness.history.sources import find, is_remote
 from harness.history.store import History
 
 
@@ -52,6 +53,9 @@ _BY_OUTCOME = {
     Outcome.SYSTEM_EXITED: ExitCode.FAIL,
     Outcome.BASELINE_UNMET: ExitCode.BASELINE_UNMET,
 }
+
+# To open runs costs least together; to ask about one costs more, the more there are beside it.
+_RUNS_AT_ONCE = 40
 
 CUT_OFF = "the recording ends without its last event: the harness was killed, or is still at work"
 
@@ -94,6 +98,37 @@ def judging(path: Path, expect: list[dict[str, Any]] | None = None) -> Iterator[
     with History.open(path) as history:
         run = history.runs()[0]
         yield judge_run(history, run, path if path.is_dir() else path.parent, expect), history
+
+
+def judging_all(
+    where: Path | str, expect: list[dict[str, Any]] | None = None
+) -> Iterator[tuple[Judgement, History]]:
+    """Judge every run of a history that may hold many, each beside that history, open until the next one.
+
+    Raises HistoryError.
+    """
+    if is_remote(where):
+        yield from _judging([str(where)], {}, expect)
+        return
+    folders: dict[Path, list[str | Path]] = {}
+    for source in find(where):
+        place = Path(source.place)
+        # A run's folder by itself, so that what lies beside the events is found.
+        folders[place.parent] = [source.folder] if source.folder else [*folders.get(place.parent, []), place]
+    together = list(folders)
+    for first in range(0, len(together), _RUNS_AT_ONCE):
+        some = together[first : first + _RUNS_AT_ONCE]
+        places = [place for folder in some for place in folders[folder]]
+        yield from _judging(places, {folder.name: folder for folder in some}, expect)
+
+
+def _judging(
+    places: list[str | Path], folders: dict[str, Path], expect: list[dict[str, Any]] | None
+) -> Iterator[tuple[Judgement, History]]:
+    home = next(iter(folders.values()), Path())
+    with History.open(places) as history:
+        for run in history.runs():
+            yield judge_run(history, run, folders.get(run, home), expect), history
 
 
 def judge_run(

@@ -31,6 +31,10 @@ GRACE_S = 3.0
 SETTLE_LEAST_S, SETTLE_MOST_S = 1.0, 20.0
 """How long providers' events and copies may take once all else is quiet: more than their longest wait."""
 
+SILENCE_MARGIN_NS = 250_000_000
+"""How much longer than needed the drain waits, besides twice the clock error of the beginning, so that the
+record shows the silence: what clocks drift counts as error as well, and is not known before the end."""
+
 WATCH_EVERY_S = 0.1
 SETTLE_S = 3 * WATCH_EVERY_S
 
@@ -218,10 +222,12 @@ class Conductor:
         """Wait until nothing moves: no receipt for twice the longest retry, queue depth 0 where told."""
         assert self._driver is not None
         began_ns = self.enter(Phase.DRAIN)
-        silence_ns = 2 * self.scenario.system.longest_retry
+        margin_ns = SILENCE_MARGIN_NS + 2 * self.pulse.clock_error_ns
+        silence_ns = 2 * self.scenario.system.longest_retry + margin_ns
         await self._driver.finish()
         deadline_s = self.timeline.drain_deadline_ns / 1e9
-        if not await until(lambda: self._is_quiet(silence_ns, began_ns), deadline_s, poll_s=0.05):
+        patience_s = deadline_s + margin_ns / 1e9
+        if not await until(lambda: self._is_quiet(silence_ns, began_ns), patience_s, poll_s=0.05):
             self._warn("no-quiescence", f"something still moved when the drain's {deadline_s:g} s were over")
         left_s = deadline_s - (self.journal.now_ns() - began_ns) / 1e9
         await self.testbed.settle(min(max(left_s, SETTLE_LEAST_S), SETTLE_MOST_S))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from harness.history.events import (
     AnyEvent,
+    ClockCalibrated,
     MessageSubmitted,
     MessageSubmitting,
     Receipt,
@@ -29,6 +30,7 @@ class Pulse:
     accepted: set[str] = field(default_factory=set)
     handed_off: dict[str, int] = field(default_factory=dict)  # token -> run time of its first hand-off
     last_activity_ns: int = 0  # the last receipt or submission, canaries left out
+    clock_error_ns: int = 0  # the widest of any source so far
     last_refusal: str = ""  # what the SUT or a provider said last when it refused
 
     async def follow(self, journal: Journal) -> None:
@@ -45,6 +47,8 @@ class Pulse:
                     self.accepted.add(event.token)
                 else:
                     self.last_refusal = f"the system answered {event.code or ''} {event.text}".strip()
+            case ClockCalibrated():
+                self.clock_error_ns = max(self.clock_error_ns, event.error_ns)
             case Receipt() if event.canary is None:
                 self.last_activity_ns = max(self.last_activity_ns, event.end_ns)
                 if event.result in HANDED_OFF and event.token is not None and event.notice is None:

@@ -1,17 +1,14 @@
 """Opening a history: lines or Parquet in, a DuckDB connection with `events` and all the views out.
 
-A run's folder, a file, or several of them. Reading never guesses: known fields have fixed types, unknown
-ones survive as JSON. What a killed harness leaves behind is readable: a cut last line is dropped, and
-receipts that were still only in the providers' own journals are added.
+One run or many, wherever they lie (sources.py); lines become Parquet first (lines.py). Memory is bounded,
+what does not fit is on disk for as long as the history is open (connection.py).
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,34 +16,21 @@ from typing import Self
 import duckdb
 import msgspec
 
-from harness.history.columns import known_columns, quoted, struct_literal, text_literal
+from harness.history.columns import known_columns, quoted, text_literal
+from harness.history.connection import connect, reach_storage
 from harness.history.errors import HistoryDamaged, HistoryNotFound, HistoryTooNew
 from harness.history.events import FORMAT_VERSION, RunStarted
 from harness.history.interruption import Interruptible
 from harness.history.journal import write_events
+from harness.history.lines import columns_of, convert, keep
+from harness.history.sources import LINES, PARQUET, Source, find
 from harness.history.story import StoryLine, story
 from harness.history.views import create_views
 
-LINES = "history.jsonl"
-PARQUET = "history.parquet"
-_TAIL_BYTES = 64 * 1024
-_SMALL_BYTES = (
-    1024 * 1024
-)  # of Parquet; up to this, holding all columns in memory is quicker than reading again
+# Of Parquet; up to this, holding all columns in memory is quicker than reading again.
+_SMALL_BYTES = 1024 * 1024
 
 __all__ = ["History", "to_parquet", "write_events"]
-
-
-@dataclass(frozen=True)
-class _Source:
-    """One file with events, and the folder of providers' journals that may hold more of them."""
-
-    path: Path
-    providers: Path | None
-
-    @property
-    def parquet(self) -> bool:
-        return self.path.suffix == ".parquet"
 
 
 class History:
@@ -67,14 +51,17 @@ class History:
 
     @classmethod
     def open(cls, where: str | Path | Sequence[str | Path]) -> Self:
-        """A run's folder, a .jsonl or .parquet file, or a list of these.
+        """A run's folder, a file, a folder of runs, a pattern, an address in a bucket, or a list of these.
 
-        Raises HistoryNotFound, HistoryTooNew, HistoryDamaged.
+        Raises HistoryNotFound, HistoryTooNew, HistoryDamaged, StorageUnreadable.
         """
-        places = [where] if isinstance(where, str | Path) else list(where)
-        sources = [_find(Path(place)) for place in places]
+        sources = find(where)
         scratch = tempfile.TemporaryDirectory(prefix="harness-history-")
-        con = _connect()
+        try:
+            con = connect(Path(scratch.name))
+        except BaseException:
+            scratch.cleanup()
+            raise
         interruptible = Interruptible(con)
         try:
             _load(con, sources, Path(scratch.name))
@@ -85,8 +72,8 @@ class History:
             con.close()
             scratch.cleanup()
             raise
-        folders = [Path(place) for place in places if Path(place).is_dir()]
-        return cls(con, scratch, interruptible, folders)
+        folders = dict.fromkeys(source.folder for source in sources if source.folder is not None)
+        return cls(con, scratch, interruptible, list(folders))
 
     def __enter__(self) -> Self:
         return self
@@ -138,215 +125,52 @@ class History:
         return story(self.con, run or self.runs()[0], token)
 
 
-def _connect() -> duckdb.DuckDBPyConnection:
-    con = duckdb.connect()
-    con.execute("set preserve_insertion_order = false")
-    # A query of some seconds would write how far it is into the middle of what the command prints.
-    con.execute("set enable_progress_bar = false")
-    return con
-
-
 def to_parquet(run_dir: str | Path) -> Path:
     """Write `history.parquet` beside `history.jsonl`, whole or not at all. Raises HistoryError."""
     folder = Path(run_dir)
-    source = _Source(folder / LINES, folder / "providers")
-    if not source.path.exists():
+    source = Source(str(folder / LINES), folder / "providers")
+    if not Path(source.place).exists():
         raise HistoryNotFound(f"there is no {LINES} in {folder}")
     target = folder / PARQUET
     unfinished = folder / f".{PARQUET}.{os.getpid()}"
-    con = _connect()
     try:
-        with tempfile.TemporaryDirectory(prefix="harness-history-") as scratch:
-            _load(con, [source], Path(scratch))
-            con.execute(
-                f"copy (select * from events order by run, seq) to {text_literal(str(unfinished))} "
-                "(format parquet, compression zstd)"
-            )
+        with tempfile.TemporaryDirectory(prefix="harness-history-") as scratch, connect(Path(scratch)) as con:
+            keep(con, source, Path(scratch), unfinished)
         unfinished.replace(target)
     finally:
-        con.close()
         unfinished.unlink(missing_ok=True)
     return target
 
 
-def _find(place: Path) -> _Source:
-    if place.is_file():
-        return _Source(place, None)
-    lines, parquet = place / LINES, place / PARQUET
-    if parquet.is_file() and (not lines.is_file() or parquet.stat().st_mtime_ns >= lines.stat().st_mtime_ns):
-        return _Source(parquet, None)
-    if lines.is_file():
-        return _Source(lines, place / "providers")
-    what = f"no {LINES} and no {PARQUET} in it" if place.is_dir() else "no such file or folder"
-    raise HistoryNotFound(f"there is no history at {place}: {what}")
-
-
-def _load(con: duckdb.DuckDBPyConnection, sources: list[_Source], scratch: Path) -> None:
+def _load(con: duckdb.DuckDBPyConnection, sources: list[Source], scratch: Path) -> None:
     """`events` over all sources. Lines become Parquet first: each view reads only the columns it needs."""
-    parts: list[str] = []
-    size = 0
-    columns = dict(known_columns())
+    if any(source.remote for source in sources):
+        reach_storage(con)
+    files: list[str] = []
+    found: set[str] = set()
     for number, source in enumerate(sources):
-        files = [source.path] if source.parquet else _convert(con, source, scratch, number)
-        for file in files:
-            parts.append(text_literal(str(file)))
-            size += file.stat().st_size
-            for name in _columns(con, file, source.path):
-                columns.setdefault(name, "JSON")
-    union = " union all by name ".join(f"select * from read_parquet({part})" for part in parts)
-    empty = ", ".join(f"null::{kind} as {quoted(name)}" for name, kind in columns.items())
-    typed = ", ".join(f"{quoted(name)}::{kind} as {quoted(name)}" for name, kind in columns.items())
-    kept_as = "table" if size < _SMALL_BYTES else "view"
-    con.execute(
-        f"create {kept_as} events as select {typed} from "
-        f"(select {empty} where false union all by name {union}) where kind is not null"
+        made = [source.place] if source.parquet else [*map(str, convert(con, source, scratch, number))]
+        for file in made:
+            found.update(columns_of(con, file, source.place))
+        files += made
+    table = f"read_parquet([{', '.join(map(text_literal, files))}], union_by_name = true)"
+    columns = dict(known_columns())
+    columns |= dict.fromkeys(sorted(found - columns.keys()), "JSON")
+    typed = ", ".join(
+        f"{quoted(name) if name in found else 'null'}::{kind} as {quoted(name)}"
+        for name, kind in columns.items()
     )
-
-
-def _columns(con: duckdb.DuckDBPyConnection, parquet: Path, source: Path) -> list[str]:
-    """Of a Parquet file that is `source`, or was made of it. Raises HistoryDamaged where it has no events."""
-    try:
-        rows = con.execute(f"describe select * from read_parquet({text_literal(str(parquet))})").fetchall()
-    except duckdb.Error as error:
-        raise HistoryDamaged(f"{source} is no Parquet file: {str(error).splitlines()[0]}") from error
-    names = [str(name) for name, *_ in rows]
-    if missing := [name for name in ("run", "kind", "t_ns") if name not in names]:
-        raise HistoryDamaged(
-            f"{source} holds something else than a run's events: they have no {' and no '.join(missing)}"
-        )
-    return names
-
-
-def _convert(con: duckdb.DuckDBPyConnection, source: _Source, scratch: Path, number: int) -> list[Path]:
-    """Lines to Parquet files: the history, and what only the providers' journals hold yet."""
-    main = scratch / f"{number}.parquet"
-    _copy(con, source.path, scratch, main)
-    table = f"read_parquet({text_literal(str(main))})"
-    _columns(con, main, source.path)
-    ended = con.execute(f"select count(*) from {table} where kind = 'run.finished'").fetchone()
-    if source.providers is None or (ended and ended[0]):
-        return [main]
-    files = [main]
-    for journal in sorted(source.providers.glob("*.jsonl")):
-        raw = scratch / f"{number}-{len(files)}-raw.parquet"
-        added = scratch / f"{number}-{len(files)}.parquet"
-        if journal.stat().st_size == 0 or not _copy(con, journal, scratch, raw):
-            continue
-        con.execute(
-            _UNMERGED.format(
-                main=table,
-                above=len(files) * _SEQ_ROOM,
-                raw=f"read_parquet({text_literal(str(raw))})",
-                provider=_provider_columns(con, raw),
-                known=_history_columns(con, main),
-                out=text_literal(str(added)),
-            )
-        )
-        files.append(added)
-    return files
-
-
-# Numbers for records from one provider's journal, clear of the harness's own and of other providers'.
-_SEQ_ROOM = 1_000_000_000
-
-# A record that the harness had not taken over yet: its times move to the run's clock, as last calibrated.
-_UNMERGED = """
-copy (
-    with history as (select {known} from {main}),
-    offsets as (
-        select source, arg_max(offset_ns, seq) as offset_ns from history
-        where kind = 'clock.calibrated' group by source
-    ),
-    fresh as (
-        select {provider} from {raw} r
-        where not exists (select 1 from history h where h.source = r.source and h.n = r.n)
-    ),
-    base as (select any_value(run) as run, max(seq) + {above} as seq from history)
-    select base.run, base.seq + row_number() over (order by f.source, f.n) as seq,
-           f.* replace (f.t_ns + coalesce(o.offset_ns, 0) as t_ns,
-                        f.begin_ns + coalesce(o.offset_ns, 0) as begin_ns,
-                        f.end_ns + coalesce(o.offset_ns, 0) as end_ns)
-    from fresh f cross join base left join offsets o on o.source = f.source
-    union all by name
-    select base.run, base.seq + 999999999 as seq,
-           'harness.warning' as kind, base_t.t_ns, 'clock-error' as warning, f.source as subject,
-           to_json('its clock was never calibrated; records taken from its own journal keep its own times')
-               as detail
-    from (select distinct source from fresh) f cross join base
-    cross join (select max(t_ns) as t_ns from history) base_t
-    where f.source not in (select source from offsets where source is not null)
-) to {out} (format parquet)
-"""
-
-
-def _provider_columns(con: duckdb.DuckDBPyConnection, raw: Path) -> str:
-    """Every column of the record but the stamp, which the history gives; times are there, if only as null."""
-    found = con.execute(f"describe select * from read_parquet({text_literal(str(raw))})").fetchall()
-    names = [str(name) for name, *_ in found if name not in ("run", "seq")]
-    missing = [name for name in ("kind", "t_ns", "source", "n", "begin_ns", "end_ns") if name not in names]
-    columns = known_columns()
-    return ", ".join(
-        [quoted(name) for name in names] + [f"null::{columns[name]} as {quoted(name)}" for name in missing]
-    )
-
-
-def _history_columns(con: duckdb.DuckDBPyConnection, main: Path) -> str:
-    found = con.execute(f"describe select * from read_parquet({text_literal(str(main))})").fetchall()
-    names = {str(name) for name, *_ in found}
-    columns = known_columns()
-    wanted = ("run", "seq", "t_ns", "kind", "source", "n", "offset_ns")
-    return ", ".join(
-        quoted(name) if name in names else f"null::{columns[name]} as {quoted(name)}" for name in wanted
-    )
-
-
-def _copy(con: duckdb.DuckDBPyConnection, source: Path, scratch: Path, target: Path) -> bool:
-    """Lines to one Parquet file; False if there was no line. Raises HistoryDamaged."""
-    known = known_columns()
-    lines = _whole_lines(source, scratch)
-    path = text_literal(str(lines))
-    try:
-        keys = con.execute(
-            f"select distinct unnest(json_keys(json)) from read_ndjson_objects({path})"
-        ).fetchall()
-        present = {str(key) for (key,) in keys}
-        columns = {name: kind for name, kind in known.items() if name in present}
-        columns |= dict.fromkeys(sorted(present - known.keys()), "JSON")
-        if not columns:
-            columns = known
-        con.execute(
-            f"copy (select * from read_json({path}, format='newline_delimited', "
-            f"columns={struct_literal(columns)})) to {text_literal(str(target))} "
-            "(format parquet, compression lz4, row_group_size 60000)"
-        )
-    except duckdb.Error as error:
-        said = str(error).splitlines()[0].replace(str(lines), str(source))
-        raise HistoryDamaged(f"{source}: {said}") from error
-    return bool(present)
-
-
-def _whole_lines(path: Path, scratch: Path) -> Path:
-    """The file itself, or a copy without its last line where a killed writer left half of one."""
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        keep, tail = size, b""
-        while keep > 0 and b"\n" not in tail:
-            step = min(_TAIL_BYTES, keep)
-            keep -= step
-            file.seek(keep)
-            tail = file.read(step) + tail
-    last = tail[tail.rfind(b"\n") + 1 :]
-    if not last:
-        return path
-    try:
-        msgspec.json.decode(last)
-    except msgspec.DecodeError:
-        whole = scratch / f"whole-{path.name}"
-        shutil.copyfile(path, whole)
-        with whole.open("r+b") as file:
-            file.truncate(size - len(last))
-        return whole
-    return path
+    kept_as = "view"
+    if not any(source.remote for source in sources):
+        size = sum(Path(file).stat().st_size for file in files)
+        if size < _SMALL_BYTES:
+            kept_as = "table"
+        elif size < _SMALL_BYTES * len(files):
+            # Many small files cost more to open, in every query, than to put together once.
+            together = text_literal(str(scratch / "together.parquet"))
+            con.execute(f"copy (select * from {table}) to {together} (format parquet, compression lz4)")
+            table = f"read_parquet({together})"
+    con.execute(f"create {kept_as} events as select {typed} from {table} where kind is not null")
 
 
 def _refuse_newer(con: duckdb.DuckDBPyConnection) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import Any
@@ -19,22 +19,34 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from harness.checks.analytics import EVENTS
+from harness.checks.approval import WAITED
+from harness.checks.cost import ATTEMPTS, REPEATS
 from harness.checks.delivered import FATES
 from harness.checks.duplicates import EXTRA_COPIES
+from harness.checks.fallback import DUE
+from harness.checks.false_alarm import ALARMS, UNREADABLE
 from harness.checks.flapping import CHANGES
+from harness.checks.pause import IN_PLAY, OFFENCES
+from harness.checks.priority import PASSED
+from harness.checks.reconciliation import ACCOUNTS
 from harness.checks.suppression import TRIED_AGAIN
-from harness.checks.throttle import EARLY, GRACE_NS, PEAKS
+from harness.checks.throttle import EARLY, GRACE_NS, peaks
 from harness.checks.unexpected import UNEXPECTED
 from harness.checks.waves import LEAD_NS, WAVES
 from harness.history.store import History
 from tests.checks.generated import history, in_order
 from tests.checks.histories import Run, opened
-from tests.checks.model import Record, exposure, instants, mail, pace
+from tests.checks.model import Record, accounts, ending, exposure, instants, mail, pace, stops
 
 BATCH = 150
 HISTORIES = int(os.environ.get("MODEL_HISTORIES", "2400"))
 FIRST_SEED = int(os.environ.get("MODEL_FIRST_SEED", "0"))
 EVERY_NS = 2_000_000_000
+STOP_GRACE_NS = 1_000_000_000
+APART_NS, ERROR_NS = 250_000_000, 50_000_000
+PAUSED_BY = ("operator", "detection")
+AFTER_NS, WITHIN_NS = 1_000_000_000, 3_000_000_000
 ALL_RUNS = {"run": None}
 
 Answers = dict[str, Any]
@@ -51,7 +63,8 @@ def grouped(rows: Iterable[tuple[Any, ...]]) -> dict[str, list[tuple[Any, ...]]]
 def duplicates(con: Any) -> Answers:
     rows = grouped(con.execute(EXTRA_COPIES, ALL_RUNS).fetchall())
     return {
-        run: {(token, copy, cause) for token, _, _, copy, *_, cause in each} for run, each in rows.items()
+        run: {(token, rkey, copy, cause) for token, _, rkey, copy, *_, cause in each}
+        for run, each in rows.items()
     }
 
 
@@ -126,6 +139,103 @@ def exposed(con: Any) -> Answers:
     return {run: {fault: tuple(rest) for fault, *rest in each} for run, each in grouped(rows).items()}
 
 
+def tried_while_paused(con: Any) -> Answers:
+    found: Answers = defaultdict(dict)
+    for by in PAUSED_BY:
+        asked = {"run": None, "class": "marketing", "by": by, "grace": STOP_GRACE_NS}
+        for run, rows in grouped(
+            con.execute(f"select run, begin_ns, blurred from ({OFFENCES})", asked).fetchall()
+        ).items():
+            found[run][by] = sorted(rows)
+    return found
+
+
+def there_to_be_sent(con: Any) -> Answers:
+    found: Answers = defaultdict(dict)
+    for by in PAUSED_BY:
+        asked = {"run": None, "class": "marketing", "by": by, "grace": STOP_GRACE_NS}
+        for run, messages in con.execute(IN_PLAY, asked).fetchall():
+            found[run][by] = messages
+    return found
+
+
+def waited(con: Any) -> Answers:
+    asked = {"run": None, "class": "marketing", "lead": LEAD_NS}
+    rows = con.execute(
+        f"select run, token, left_ns, before, perhaps_before from ({WAITED})", asked
+    ).fetchall()
+    return {
+        run: {token: None if copy is None else tuple(rest) for token, copy, *rest in each}
+        for run, each in grouped(rows).items()
+    }
+
+
+def turns(con: Any) -> Answers:
+    asked = {
+        "run": None, "first": "transactional", "then": "marketing", "lead": LEAD_NS, "apart": APART_NS,
+        "error": ERROR_NS,
+    }  # fmt: skip
+    rows = con.execute(
+        f"select run, number, token, size, then_ns, there_ns, turn_ns, passed, perhaps from ({PASSED})", asked
+    ).fetchall()
+    return {
+        run: {(number, token): tuple(rest) for number, token, *rest in each}
+        for run, each in grouped(rows).items()
+    }
+
+
+def false_alarms(con: Any) -> Answers:
+    rows = grouped(con.execute(ALARMS, {"run": None, "grace": STOP_GRACE_NS}).fetchall())
+    return {run: sorted(each, key=lambda alarm: (alarm[2], alarm[0] or "")) for run, each in rows.items()}
+
+
+def unreadable(con: Any) -> Answers:
+    return dict(con.execute(UNREADABLE, {"run": None, "grace": STOP_GRACE_NS}).fetchall())
+
+
+def silence(con: Any) -> Answers:
+    rows = con.execute("select run, quiet_ns, given_ns from quiescence").fetchall()
+    return {run: (quiet, given) for run, quiet, given in rows}
+
+
+def reconciliation(con: Any) -> Answers:
+    rows = grouped(con.execute(f"select run, token, account from ({ACCOUNTS})", ALL_RUNS).fetchall())
+    return {run: dict(each) for run, each in rows.items()}
+
+
+def analytics(con: Any) -> Answers:
+    asked = {"run": None, "events": []}
+    rows = grouped(con.execute(f"select run, token, event, known from ({EVENTS})", asked).fetchall())
+    return {run: Counter(each) for run, each in rows.items()}
+
+
+def cost(con: Any) -> Answers:
+    rows = grouped(
+        con.execute(f"select run, token, attempts, by_fallback from ({ATTEMPTS})", ALL_RUNS).fetchall()
+    )
+    return {run: {token: tuple(rest) for token, *rest in each} for run, each in rows.items()}
+
+
+def repeats(con: Any) -> Answers:
+    rows = grouped(con.execute(f"select run, token, cause from ({REPEATS})", ALL_RUNS).fetchall())
+    return {run: Counter(each) for run, each in rows.items()}
+
+
+def fallback(route: str | None) -> Callable[[Any], Answers]:
+    def ask(con: Any) -> Answers:
+        asked = {
+            "run": None,
+            "class": "transactional",
+            "after": AFTER_NS,
+            "within": WITHIN_NS,
+            "route": route,
+        }
+        rows = grouped(con.execute(f"select run, token, fate from ({DUE})", asked).fetchall())
+        return {run: dict(each) for run, each in rows.items()}
+
+    return ask
+
+
 QUESTIONS: dict[str, tuple[Callable[[Any], Answers], Callable[[Record], Any]]] = {
     "duplicates": (duplicates, mail.extra_copies),
     "delivered": (delivered, mail.fates),
@@ -139,12 +249,34 @@ QUESTIONS: dict[str, tuple[Callable[[Any], Answers], Callable[[Record], Any]]] =
     "waves": (waves, lambda run: pace.waves(run, Fraction(1, 10), EVERY_NS)),
     "mttd and mttr": (times, lambda run: instants.instants(run, 2)),
     "exposure": (exposed, exposure.exposures),
+    "pause": (
+        tried_while_paused,
+        lambda run: {
+            by: tried
+            for by in PAUSED_BY
+            if (tried := stops.tried_while_paused(run, "marketing", by, STOP_GRACE_NS))
+        },
+    ),
+    "pause, in play": (
+        there_to_be_sent,
+        lambda run: {
+            by: count
+            for by in PAUSED_BY
+            if (count := stops.there_to_be_sent(run, "marketing", by, STOP_GRACE_NS))
+        },
+    ),
+    "approval": (waited, lambda run: stops.waited(run, "marketing")),
+    "priority": (turns, lambda run: stops.turns(run, "transactional", "marketing", APART_NS, ERROR_NS)),
+    "false-alarm": (false_alarms, lambda run: ending.false_alarms(run, STOP_GRACE_NS)),
+    "false-alarm, unreadable": (unreadable, lambda run: ending.unreadable(run, STOP_GRACE_NS)),
+    "quiescence": (silence, ending.silence),
+    "reconciliation": (reconciliation, accounts.reconciled),
+    "analytics": (analytics, accounts.told),
+    "cost": (cost, accounts.attempts),
+    "repeats": (repeats, accounts.repeats),
+    "fallback": (fallback(None), lambda run: accounts.due(run, AFTER_NS, WITHIN_NS, None)),
+    "fallback by route": (fallback("backup"), lambda run: accounts.due(run, AFTER_NS, WITHIN_NS, "backup")),
 }
-
-
-def peaks(con: Any, route: str, rate: float) -> dict[str, float]:
-    asked = {"run": None, "route": route, "rate": rate}
-    return {run: peak for run, _, peak, _ in con.execute(PEAKS, asked).fetchall()}
 
 
 def compare(told: History, records: dict[str, Record]) -> None:
@@ -152,13 +284,14 @@ def compare(told: History, records: dict[str, Record]) -> None:
         answers = ask(told.con)
         for name, record in records.items():
             expected = count(record)
-            assert (answers.get(name) or type(expected)()) == expected, f"{what}, {name}"
+            empty = None if expected is None else type(expected)()
+            assert (answers.get(name) or empty) == expected, f"{what}, {name}"
     for route, rate in (("primary", 2.0), ("backup", 0.75)):
-        found = peaks(told.con, route, rate)
+        found = peaks(told, route, rate)
         for name, record in records.items():
             peak = pace.peak(record, route, Fraction(rate))
             assert (name in found) == (peak is not None), f"throttle, {name}"
-            assert peak is None or abs(found[name] - float(peak)) < 1e-6, f"throttle, {name}"
+            assert peak is None or Fraction(*found[name][:2]) == peak, f"throttle, {name}"
 
 
 def agree(runs: list[Run]) -> None:

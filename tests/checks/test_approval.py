@@ -100,6 +100,14 @@ def test_leaving_by_the_other_route_is_leaving() -> None:
     assert judged(run).verdict is Verdict.FAIL
 
 
+@pytest.mark.parametrize("event", ["bounced", "dropped"])
+def test_what_left_and_then_bounced_or_was_dropped_has_left(event: str) -> None:
+    run, messages = outage(25)
+    run.copy(messages[0], 21)
+    run.provider_says(event, messages[0], 21.5)
+    assert judged(run).verdict is Verdict.FAIL
+
+
 @pytest.mark.parametrize(("after", "waited"), [(0.999, 0), (1, 1)])
 def test_who_got_no_copy_for_a_second_waited(after: float, waited: int) -> None:
     run = Run()
@@ -116,6 +124,14 @@ def test_a_delay_that_a_fault_puts_on_the_way_is_no_waiting() -> None:
     for at, took in ((12, 1.9), (13, 2.1)):
         run.copy(run.message(at, "marketing"), at + took)
     assert judged(run).numbers["waited"] == 1
+
+
+@pytest.mark.parametrize(("at", "waited"), [(19, 1), (19.001, 0)])
+def test_who_was_due_less_than_a_second_before_its_end_did_not_wait_for_it(at: float, waited: int) -> None:
+    """It is as slow as ever: had nothing been broken, it would have left as late."""
+    run, _ = outage(40, count=0)
+    run.copy(run.message(at, "marketing"), at + 1.5)
+    assert judged(run).numbers["waited"] == waited
 
 
 def test_what_came_after_the_incident_did_not_wait() -> None:
@@ -184,9 +200,12 @@ class TestInconclusive:
         assert finding.verdict is Verdict.INCONCLUSIVE
         assert finding.reason.startswith("no mail was stopped")
 
-    def test_no_mail_of_the_class(self) -> None:
+    @pytest.mark.parametrize("refused", [0, 3])
+    def test_no_mail_of_the_class(self, refused: int) -> None:
         run, _ = outage(count=0)
-        assert judged(run).reason == "no marketing messages were sent"
+        for _ in range(refused):
+            run.message(12, "marketing", result="refused")
+        assert judged(run).reason == "no marketing messages were accepted"
 
     @pytest.mark.parametrize(
         ("at", "verdict"),
@@ -200,6 +219,20 @@ class TestInconclusive:
     def test_the_clock_error_hides_which_came_first(self, at: float, verdict: Verdict) -> None:
         run, messages = outage(25, clock_error=0.5)
         run.copy(messages[0], at)
+        assert judged(run).verdict is verdict
+
+    @pytest.mark.parametrize(
+        ("at", "verdict"),
+        [
+            (12.4, Verdict.PASS),
+            (12.5, Verdict.INCONCLUSIVE),
+            (13.4, Verdict.INCONCLUSIVE),
+            (13.5, Verdict.FAIL),
+        ],
+    )
+    def test_or_whether_it_waited_at_all(self, at: float, verdict: Verdict) -> None:
+        run, messages = outage(25, clock_error=0.5)
+        run.copy(messages[0], at, "backup")
         assert judged(run).verdict is verdict
 
     @pytest.mark.parametrize("at", [21, 26])

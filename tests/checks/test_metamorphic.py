@@ -49,11 +49,12 @@ PARAMS: dict[str, Any] = {
     "quiescence": "reached",
     "fallback": {"after": "2s", "within": "10s"},
     "authentication": "all",
+    "priority": "transactional",
     "mttd": "5s",
     "mttm": "5s",
     "mttr": "5s",
 }
-SEEDS = [range(first, first + 4) for first in (10_000, 20_000, 30_000)]
+SEEDS = [range(first, first + 3) for first in (10_000, 20_000, 30_000)]
 SHIFT_NS = 3_600_000_000_123
 ABSOLUTE = ("t_ns", "scheduled_ns", "expires_ns", "begin_ns", "end_ns", "previous_read_ns")
 
@@ -168,9 +169,11 @@ def test_other_mail_makes_no_failure_and_takes_no_pass_away(seeds: range, tmp_pa
     found = answers(path, [*runs, *changed])
     for name in runs:
         for check in CHECKS:
-            before, after = found[name][check][0], found[f"{name}, more"][check][0]
-            assert (before is Verdict.FAIL) == (after is Verdict.FAIL), f"{check}, {name}"
-            assert before is not Verdict.PASS or after is Verdict.PASS, f"{check}, {name}"
+            before, _, counted, _ = found[name][check]
+            after = found[f"{name}, more"][check][0]
+            if counted:
+                assert (before is Verdict.FAIL) == (after is Verdict.FAIL), f"{check}, {name}"
+                assert before is not Verdict.PASS or after is Verdict.PASS, f"{check}, {name}"
 
 
 @pytest.mark.parametrize("seeds", SEEDS, ids=lambda seeds: f"from {seeds.start}")

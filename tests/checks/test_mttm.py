@@ -113,6 +113,25 @@ def test_an_operators_switch_counts_as_any_other() -> None:
     assert judged(run).verdict is Verdict.PASS
 
 
+def test_a_fault_on_a_route_that_mail_does_not_take_needs_no_switch_whatever_the_traffic_looks_like() -> None:
+    """After 5 copies of a baseline, 39 more by the primary would look like a switch, 20 s after the fault."""
+    run = Run(baseline=5)
+    run.fault(10, 50, target="backup")
+    run.traffic(30, 60, 0.5)
+    finding = judged(run)
+    assert (finding.verdict, finding.numbers["not_needed"]) == (Verdict.PASS, 1)
+
+
+def test_a_switch_back_is_measured_where_mail_had_gone_on_by_the_backup() -> None:
+    run = outage(15, run=Run(baseline=3))
+    run.traffic(20, 40, 0.5, via="backup")
+    run.fault(40, 50, target="backup")
+    for message in [run.message(40 + number / 10) for number in range(60)]:
+        run.copy(message, max(message.at + 0.1, 45))
+    finding = judged(run)
+    assert (finding.verdict, finding.numbers["mttm_s_max"]) == (Verdict.PASS, 5)
+
+
 class TestInconclusive:
     def test_without_a_target_it_is_measured_only(self) -> None:
         finding = judged(outage(15), {})
@@ -141,6 +160,44 @@ class TestInconclusive:
         run = outage(None, run=Run(finished=False, longest_retry="60s"))
         assert judged(run, "60s").verdict is Verdict.INCONCLUSIVE
         assert judged(run).verdict is Verdict.FAIL, "but it had not come when the target was over"
+
+    def test_what_was_overdue_had_been_offered_late_by_the_driver(self) -> None:
+        run = Run()
+        run.fault(10, 20, "latency", attributes={"latency": 50})
+        for number in range(5):
+            run.copy(run.message(12, offered=14 + number / 10), 14.2 + number / 10)
+        finding = judged(run)
+        assert finding.verdict is Verdict.INCONCLUSIVE
+        assert "had been offered late by the driver" in finding.reason
+        assert (finding.numbers["unmitigated"], finding.numbers["not_needed"]) == (0, 0)
+
+    @pytest.mark.parametrize(("after", "verdict"), [(1.1, Verdict.INCONCLUSIVE), (1.101, Verdict.FAIL)])
+    def test_they_were_overdue_for_less_than_the_clock_error(self, after: float, verdict: Verdict) -> None:
+        run = Run(clock_error=0.1)
+        run.fault(10, 20, "latency", attributes={"latency": 1000})
+        for message in [run.message(12) for _ in range(3)]:
+            run.copy(message, 12 + after)
+        assert judged(run).verdict is verdict
+
+    def test_a_few_copies_by_the_usual_route_do_not_show_that_the_backup_was_left(self) -> None:
+        run = outage(15)
+        run.traffic(20, 40, 0.5, via="backup")
+        run.fault(40, 50, target="backup")
+        for message in [run.message(40 + number / 10) for number in range(30)]:
+            run.copy(message, max(message.at + 0.1, 45))
+        finding = judged(run)
+        assert finding.verdict is Verdict.INCONCLUSIVE
+        assert finding.reason == "mail did not usually take backup, so leaving incident f2 cannot be told"
+
+    def test_one_of_two_incidents_had_no_mail_with_a_time_to_keep(self) -> None:
+        run = outage(15)
+        run.fault(40, 50)
+        run.traffic(35, 39, 1, class_="marketing", via="backup")
+        run.copy(run.message(45, "marketing"), 45.5, "backup")
+        run.receipt(run.message(45, "marketing"), 46, result="aborted")
+        finding = judged(run)
+        assert finding.verdict is Verdict.INCONCLUSIVE
+        assert finding.reason == "no transactional message was there to be sent during incident f2"
 
     @pytest.mark.parametrize("switches_at", [None, 19])
     def test_what_is_missing_of_the_record_may_be_the_switch(self, switches_at: float | None) -> None:

@@ -165,6 +165,15 @@ class TestTheSystemsOwnWord:
         run.copy(messages[1], 19.4)
         assert judged(run).verdict is Verdict.FAIL
 
+    def test_hides_whether_it_was_over_where_it_makes_no_sense(self) -> None:
+        run = Run()
+        run.says_paused(10)
+        run.reads("paused", None, 14, None, before=13.9, error="not JSON")
+        run.copy(newsletters(run)[0], 16)
+        finding = judged(run)
+        assert finding.verdict is Verdict.INCONCLUSIVE
+        assert finding.reason == "the signal made no sense before 1 attempt"
+
 
 class TestFromDetection:
     def detected(self, route: str = "primary") -> tuple[Run, list[Message]]:
@@ -205,7 +214,7 @@ class TestFromDetection:
         run.copy(messages[0], 15)
         finding = judged(run, BY_DETECTION)
         assert finding.verdict is Verdict.INCONCLUSIVE
-        assert finding.reason == "the detection signal made no sense before 1 attempt"
+        assert finding.reason == "the signal made no sense before 1 attempt"
         run.copy(messages[1], 18)
         assert judged(run, BY_DETECTION).verdict is Verdict.FAIL
 
@@ -227,6 +236,25 @@ class TestInconclusive:
         late.traffic(20, 25, 1, class_="marketing")
         for each in (early, late):
             assert judged(each).reason == "no marketing message was there to be sent while they were paused"
+
+    @pytest.mark.parametrize(("until", "verdict"), [(12, Verdict.INCONCLUSIVE), (12.1, Verdict.PASS)])
+    def test_the_pause_was_over_before_the_grace_was(self, until: float, verdict: Verdict) -> None:
+        run = Run()
+        run.operator("pause", 10)
+        run.operator("resume", until)
+        run.copy(newsletters(run, 11)[0], 14)
+        assert judged(run).verdict is verdict
+
+    def test_what_waited_had_bounced_or_was_too_late_by_then(self) -> None:
+        run = Run()
+        run.operator("pause", 10)
+        bounced = run.message(5, "marketing")
+        run.copy(bounced, 5.1)
+        run.provider_says("bounced", bounced, 5.2)
+        run.message(6, "marketing", expires=12)
+        assert judged(run).verdict is Verdict.INCONCLUSIVE
+        run.message(6, "marketing", expires=12.1)
+        assert judged(run).verdict is Verdict.PASS
 
     def test_a_record_is_missing(self) -> None:
         run, messages = paused()

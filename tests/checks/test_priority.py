@@ -92,6 +92,15 @@ class TestWhatWaited:
         begins(run, waiting[0], 25)
         assert judged(run).verdict is Verdict.FAIL
 
+    def test_nor_is_who_waits_because_his_fate_is_not_known(self) -> None:
+        run, waiting, backlog = outage(2)
+        run.receipt(waiting[0], 13, "primary", "aborted")
+        begins(run, waiting[1], 21)
+        in_turn(run, backlog, 21.5)
+        begins(run, waiting[0], 30)
+        finding = judged(run)
+        assert (finding.verdict, finding.numbers["judged"]) == (Verdict.PASS, 1)
+
 
 class TestWhatComesIn:
     def replay(self, **more: Any) -> tuple[Run, list[Message]]:

@@ -6,7 +6,7 @@ import pytest
 
 from harness.checks.finding import Finding, Verdict
 from harness.history.events import Outcome
-from tests.checks.histories import Run, check
+from tests.checks.histories import Message, Run, check
 
 
 def judged(run: Run) -> Finding:
@@ -76,11 +76,13 @@ def test_probes_do_not_count_as_movement() -> None:
     assert judged(run).verdict is Verdict.PASS
 
 
-def test_a_fault_that_lasts_to_the_end_leaves_no_time_to_be_quiet() -> None:
+@pytest.mark.parametrize(("off", "verdict"), [(96, Verdict.FAIL), (96.001, Verdict.INCONCLUSIVE)])
+def test_only_who_was_left_alone_for_long_enough_should_be_quiet(off: float, verdict: Verdict) -> None:
     run = Run()
-    run.traffic(0, 10, 1)
-    run.fault(90, 99)
-    assert judged(run).verdict is Verdict.FAIL
+    message = run.message(10)
+    run.fault(90, off)
+    run.copy(message, 97)
+    assert judged(run).verdict is verdict
 
 
 class TestInconclusive:
@@ -100,6 +102,27 @@ class TestInconclusive:
     def test_the_system_exited(self) -> None:
         run = Run(outcome=Outcome.SYSTEM_EXITED)
         run.copy(run.message(5), 99)
+        assert judged(run).verdict is Verdict.INCONCLUSIVE
+
+    @pytest.mark.parametrize("again", [False, True])
+    def test_the_record_ends_right_after_the_last_message_was_offered(self, again: bool) -> None:
+        run = Run()
+        run.traffic(0, 10, 1)
+        if again:
+            message = run.message(90, result="refused")
+            run.offer_again(message, 97, 2, "accepted")
+        else:
+            message = run.message(97)
+        run.copy(message, 97.1)
+        run.reads("queue_depth", 1, 98, None)
+        finding = judged(run)
+        assert finding.verdict is Verdict.INCONCLUSIVE
+        assert finding.reason.startswith("the record ends 3.0 s after the last message was offered")
+
+    def test_a_copy_that_nobody_asked_for_was_read_back(self) -> None:
+        run = Run()
+        run.traffic(0, 10, 1)
+        run.receipt(Message("unknown", "c.unknown@customer.example", 5), 20, observed="after")
         assert judged(run).verdict is Verdict.INCONCLUSIVE
 
     def test_the_depth_of_the_queue_could_not_be_read(self) -> None:

@@ -52,7 +52,7 @@ def main() -> int:
     print(
         f"{len(seen)} tests recorded in {time.monotonic() - begun:.0f} s; {len(chosen)} mutants", flush=True
     )
-    fates = _run(chosen, seen, [place(folder, file) for file in files], asked.jobs)
+    fates = _run(chosen, seen, files, folder, asked.jobs)
     return _report(
         chosen, fates, refused, time.monotonic() - begun, complete=not (asked.sample or asked.only)
     )
@@ -106,7 +106,7 @@ def _sampled(mutants: list[Mutant], count: int, seed: str) -> list[Mutant]:
 def _recorded(folder: Path, files: list[Path], jobs: int) -> list[Seen]:
     """What each test looks at; kept in `.mutants` until the test, or what it tests, changes."""
     failed: list[Path] = []
-    children = Children(jobs, seconds=1800)
+    children = Children(jobs, cpu_seconds=900)
     for file in files:
         if place(folder, file).exists():
             continue
@@ -130,12 +130,15 @@ def _recorded(folder: Path, files: list[Path], jobs: int) -> list[Seen]:
     return read(folder, files)
 
 
-def _run(mutants: list[Mutant], seen: list[Seen], folders: list[Path], jobs: int) -> dict[str, Fate]:
+def _run(
+    mutants: list[Mutant], seen: list[Seen], files: list[Path], folder: Path, jobs: int
+) -> dict[str, Fate]:
     fates: dict[str, Fate] = {}
+    folders = [place(folder, file) for file in files]
     histories = _differing([mutant for mutant in mutants if mutant.statement is not None], folders, jobs)
 
     def work() -> None:
-        children = Children(jobs, seconds=300)
+        children = Children(jobs, cpu_seconds=300)
         for count, mutant in enumerate(mutants, start=1):
             tests = _candidates(mutant, seen, histories.get(mutant.name))
             if not tests:
@@ -151,7 +154,7 @@ def _run(mutants: list[Mutant], seen: list[Seen], folders: list[Path], jobs: int
         children.finish()
 
     killer = Killer(work)
-    in_session(killer)
+    in_session(killer, files)
     return fates
 
 
@@ -228,7 +231,8 @@ def _report(
     score = len(killed) / counted if counted else 0.0
     print(
         f"{len(killed)} of {counted} mutants killed: {score:.1%} "
-        f"({len(equivalent)} more are equivalent, {len(mutants) - len(valid)} were refused as no code; "
+        f"({sum(fates[m.name] is Fate.TIMEOUT for m in killed)} by the time they took, "
+        f"{len(equivalent)} more are equivalent, {len(mutants) - len(valid)} were refused as no code; "
         f"{seconds:.0f} s)"
     )
     return 0 if score >= REQUIRED and not stale and not refused else 1

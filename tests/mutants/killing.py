@@ -8,21 +8,23 @@ well; one that Python or DuckDB does not take at all is none.
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import time
 import traceback
 from collections.abc import Callable, Sequence
 from enum import StrEnum
+from pathlib import Path
 
 import duckdb
 import pytest
 from hypothesis import Phase, settings
 
-from tests.mutants.corpus import QUIET, TESTS
+from tests.mutants.corpus import QUIET
 from tests.mutants.mutant import Mutant
 from tests.mutants.placing import Unplaceable, put_in_place
 
-BARE = (*QUIET, "-p", "no:terminal", "--capture=no")
+BARE = (*QUIET, "--capture=no", "-p", "no:warnings", "-p", "no:logging")
 REFUSED = (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException)
 
 
@@ -76,13 +78,13 @@ class Killer:
         return 0
 
 
-def in_session(killer: Killer) -> None:
-    """Collects all tests, and lets the killer work."""
+def in_session(killer: Killer, files: Sequence[Path]) -> None:
+    """Collects the tests of these files, and lets the killer work."""
     settings.register_profile(
         "mutants", derandomize=True, database=None, phases=[Phase.explicit, Phase.generate]
     )
     settings.load_profile("mutants")
-    code = pytest.main([*BARE, *TESTS], plugins=[killer])
+    code = pytest.main([*BARE, *map(str, files)], plugins=[killer])
     if code != 0:
         raise SystemExit(f"the tests could not be collected: pytest ends with {code}")
 
@@ -90,8 +92,8 @@ def in_session(killer: Killer) -> None:
 class Children:
     """At most so many at once."""
 
-    def __init__(self, jobs: int, seconds: float) -> None:
-        self._jobs, self._seconds = jobs, seconds
+    def __init__(self, jobs: int, cpu_seconds: int, seconds: float = 7200) -> None:
+        self._jobs, self._cpu_seconds, self._seconds = jobs, cpu_seconds, seconds
         self._running: dict[int, tuple[Callable[[Fate], None], float]] = {}
 
     def run(self, work: Callable[[], int], done: Callable[[Fate], None]) -> None:
@@ -101,6 +103,10 @@ class Children:
         if pid == 0:
             code = 70
             try:
+                sink = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(sink, 1)
+                # Of the processor, not of the clock: a busy machine kills no mutant.
+                resource.setrlimit(resource.RLIMIT_CPU, (self._cpu_seconds, self._cpu_seconds))
                 code = work()
             except BaseException:  # noqa: BLE001 - a child must not go on as its parent
                 traceback.print_exc()
@@ -121,7 +127,14 @@ class Children:
             if ended:
                 del self._running[pid]
                 code = os.waitstatus_to_exitcode(status)
-                if not late and code not in _BY_CODE:
+                if late:
+                    raise RuntimeError(
+                        "a child that ran tests does not come to an end, and does not work either"
+                    )
+                if code in (-signal.SIGXCPU, -signal.SIGKILL):
+                    done(Fate.TIMEOUT)
+                elif code in _BY_CODE:
+                    done(_BY_CODE[code])
+                else:
                     raise RuntimeError(f"a child that ran tests ended with {code}")
-                done(Fate.TIMEOUT if late else _BY_CODE[code])
         time.sleep(0.005)

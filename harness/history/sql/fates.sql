@@ -1,16 +1,15 @@
 -- What became of each message, and when it was overdue.
 
 -- What the SUT said of each message; where it named no recipient it meant all of that token's.
-create view _said as
-select e.run, e.seq, e.t_ns, m.token, m.rkey, e.state, e.events_known
-from events e join messages m
-  on m.run = e.run and m.token = e.token and (e.recipient is null or lower(e.recipient) = m.rkey)
-where e.kind = 'system.state';
+create table _said as
+select m.run, e.seq, e.t_ns, m.rowid as message, m.token, m.rkey, e.state, e.events_known
+from (select run, seq, t_ns, token, recipient, state, events_known from events where kind = 'system.state') e join _messages m
+  on m.run = e.run and m.token = e.token and (e.recipient is null or lower(e.recipient) = m.rkey);
 
 -- The last thing it said of a message, with the events that it knew of by then, and since when it has been saying so.
 create table states as
 with said as (
-    select run, token, rkey, state, t_ns, last_value(state) over told as final_state,
+    select run, message, token, rkey, state, t_ns, last_value(state) over told as final_state,
            last_value(events_known) over told as final_events, max(t_ns) over told as final_ns
     from _said
     window told as (partition by run, token, rkey order by t_ns, seq
@@ -19,7 +18,7 @@ with said as (
     select *, max(case when state <> final_state then t_ns end) over (partition by run, token, rkey) as other_ns
     from said
 )
-select run, token, rkey, any_value(final_state) as state,
+select run, any_value(message) as message, token, rkey, any_value(final_state) as state,
        coalesce(min(t_ns) filter (state = final_state and t_ns > other_ns),
                 min(t_ns) filter (state = final_state and other_ns is null), any_value(final_ns)) as since_ns,
        any_value(other_ns) is not null as changed, any_value(final_events) as events_known,
@@ -40,80 +39,134 @@ where s.change = 'stopped'
 -- Messages whose fate the SUT cannot know: only these may it hold back.
 create table unknown_fates as
 with last_words as (
-    select k.run, k.t_ns, s.token, s.rkey, arg_max(s.state, (s.t_ns, s.seq)) as state
+    select k.run, k.t_ns, s.message, s.token, s.rkey, arg_max(s.state, (s.t_ns, s.seq)) as state
     from kills k join _said s on s.run = k.run and s.t_ns <= k.t_ns
-    group by k.run, k.t_ns, s.token, s.rkey
+    group by k.run, k.t_ns, s.message, s.token, s.rkey
 )
-select run, token, rkey, min(why) as why, max(at_ns) as at_ns from (
-    select run, token, rkey, 'acknowledgement lost' as why, end_ns as at_ns from lost_acks
+select run, any_value(message) as message, token, rkey, min(why) as why, max(at_ns) as at_ns from (
+    select run, message, token, rkey, 'acknowledgement lost' as why, end_ns as at_ns from lost_acks
     union all
-    select run, token, rkey, 'body aborted', end_ns from receipts where result = 'aborted' and canary is null
+    select run, message, token, rkey, 'body aborted', end_ns from receipts where result = 'aborted' and canary is null
     union all
-    select r.run, r.token, r.rkey, 'in flight at a kill', k.t_ns
+    select r.run, r.message, r.token, r.rkey, 'in flight at a kill', k.t_ns
     from receipts r join kills k on k.run = r.run
     where r.canary is null and r.begin_ns - r.error_ns <= k.t_ns and k.t_ns <= r.end_ns + r.error_ns
     union all
-    select run, token, rkey, 'in flight at a kill', t_ns from last_words where state = 'sending'
+    select run, message, token, rkey, 'in flight at a kill', t_ns from last_words where state = 'sending'
     union all
     -- The answer came while nobody could read it, and who waits for one has given up before it could be read.
-    select r.run, r.token, r.rkey, 'answered during a ' || f.type, r.end_ns
+    select r.run, r.message, r.token, r.rkey, 'answered during a ' || f.type, r.end_ns
     from receipts r join faults f on f.run = r.run and f.type in ('pause', 'partition')
     where r.canary is null and r.end_ns + r.error_ns >= f.on_lo and r.end_ns - r.error_ns <= f.off_hi
     union all
     -- What a blackhole or a partition swallowed, or a kill caught before its first byte, leaves no receipt; nor does a
-    -- request whose connection was cut, or that hung or was reset at its head, before anybody read whose it was. A
-    -- restart that took too long ended in a kill.
-    select m.run, m.token, m.rkey, 'perhaps swallowed by a fault', greatest(m.scheduled_ns, f.on_lo)
-    from messages m join faults f on f.run = m.run and f.endpoint is null and not f.aside
-         and (f.type in ('blackhole', 'partition', 'kill')
+    -- request whose connection was cut or reset, or that hung at its head, before anybody read whose it was, nor one that
+    -- was on its way as an outage or a turned proxy closed every connection. A restart that took too long ended in a kill.
+    -- What was tried since shows what became of it.
+    select m.run, m.rowid, m.token, m.rkey, 'perhaps swallowed by a fault', greatest(m.scheduled_ns, f.on_lo)
+    from _messages m join faults f on f.run = m.run and f.endpoint is null and not f.aside
+         and (f.type in ('blackhole', 'partition', 'kill', 'reset')
+              or f.type in ('outage', 'auth-failure') and m.scheduled_ns <= f.on_hi
               or f.type = 'cut' and f.attributes ->> '$.stream' = 'upstream'
               or f.type in ('hang', 'disconnect') and f.attributes ->> '$.stage' = 'head'
               or f.type = 'restart' and exists (select 1 from kills k where k.run = f.run
                                                 and k.t_ns between f.on_lo and f.off_hi))
     where m.scheduled_ns <= f.off_hi and not exists (select 1 from receipts r
-          where r.run = m.run and r.token = m.token and r.rkey = m.rkey)
+          where r.message = m.rowid and r.end_ns + r.error_ns >= f.on_lo)
 ) where token is not null group by run, token, rkey;
 
--- One row per message with everything that decides its fate. Times are null where it did not happen.
-create table fates as
-with arrived as (
-    select run, token, rkey, count(*) as copies, min(end_ns) as copy_ns, arg_min(route, (end_ns, seq)) as route,
-           max(end_ns) as last_copy_ns, max(error_ns) as error_ns, bool_or(observed_after) as observed_after
-    from copies where known group by run, token, rkey
+-- What providers said of messages afterwards that makes up for a missing copy.
+create table _bounced as
+select distinct m.rowid as message
+from (select run, token, recipient from events where kind = 'provider.event' and event = 'bounced') e
+join _messages m
+  on m.run = e.run and m.token = e.token and (e.recipient is null or lower(e.recipient) = m.rkey);
+
+-- Messages of which there is more to say than `_messages` does, and what: those with several copies, or fewer than were
+-- taken, or receipts that the pass over all could not give them, are counted anew; and what was said of them.
+create table _exceptions as
+with recount as (
+    select rowid as message from _messages where copies > 1 or starts_with(token, 'canary')
+    union
+    select m.rowid from _messages m join runs r
+      on r.run = m.run and len(r.system_canaries) > 0 and list_contains(r.system_canaries, m.rkey)
+    union
+    select message from _undone where message is not null
+    union
+    select message from _receipts where unaddressed and message is not null
+), counted as (
+    select message, true as counted, count(*) filter (not given) as attempts,
+           min(end_ns) filter (taken) as taken_ns,
+           count(*) filter (copy) as copies, min(end_ns) filter (copy) as copy_ns, max(end_ns) filter (copy) as last_copy_ns,
+           arg_min(route, (end_ns, seq)) filter (copy) as copy_route, coalesce(max(error_ns) filter (copy), 0) as error_ns,
+           coalesce(bool_or(observed_after) filter (copy), false) as observed_after
+    from (select message, route, end_ns, r.seq, error_ns, observed_after, r.seq is null or canary is not null as given,
+                 not given and result in ('accepted', 'ack-lost') as taken, taken and u.seq is null as copy
+          from recount left join _receipts r using (message)
+          left join (select distinct run, seq from _undone) u on u.run = r.run and u.seq = r.seq)
+    group by message
 ), undone as (
-    select run, token, rkey, bool_or(event = 'bounced') as bounced, bool_or(event = 'dropped') as dropped
-    from _undone group by run, token, rkey
-), bounced as (
-    select distinct m.run, m.token, m.rkey
-    from events e join messages m
-      on m.run = e.run and m.token = e.token and (e.recipient is null or lower(e.recipient) = m.rkey)
-    where e.kind = 'provider.event' and e.event = 'bounced'
+    select message, bool_or(event = 'bounced') as bounced, bool_or(event = 'dropped') as dropped
+    from _undone where message is not null group by message
 ), returned as (
-    select distinct run, token from receipts where notice = 'failed' and result in ('accepted', 'ack-lost')
-), tried as (
-    select run, token, rkey, count(*) as attempts,
-           min(end_ns) filter (result in ('accepted', 'ack-lost') and notice is null) as taken_ns
-    from receipts where known and canary is null
-    group by run, token, rkey
+    select m.rowid as message from _messages m semi join (
+        select run, token from receipts where notice = 'failed' and result in ('accepted', 'ack-lost')
+    ) using (run, token)
+), beside as (
+    select m.rowid as message, k.fallback_ns, k.fallback_route, k.fallback_error_ns, k.fallback_taken_ns, k.fallback_bounced
+    from _messages m join fallbacks k using (run, token)
+), concerned as (
+    select message from counted union select message from _bounced union select message from returned
+    union select message from beside union select message from states union select message from unknown_fates
 )
-select m.*, coalesce(a.copies, 0) as copies, a.copy_ns, a.last_copy_ns, a.route as copy_route,
-       coalesce(a.error_ns, 0) as error_ns, coalesce(a.observed_after, false) as observed_after,
-       coalesce(t.attempts, 0) as attempts, t.taken_ns,
-       coalesce(u.bounced, b.token is not null) as bounced, coalesce(u.dropped, false) as dropped,
-       g.token is not null as returned, k.fallback_ns, k.fallback_route,
-       coalesce(k.fallback_error_ns, 0) as fallback_error_ns,
+select c.message, coalesce(n.counted, false) as counted, n.attempts, n.taken_ns, n.copies, n.copy_ns, n.last_copy_ns, n.copy_route,
+       n.error_ns, n.observed_after, b.message is not null or coalesce(u.bounced, false) as bounced,
+       coalesce(u.dropped, false) as dropped, g.message is not null as returned, k.fallback_ns, k.fallback_route,
+       k.fallback_error_ns, k.fallback_taken_ns, k.fallback_bounced,
        s.state, s.since_ns as state_since_ns, s.events_known, s.read_ns as state_read_ns, f.why as unknown_fate,
        case when s.state = 'held' and f.why is not null
             then case when s.changed then s.since_ns else least(s.since_ns, f.at_ns) end end as held_ns
-from messages m
-left join arrived a using (run, token, rkey)
-left join tried t using (run, token, rkey)
-left join undone u using (run, token, rkey)
-left join bounced b using (run, token, rkey)
-left join returned g using (run, token)
-left join fallbacks k using (run, token)
-left join states s using (run, token, rkey)
-left join unknown_fates f using (run, token, rkey);
+from concerned c
+left join counted n using (message)
+left join undone u using (message)
+left join _bounced b using (message)
+left join returned g using (message)
+left join beside k using (message)
+left join states s using (message)
+left join unknown_fates f using (message)
+where c.message is not null;
+
+-- One row per (token, recipient) offered to the SUT. `result` is accepted if any offer was; refused only if every offer
+-- certainly was. `message` is its number in this opening, by which receipts and copies are joined most cheaply.
+create view messages as
+select rowid as message, run, token, rkey, coalesce(spelt, rkey) as recipient, stream, class, scheduled_ns, first_offer_ns, offers,
+       within_ns, expires_ns, baseline, accepted_ns,
+       case when accepted_ns is not null then 'accepted'
+            when refusals = offers then 'refused'
+            else 'indeterminate' end as result
+from _messages;
+
+-- The same with everything that decides the message's fate. Times are null where it did not happen.
+create view fates as
+select m.rowid as message, m.run, m.token, m.rkey, coalesce(m.spelt, m.rkey) as recipient, m.stream, m.class, m.scheduled_ns,
+       m.first_offer_ns, m.offers, m.within_ns, m.expires_ns, m.baseline, m.accepted_ns,
+       case when m.accepted_ns is not null then 'accepted'
+            when m.refusals = m.offers then 'refused'
+            else 'indeterminate' end as result,
+       case when x.counted then x.copies else m.copies end as copies,
+       case when x.counted then x.copy_ns else m.copy_ns end as copy_ns,
+       case when x.counted then x.last_copy_ns else m.copy_ns end as last_copy_ns,
+       case when x.counted then x.copy_route else m.copy_route end as copy_route,
+       case when x.counted then x.error_ns else coalesce(m.error_ns, 0) end as error_ns,
+       case when x.counted then x.observed_after else m.observed_after end as observed_after,
+       case when x.counted then x.attempts else m.attempts end as attempts,
+       case when x.counted then x.taken_ns else m.copy_ns end as taken_ns,
+       coalesce(x.bounced, false) as bounced, coalesce(x.dropped, false) as dropped,
+       coalesce(x.returned, false) as returned, x.fallback_ns, x.fallback_route,
+       coalesce(x.fallback_error_ns, 0) as fallback_error_ns, x.fallback_taken_ns,
+       coalesce(x.fallback_bounced, false) as fallback_bounced,
+       x.state, x.state_since_ns, x.events_known, x.state_read_ns, x.unknown_fate, x.held_ns
+from _messages m left join _exceptions x on x.message = m.rowid;
 
 -- Transactional messages past their time, [from_ns, until_ns); until_ns is null where nothing ever ended it. One that
 -- bounced was on time if its provider took it in time. A copy by a fallback channel ends it as one by mail does. One that
@@ -122,7 +175,8 @@ create table overdue as
 with due as (
     select f.run, f.token, f.recipient, f.rkey, f.stream, f.scheduled_ns, f.scheduled_ns + f.within_ns as from_ns,
            greatest(f.scheduled_ns, f.first_offer_ns) + f.within_ns as offered_from_ns,
-           least(f.copy_ns, f.fallback_ns, f.held_ns, f.expires_ns, case when f.bounced then f.taken_ns end) as until_ns, f.error_ns, r.watch_end_ns
+           least(f.copy_ns, f.fallback_ns, f.held_ns, f.expires_ns, case when f.bounced then f.taken_ns end) as until_ns,
+           greatest(f.error_ns, f.fallback_error_ns) as error_ns, r.watch_end_ns
     from fates f join runs r using (run)
     where f.class = 'transactional' and f.within_ns is not null and not f.baseline
 )
@@ -130,7 +184,8 @@ select * exclude (watch_end_ns) from due
 where from_ns < watch_end_ns and (until_ns is null or until_ns > from_ns);
 
 -- How many are overdue at once: `n` holds from t_ns to the next step. What ends at an instant no longer counts at it.
--- Counted twice: each from its scheduled time, and each from when it was really offered.
+-- Counted twice: each from its scheduled time; and each from when it was really offered to when it was surely overdue
+-- last, its copy's clock error before its end: what there is of it then is the system's own, whatever the clocks say.
 create table overdue_steps as
 select run, counted_from, t_ns,
        cast(sum(step) over (partition by run, counted_from order by t_ns rows unbounded preceding) as bigint) as n
@@ -140,9 +195,10 @@ from (
         union all
         select run, 'scheduled', until_ns, -1 from overdue where until_ns is not null
         union all
-        select run, 'offered', offered_from_ns, 1 from overdue where until_ns is null or until_ns > offered_from_ns
+        select run, 'offered', offered_from_ns, 1 from overdue
+        where until_ns is null or until_ns - error_ns > offered_from_ns
         union all
-        select run, 'offered', until_ns, -1 from overdue where until_ns > offered_from_ns
+        select run, 'offered', until_ns - error_ns, -1 from overdue where until_ns - error_ns > offered_from_ns
     ) group by run, counted_from, t_ns
 );
 
@@ -162,13 +218,15 @@ create macro impacts(min_overdue) as table
 select run, from_ns, until_ns from impacts_by(min_overdue) where counted_from = 'scheduled';
 
 -- Whether nothing moves any more at the end of the record. `quiet` is null where the SUT's longest retry is not known.
+-- given_ns is how long the SUT was left alone: since the last message was offered or accepted, and the last fault over.
 create view quiescence as
 select r.run, r.watch_end_ns - greatest(m.last_ns, t.last_ns, o.off_ns) as quiet_ns,
+       r.watch_end_ns - greatest(m.last_ns, o.off_ns) as given_ns,
        2 * r.longest_retry_ns as needed_ns, q.depth as queue_depth,
        r.watch_end_ns - greatest(m.last_ns, t.last_ns, o.off_ns) >= 2 * r.longest_retry_ns
            and (q.run is null or coalesce(q.depth = 0, false)) as quiet
 from runs r
-join (select run, max(first_offer_ns) as last_ns from messages group by run) m on m.run = r.run
+join (select run, max(greatest(first_offer_ns, accepted_ns)) as last_ns from messages group by run) m on m.run = r.run
 left join (select run, max(end_ns) as last_ns from receipts where canary is null group by run) t on t.run = r.run
 left join (select run, max(off_hi) as off_ns from faults group by run) o on o.run = r.run
 left join (

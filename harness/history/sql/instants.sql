@@ -14,11 +14,18 @@ left join (
 where len(i.routes) > 0;
 
 create table switches as
-with seen as (
-    select i.run, i.incident, c.end_ns, c.seq, c.error_ns, not list_contains(i.lead_routes, c.route) as other
-    from incidents i join copies c on c.run = i.run
+with others as (
+    -- Outside of these no switch can begin, and what is in order of time is costly to put in order.
+    select i.run, i.incident, min(c.end_ns) as from_ns, max(c.end_ns) as until_ns
+    from incidents i join copies c on c.run = i.run and not list_contains(i.lead_routes, c.route)
     where c.class = 'transactional' and not c.baseline and len(i.routes) > 0
       and c.end_ns >= i.on_lo and (i.next_on_lo is null or c.end_ns < i.next_on_lo)
+    group by i.run, i.incident
+), seen as (
+    select i.run, i.incident, c.end_ns, c.seq, c.error_ns, not list_contains(i.lead_routes, c.route) as other
+    from incidents i join others o on o.run = i.run and o.incident = i.incident
+    join copies c on c.run = i.run and c.end_ns between o.from_ns and o.until_ns
+    where c.class = 'transactional' and not c.baseline
 ), stretches as (
     select *, sum(case when other then 0 else 1 end) over (partition by run, incident order by end_ns, seq
                                                            rows unbounded preceding) as stretch
@@ -60,7 +67,7 @@ group by i.run, i.incident, p.counted_from;
 
 -- One row per incident, times as intervals (lo, hi]. Null: it did not happen. impact_ns is null where nothing was
 -- overdue; restored_ns is then null too, as it is where the impact never ended. `offered_` tells the same of messages
--- as they were offered: where the driver was late, the system may have been as well as that, and no better.
+-- as they were offered, and as surely as the clocks allow: the system may have been as well as that, and no better.
 create macro instants(min_overdue) as table
 with impact as (from incident_impacts(min_overdue)), backlog as (from incident_impacts(1))
 select i.run, i.incident, i.number, i.routes, i.on_lo, i.on_hi, i.off_lo, i.off_hi,

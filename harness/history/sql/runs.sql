@@ -1,5 +1,15 @@
 -- Runs, clocks, and the messages that were submitted.
 
+-- Names of which there are few take a byte or two in the tables that are as long as the history; to a query they are text.
+create type _run as enum (select distinct run from events where run is not null order by run);
+create type _source as enum (select distinct source from events where source is not null order by source);
+create type _provider as enum (select distinct provider from events where provider is not null order by provider);
+create type _route as enum (select distinct route from events where route is not null order by route);
+create type _endpoint as enum (select distinct endpoint from events where endpoint is not null order by endpoint);
+create type _result as enum (select distinct result from events where result is not null order by result);
+create type _stream as enum (select distinct stream from events where stream is not null order by stream);
+create type _class as enum (select distinct class from events where class is not null order by class);
+
 -- A duration as a scenario writes it ('2s', '400ms') or as plain nanoseconds.
 create macro duration_ns(written) as
     case when written is null then null
@@ -28,35 +38,42 @@ with spans as (
            any_value(seed) filter (kind = 'run.started') as seed,
            any_value(resolved) filter (kind = 'run.started') as resolved,
            any_value(wall_start) filter (kind = 'run.started') as wall_start,
-           any_value(routes_without_mail) filter (kind = 'run.started') as routes_without_mail,
-           max(greatest(t_ns, coalesce(end_ns, 0))) as last_ns
-    from events group by run
+           any_value(routes_without_mail) filter (kind = 'run.started') as routes_without_mail
+    from events where kind in ('run.started', 'phase.entered', 'run.finished') group by run
+), lasts as (
+    select run, greatest(max(t_ns), max(end_ns), 0) as last_ns from events group by run
 )
-select run, scenario, seed, wall_start, outcome, finished_ns is not null as finished, t0_ns, drain_ns,
+select run, scenario, seed, wall_start, outcome, spans.finished_ns is not null as finished, t0_ns, drain_ns,
        coalesce(teardown_ns, finished_ns, last_ns) as watch_end_ns,
        duration_ns(resolved ->> '$.system.longest_retry') as longest_retry_ns,
        coalesce(cast(resolved -> '$.system.canaries' as varchar[]), []) as system_canaries,
        coalesce(routes_without_mail, []) as routes_without_mail,
-       coalesce((select max(error_ns) from clock where clock.run = spans.run), 0) as error_ns
-from spans;
+       coalesce((select max(error_ns) from clock where clock.run = lasts.run), 0) as error_ns
+from lasts left join spans using (run);
 
--- One row per (token, recipient) offered to the SUT. `result` is accepted if any offer was; refused only if
--- every offer certainly was. rkey is the recipient as compared: without regard to case.
-create table messages as
-with offered as (
-    select run, token, lower(recipient) as rkey, any_value(recipient) as recipient, any_value(stream) as stream,
-           any_value(class) as class, min(scheduled_ns) as scheduled_ns, min(t_ns) as first_offer_ns,
-           count(*) as offers, max(within_ns) as within_ns, max(expires_ns) as expires_ns,
-           coalesce(bool_or(baseline), false) as baseline
-    from events where kind = 'message.submitting' group by run, token, lower(recipient)
-), answered as (
-    select run, token, lower(recipient) as rkey, count(*) as answers,
-           count(*) filter (result = 'refused') as refusals,
-           min(t_ns) filter (result = 'accepted') as accepted_ns
-    from events where kind = 'message.submitted' group by run, token, lower(recipient)
+-- One row per (token, recipient) offered to the SUT, by one pass over offers, answers and receipts. `rowid` numbers them,
+-- so that all that follows is joined by number. rkey is the recipient as compared: without regard to case; `spelt` is how
+-- it was written where that differs. What it says of copies is right for those that have one at most, from a receipt that
+-- named its recipient: of the others `_exceptions` tells. To ask, there are `messages` and `fates`.
+create table _messages as
+with told as (
+    select cast(e.run as _run) as run, token, lower(recipient) as rkey, recipient, kind, t_ns, class, stream, scheduled_ns,
+           within_ns, expires_ns, baseline, result, route, observed = 'after' as observed_after,
+           coalesce(end_ns, t_ns) as end_ns, coalesce(c.error_ns, 0) as error_ns,
+           kind = 'receipt' and canary is null as attempted,
+           kind = 'receipt' and canary is null and result in ('accepted', 'ack-lost') as taken
+    from events e left join clock c on c.run = e.run and c.source = e.source
+    where kind in ('message.submitting', 'message.submitted', 'receipt')
 )
-select o.*, a.accepted_ns,
-       case when a.accepted_ns is not null then 'accepted'
-            when a.refusals = o.offers then 'refused'
-            else 'indeterminate' end as result
-from offered o left join answered a using (run, token, rkey);
+select run, token, rkey, any_value(recipient) filter (recipient <> rkey and kind = 'message.submitting') as spelt,
+       any_value(cast(stream as _stream)) as stream, any_value(cast(class as _class)) as class,
+       min(scheduled_ns) as scheduled_ns,
+       min(t_ns) filter (kind = 'message.submitting') as first_offer_ns,
+       count(*) filter (kind = 'message.submitting') as offers,
+       max(within_ns) as within_ns, max(expires_ns) as expires_ns, coalesce(bool_or(baseline), false) as baseline,
+       count(*) filter (kind = 'message.submitted' and result = 'refused') as refusals,
+       min(t_ns) filter (kind = 'message.submitted' and result = 'accepted') as accepted_ns,
+       count(*) filter (attempted) as attempts, count(*) filter (taken) as copies, min(end_ns) filter (taken) as copy_ns,
+       min(cast(route as _route)) filter (taken) as copy_route, max(error_ns) filter (taken) as error_ns,
+       coalesce(bool_or(observed_after) filter (taken), false) as observed_after
+from told group by run, token, rkey having offers > 0;

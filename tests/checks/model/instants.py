@@ -30,10 +30,16 @@ class Instants:
 
 def impacts(run: Record, at_least: int, *, as_offered: bool = False) -> list[Stretch]:
     """Maximal stretches with so many overdue at once; the end is None where it never came."""
-    late = [
-        (token, begins + run.offered_late(token) if as_offered else begins, until)
-        for token, begins, until in overdue(run)
-    ]
+    late = overdue(run)
+    if as_offered:
+        late = [
+            (
+                token,
+                begins + run.offered_late(token),
+                until and until - run.error * bool(run.copies_of(token)),
+            )
+            for token, begins, until in late
+        ]
     late = [(token, begins, until) for token, begins, until in late if until is None or until > begins]
     steps = sorted({at for _, begins, until in late for at in (begins, until) if at is not None})
     found: list[Stretch] = []

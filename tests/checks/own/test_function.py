@@ -83,7 +83,7 @@ def test_a_crash_is_inconclusive_and_shows_the_line_as_it_was() -> None:
 
 def test_it_cannot_change_what_the_other_checks_see() -> None:
     spoils = FIRST.replace(
-        "    served = [", '    history.con.execute("delete from copies")\n    served = [', 1
+        "    served = [", '    history.con.execute("delete from _messages")\n    served = [', 1
     )
     run = served("vip", "ann")
     with opened(run) as history:
