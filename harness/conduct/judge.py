@@ -100,17 +100,15 @@ def judging(path: Path, expect: list[dict[str, Any]] | None = None) -> Iterator[
         yield judge_run(history, run, path if path.is_dir() else path.parent, expect), history
 
 
-def judge_all(where: Path | str, expect: list[dict[str, Any]] | None = None) -> list[Judgement]:
-    """Judge every run of a history that may hold many. Raises HistoryError."""
-    return [judgement for judgement, _ in judging_all(where, expect)]
-
-
 def judging_all(
     where: Path | str, expect: list[dict[str, Any]] | None = None
 ) -> Iterator[tuple[Judgement, History]]:
-    """`judge_all`, each with the history that it was judged by, open until the next is asked for."""
+    """Judge every run of a history that may hold many, each beside that history, open until the next one.
+
+    Raises HistoryError.
+    """
     if is_remote(where):
-        yield from _judging_opened([str(where)], {}, expect)
+        yield from _judging([str(where)], {}, expect)
         return
     folders: dict[Path, list[str | Path]] = {}
     for source in find(where):
@@ -121,10 +119,10 @@ def judging_all(
     for first in range(0, len(together), _RUNS_AT_ONCE):
         some = together[first : first + _RUNS_AT_ONCE]
         places = [place for folder in some for place in folders[folder]]
-        yield from _judging_opened(places, {folder.name: folder for folder in some}, expect)
+        yield from _judging(places, {folder.name: folder for folder in some}, expect)
 
 
-def _judging_opened(
+def _judging(
     places: list[str | Path], folders: dict[str, Path], expect: list[dict[str, Any]] | None
 ) -> Iterator[tuple[Judgement, History]]:
     home = next(iter(folders.values()), Path())

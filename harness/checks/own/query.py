@@ -166,7 +166,7 @@ def _columns(con: duckdb.DuckDBPyConnection) -> set[str]:
                 f"`{name}` is true or false, and both would count",
                 f"Let it be a text, or null: `case when … then 'what it is' end as {name}`.",
             )
-    if kinds.get("severity") == "VARCHAR":
+    if kinds.get("severity", "").startswith(("VARCHAR", "ENUM")):
         raise NotUsable("`severity` is a text, of which '9' comes before '10'", "Let it be a number.")
     return set(names)
 
