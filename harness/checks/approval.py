@@ -1,16 +1,17 @@
 """Approval: what had to wait leaves only after a person has approved it, but for `at_most` messages.
 
-Mail waits because of an incident that began on a route it usually takes, or of an operator's pause (his word,
-or the signal `paused`). A message waited if it was due 1 s before the incident or pause was over, and had no
-copy for 1 s of it, plus the delay that a fault puts on the routes. Its first copy must not come before the
-first `approve` after the beginning of each that it waited in; an approval that was given before does not
-count, nor one about another class. Where nobody ever approves, nothing that waited may leave. What a provider
-took and then bounced or dropped has left as well.
+Mail waits because of an incident that began on a route it usually takes, by the baseline, or of an operator's
+pause (his word, or the signal `paused`). A message waited if it was due 1 s before the incident or pause was
+over, and had no copy for 1 s of it, plus the delay that a fault puts on the routes. Its first copy must not
+come before the first `approve` after the beginning of each that it waited in; an approval that was given
+before does not count, nor one about another class. Where nobody ever approves, nothing that waited may leave.
+What a provider took and then bounced or dropped has left as well.
 
 It proves the order of copies and approvals, by the providers' receipts. It cannot tell why a message waited:
-a campaign that is merely slow waits, too. Nothing waited is a pass: there was nothing to approve, and it says
-so. Inconclusive: no incident and no pause, no mail of the class, a fault that was never met, copies without
-exact times, records missing or cut, or a clock error that hides which came first.
+a campaign that is merely slow waits, too. Nor does it see incidents of a route that only campaigns take.
+Nothing waited is a pass: there was nothing to approve, and it says so. Inconclusive: no incident and no
+pause, no mail of the class, a fault that was never met, copies without exact times, records missing or cut,
+or a clock error that hides which came first.
 """
 
 from __future__ import annotations
@@ -42,28 +43,39 @@ class Params(CheckParams):
 
 # One row per message that waited: how long before its approval it left, surely and perhaps; null: it did not.
 # `run` null asks for all runs at once.
+# Of each line of stops the last that it can have waited in decides.
 WAITED = """
-with spread as (
+with stopped as (
+    from stops($class) where until_ns >= begin_hi + $lead and ($run is null or run = $run)
+), lines as (
+    select distinct run, line from stopped
+), spread as (
     select run, max(delay_ns) as delay_ns from route_delays group by run
-), stopped as (
-    select s.run, s.stop, s.begin_lo, s.approved_ns, f.token, f.rkey, f.recipient, f.copy_route,
-           f.observed_after, coalesce(f.copy_ns, f.taken_ns) as left_ns, r.error_ns,
-           greatest(f.scheduled_ns, s.begin_hi) + $lead + coalesce(d.delay_ns, 0) as waited_ns
-    from stops($class) s join runs r using (run) join fates f on f.run = s.run
-    left join spread d on d.run = s.run
+), due as (
+    select f.run, l.line, f.token, f.rkey, f.recipient, f.copy_route, f.observed_after, f.scheduled_ns,
+           coalesce(f.copy_ns, f.taken_ns) as left_ns,
+           coalesce(left_ns - r.error_ns, 9223372036854775807) as earliest_ns,
+           coalesce(left_ns + r.error_ns, 9223372036854775807) as latest_ns,
+           $lead + coalesce(d.delay_ns, 0) as needed_ns
+    from fates f join runs r using (run) join lines l on l.run = f.run left join spread d on d.run = f.run
     where f.class = $class and not f.baseline and f.result = 'accepted'
-      and greatest(f.scheduled_ns, s.begin_hi) + $lead <= s.until_ns
-      and ($run is null or s.run = $run)
+), judged as (
+    select d.*, s.stop, s.begin_lo, s.approved_ns,
+           s.stop is not null and d.scheduled_ns + $lead <= s.until_ns
+               and d.earliest_ns >= d.scheduled_ns + d.needed_ns
+               and (s.approved_ns is null or d.latest_ns < s.approved_ns) as before,
+           p.approved_ns is null or d.earliest_ns < p.approved_ns as perhaps_before
+    from due d
+    asof join stopped p on p.run = d.run and p.line = d.line and d.latest_ns - d.needed_ns >= p.begin_hi
+    asof left join stopped s
+      on s.run = d.run and s.line = d.line and d.earliest_ns - d.needed_ns >= s.begin_hi
+    where d.scheduled_ns + $lead <= p.until_ns and d.latest_ns >= d.scheduled_ns + d.needed_ns
 )
 select run, token, rkey, any_value(recipient) as recipient, any_value(left_ns) as left_ns,
-       any_value(copy_route) as route, any_value(observed_after) as observed_after,
-       bool_or(left_ns - error_ns >= waited_ns
-               and (approved_ns is null or left_ns + error_ns < approved_ns)) as before,
-       bool_or(approved_ns is null or left_ns - error_ns < approved_ns) as perhaps_before,
-       arg_max(stop, begin_lo) filter (approved_ns is null or left_ns < approved_ns) as stop,
-       arg_max(approved_ns, begin_lo) filter (left_ns < approved_ns) as approved_ns
-from stopped where left_ns is null or left_ns + error_ns >= waited_ns
-group by run, token, rkey
+       any_value(copy_route) as route, any_value(observed_after) as observed_after, bool_or(before) as before,
+       bool_or(perhaps_before) as perhaps_before, arg_max(stop, begin_lo) filter (before) as stop,
+       arg_max(approved_ns, begin_lo) filter (before) as approved_ns
+from judged group by run, token, rkey
 """
 
 

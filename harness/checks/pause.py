@@ -1,7 +1,8 @@
 """Pause: while a class of mail is paused, no attempt is made for it.
 
 A pause begins with an operator's `pause`, or the signal `paused` (`from: operator`), or with the detection of
-a fault on a route that mail usually takes (`from: detection`). It ends with the first `resume` or `approve`
+a fault on a route that mail usually takes, by the baseline (`from: detection`). An operator's begins with his
+request or command, so `grace` has to last for what that takes. It ends with the first `resume` or `approve`
 that is about the class, with `paused` or that detection turned off, or with the record. An attempt counts,
 refused ones too, if it began more than `grace` after the pause, and before its end; times of providers are
 widened by their clock error, and by the delay that a fault puts on the route, so what was under way by then
@@ -47,24 +48,30 @@ class Params(CheckParams):
     """How long after the pause began an attempt may still begin."""
 
 
-# The pauses that are about the class. `run` null asks for all runs at once.
+# The pauses that are about the class. `run` null asks for all runs at once. Of those that began alike none
+# ends before an earlier one, so the last that began before an instant is the one that lasts longest.
 PAUSED = """
-select run, number, begin_hi, end_ns, signal, route from pauses($class)
-where began_by = $by and ($run is null or run = $run)
+select run, number, coalesce(signal, '') as signal, coalesce(route, '') as of_route, begin_hi,
+       begin_hi + $grace as from_ns, end_ns
+from pauses($class) where began_by = $by and ($run is null or run = $run)
 """
 
 # One row per receipt of an attempt that began in a pause. `blurred`: the last answer before it made no sense.
 OFFENCES = f"""
-with paused as ({PAUSED}), tried as (
-    select r.run, r.seq, r.token, r.recipient, r.route, r.result, r.source, r.attempt, r.begin_ns,
+with paused as ({PAUSED}), kinds as (
+    select distinct run, signal, of_route from paused
+), tried as (
+    select r.run, r.seq, r.source, r.attempt, r.token, r.recipient, r.route, r.result, r.begin_ns,
            r.begin_ns - r.error_ns - coalesce(d.delay_ns, 0) as earliest_ns,
-           r.begin_ns + r.error_ns as latest_ns
-    from receipts r left join route_delays d on d.run = r.run and d.route = r.route
+           r.begin_ns + r.error_ns as latest_ns, k.signal, k.of_route
+    from receipts r join kinds k on k.run = r.run
+    left join route_delays d on d.run = r.run and d.route = r.route
     where r.class = $class and r.known and not r.baseline and r.canary is null and not r.observed_after
 ), within_pause as (
-    select t.*, p.begin_hi, p.signal, coalesce(p.route, '') as of_route
-    from tried t join paused p on p.run = t.run and t.earliest_ns > p.begin_hi + $grace
-        and (p.end_ns is null or t.latest_ns < p.end_ns)
+    select t.*, p.begin_hi
+    from tried t asof join paused p
+      on p.run = t.run and p.signal = t.signal and p.of_route = t.of_route and t.earliest_ns > p.from_ns
+    where p.end_ns is null or t.latest_ns < p.end_ns
 ), answers as (
     select run, signal, coalesce(route, '') as of_route, t_ns, truth from readings
     where signal in ('detected', 'paused')
@@ -80,25 +87,28 @@ group by w.run, w.seq
 
 # What was there to be sent while it was paused, after the grace: not refused, nor taken, nor expired by then.
 IN_PLAY = f"""
-with paused as (
-    select *, begin_hi + $grace as from_ns from ({PAUSED}) where end_ns is null or end_ns > begin_hi + $grace
+with paused as (from ({PAUSED}) where end_ns is null or end_ns > from_ns), kinds as (
+    select distinct run, signal, of_route from paused
+), there as (
+    select f.run, f.token, f.rkey, f.scheduled_ns, k.signal, k.of_route,
+           coalesce(least(coalesce(f.copy_ns, f.taken_ns), f.expires_ns), 9223372036854775807) as until_ns
+    from fates f join kinds k on k.run = f.run
+    where f.class = $class and not f.baseline and f.result <> 'refused'
 )
-select f.run, count(distinct (f.token, f.rkey)) from paused p join fates f on f.run = p.run
-where f.class = $class and not f.baseline and f.result <> 'refused'
-  and (p.end_ns is null or f.scheduled_ns < p.end_ns)
-  and (coalesce(f.copy_ns, f.taken_ns) is null or coalesce(f.copy_ns, f.taken_ns) > p.from_ns)
-  and (f.expires_ns is null or f.expires_ns > p.from_ns)
-group by f.run
+select t.run, count(distinct (t.token, t.rkey))
+from there t asof join paused p
+  on p.run = t.run and p.signal = t.signal and p.of_route = t.of_route and t.until_ns > p.from_ns
+where p.end_ns is null or t.scheduled_ns < p.end_ns
+group by t.run
 """
 
 
 def evaluate(history: History, run: str, params: Params) -> Finding:
     con = history.con
     ground = grounds(history, run)
-    asked = {"run": run, "class": params.class_, "by": params.from_.value}
-    timed = asked | {"grace": params.grace}
+    timed = {"run": run, "class": params.class_, "by": params.from_.value, "grace": params.grace}
     pauses, open_ = con.execute(
-        f"select count(*), count(*) filter (end_ns is null) from ({PAUSED})", asked
+        f"select count(*), count(*) filter (end_ns is null) from ({PAUSED})", timed
     ).fetchall()[0]
     in_play = sum(messages for _, messages in con.execute(IN_PLAY, timed).fetchall())
     attempts, messages, blurred = con.execute(

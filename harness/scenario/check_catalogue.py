@@ -88,7 +88,7 @@ def _parameters(model: type[BaseModel]) -> tuple[Parameter, ...]:
     schema = model.model_json_schema(by_alias=True, schema_generator=Generator)
     whole = next((each for each in schema.get("anyOf", []) if "properties" in each), schema)
     known: Mapping[str, Any] = schema.get("$defs", {})
-    written = {} if any(info.is_required() for info in model.model_fields.values()) else _defaults(model)
+    written = _defaults(model)
     return tuple(
         Parameter(
             name=name,
@@ -103,8 +103,8 @@ def _parameters(model: type[BaseModel]) -> tuple[Parameter, ...]:
 
 
 def _defaults(model: type[BaseModel]) -> dict[str, str]:
-    """The defaults as a scenario would have them: with their units."""
-    dumped = model.model_validate({}).model_dump(mode="json", by_alias=True)
+    """The defaults as a scenario would have them: with their units. What is needed has none."""
+    dumped = model.model_construct().model_dump(mode="json", by_alias=True)
     return {name: _alone(value) for name, value in dumped.items()}
 
 

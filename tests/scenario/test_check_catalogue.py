@@ -34,6 +34,12 @@ def test_a_parameter_is_told_as_it_is_written() -> None:
     assert only.takes.startswith("one or a list of `lost-ack`, `restart`")
 
 
+def test_a_default_has_its_unit_beside_a_parameter_that_is_needed() -> None:
+    class_, _, grace = ENTRIES["pause"].parameters
+    assert (class_.default, class_.required) == ("", True)
+    assert (grace.default, grace.required) == ("2s", False)
+
+
 def test_what_is_given_for_each_route_is_told_once() -> None:
     throttle = ENTRIES["throttle"]
     assert throttle.for_each == "route"

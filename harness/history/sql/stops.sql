@@ -27,13 +27,21 @@ with words as (
       and (e.route is null or (e.run, e.route) in (select (run, route) from usual_routes))
 ), numbered as (
     select *, row_number() over (partition by run order by begin_hi, began_by, signal, route) as number from begun
+), falling as (
+    select run, signal, coalesce(route, '') as route, lo, hi from signal_edges where not rising
+), candidates as (
+    select b.run, b.number, b.begin_hi, o.signal as off, o.route as off_route
+    from numbered b join (select distinct run, signal, route from falling) o
+      on o.run = b.run and (o.signal = 'paused' or o.signal = b.signal and o.route = coalesce(b.route, ''))
 ), ended as (
     select b.run, b.number, w.t_ns as end_ns
-    from numbered b join words w on w.run = b.run and w.action in ('resume', 'approve') and w.t_ns >= b.begin_lo
+    from numbered b asof join (from words where action in ('resume', 'approve')) w
+      on w.run = b.run and b.begin_lo <= w.t_ns
     union all
+    -- Of one signal the first to turn off after it began is also the first that may have.
     select b.run, b.number, greatest(e.lo, b.begin_hi)
-    from numbered b join signal_edges e on e.run = b.run and not e.rising and e.hi > b.begin_hi
-        and (e.signal = 'paused' or e.signal = b.signal and e.route is not distinct from b.route)
+    from candidates b asof join falling e
+      on e.run = b.run and e.signal = b.off and e.route = b.off_route and b.begin_hi < e.hi
 ), ends as (
     select run, number, min(end_ns) as end_ns from ended group by run, number
 )
@@ -41,13 +49,14 @@ select b.*, e.end_ns from numbered b left join ends e using (run, number);
 
 -- After which mail of a class that waited needs an approval: an incident that began on a usual route, and an operator's
 -- pause. What was due until until_ns may have waited because of it. approved_ns is the first approval since, null: none.
+-- Of a `line` no stop is over, or approved, before one that began earlier: each incident, and pauses that began alike.
 create macro stops(of_class) as table
 with stopped as (
-    select i.run, 'incident ' || i.incident as stop, i.on_lo as begin_lo, i.on_hi as begin_hi, i.off_lo as until_ns
+    select i.run, 'incident ' || i.incident as stop, 'incident ' || i.incident as line, i.on_lo as begin_lo, i.on_hi as begin_hi, i.off_lo as until_ns
     from incidents i
     where exists (select 1 from usual_routes u where u.run = i.run and list_contains(i.lead_routes, u.route))
     union all
-    select p.run, 'pause ' || p.number, p.begin_lo, p.begin_hi, coalesce(p.end_ns, r.watch_end_ns)
+    select p.run, 'pause ' || p.number, concat_ws(' ', 'paused', p.signal, p.route), p.begin_lo, p.begin_hi, coalesce(p.end_ns, r.watch_end_ns)
     from pauses(of_class) p join runs r using (run) where p.began_by = 'operator'
 ), approved as (
     select s.run, s.stop, min(w.t_ns) as approved_ns
