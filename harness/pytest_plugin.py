@@ -211,7 +211,7 @@ def _run(
     variant: str | None = None,
 ) -> Judgement:
     """Run one scenario, judge it, write its reports, and tell the test's report where they are."""
-    from harness.conduct.judge import ExitCode, judge
+    from harness.conduct.judge import ExitCode, judging
     from harness.conduct.run import RunRequest, run
     from harness.report.findings_json import write_findings
     from harness.report.html import write_html
@@ -241,9 +241,9 @@ def _run(
         raise ScenarioNotRun(str(error)) from error
     except NotAvailable as error:
         raise ScenarioNotRun(f"{error}\n{error.do}") from error
-    judgement = judge(run_dir)
-    write_findings(judgement)
-    report = write_html(judgement)
+    with judging(run_dir) as (judgement, history):
+        write_findings(judgement, history)
+        report = write_html(judgement, history)
     node.add_report_section("call", "run", f"run folder: {run_dir}\nreport:     {report}")
     node.user_properties.append(("run_dir", str(run_dir)))
     node.config.stash[_RUNS].append(judgement)

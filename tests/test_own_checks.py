@@ -44,7 +44,8 @@ def test_a_right_system_passes_both(runs: dict[str, Future[Ran]]) -> None:
     ran = runs[""].result()
     assert ran.exit_code == 0, ran.said
     assert [ran.finding(name)["verdict"] for name in OWN] == ["pass", "pass"]
-    assert ran.finding("own.late-mail")["counted"] == 9 * 9
+    # What a fault met in flight is held, for good reason, and not asked about.
+    assert ran.finding("own.late-mail")["counted"] + ran.finding("delivered")["numbers"]["held"] == 9 * 9
     assert ran.finding("own.streams-alike")["counted"] == 2
 
 

@@ -4,9 +4,9 @@ How well that can be told depends on what the system says. Where its states name
 message by message, those decide, however it learnt of them: one that was lost on its way and asked for later
 is known, one that was answered 2xx and thrown away is not; what only says that a message was taken has a word
 of each provider's own, and is left out. Else a signal `events_seen`, the number of events that the system has
-taken note of, must come to as many as there were, with those of the baseline; one that it counts twice hides
-one that it lost. Else the provider's word is all there is: which events were answered 2xx, and which it gave
-up.
+taken note of, must come to as many as there were, of every kind and with those of the baseline, however it
+learnt of them; one that it counts twice hides one that it lost. Else the provider's word is all there is:
+which events were answered 2xx, and which it gave up.
 
 It proves that the system knows of the events, or, by the provider's word alone, that it was told; not what it
 makes of them. Inconclusive: no event was to be told, states or signal that could not be read, or do not speak
@@ -95,7 +95,7 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
     total, late = sum(counts.values()), sum(int(row[2]) for row in rows)
     lost, thrown_away, uncounted = counts.get("lost", 0), counts.get("thrown away", 0), ""
     if how == "signal":
-        thrown_away, uncounted = _uncounted(history, run, values, lost)
+        lost, thrown_away, uncounted = _uncounted(history, run, values, lost)
     missing = lost + thrown_away
     open_ = counts.get("open", 0) + counts.get("unsaid", 0)
     doubts = [ground.exposure_reason(), ground.gap_reason(), uncounted]
@@ -149,29 +149,36 @@ def _how(history: History, run: str) -> str:
     return "states" if by_states else "signal" if by_signal else "answers"
 
 
-def _uncounted(history: History, run: str, values: dict[str, Any], lost: int) -> tuple[int, str]:
-    """By how many its count falls short, beyond those that were lost; and why that cannot be told."""
+def _uncounted(history: History, run: str, values: dict[str, Any], lost: int) -> tuple[int, int, str]:
+    """Of how many it certainly knows nothing, lost and thrown away; and why that cannot be told in full.
+
+    The count is of all kinds: by so many as others were told of, what is short may be theirs.
+    """
     row = history.con.execute(
         """
         with told as (
-            select count(*) as events, max(t_ns) filter (webhook <> 'lost') as last_ns from events
+            select count(*) as events,
+                   count(*) filter (len($events) > 0 and not list_contains($events, event)) as others,
+                   max(t_ns) filter (webhook <> 'lost') as last_ns from events
             where run = $run and kind = 'provider.event' and webhook <> 'none' and canary is null
-              and token is not null and (len($events) = 0 or list_contains($events, event))
+              and token is not null
         ), seen as (
             select last(number order by t_ns, seq) as number, max(t_ns) as read_ns from readings
             where run = $run and signal = $signal
         )
-        select t.events, s.number, coalesce(s.read_ns < t.last_ns, false) from told t, seen s
+        select t.events, t.others, s.number, coalesce(s.read_ns < t.last_ns, false) from told t, seen s
         """,
         values | {"signal": SIGNAL},
     ).fetchone()
-    events, number, stale = row if row else (0, None, False)
+    events, others, number, stale = row if row else (0, 0, None, False)
     if number is None:
-        return 0, f"the last reading of {SIGNAL} is no number"
-    short = max(0, int(events - number) - lost)
-    if short and stale:
-        return 0, f"events came through after the last reading of {SIGNAL}"
-    return short, ""
+        return lost, 0, f"the last reading of {SIGNAL} is no number"
+    short = max(0, int(events - number))
+    if short > lost and stale:
+        return lost, 0, f"events came through after the last reading of {SIGNAL}"
+    certain = max(0, short - int(others))
+    unsure = f"{SIGNAL} does not tell which kinds of events it counts" if certain < short else ""
+    return min(lost, certain), max(0, certain - lost), unsure
 
 
 def _offenders(history: History, how: str, values: dict[str, Any]) -> list[Offender]:

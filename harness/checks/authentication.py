@@ -8,9 +8,10 @@ key, no key be published under two selectors, and no two routes log in with one 
 stolen on one of them would take the other along.
 
 It proves what the messages, the zone and the accounts of this run are worth, not what stands in a real DNS,
-nor how much a receiver trusts the domain. Inconclusive: no copies, a run whose folder is not there or has no
-zone or no mail in it, copies whose message was not kept (such as those of Mailpit), libraries that are not
-installed, records missing. About 0.4 ms for each copy, one after the other: signatures are no matter for SQL.
+nor how much a receiver trusts the domain. Inconclusive: no copies, or none of a class that `one_click` names;
+a run whose folder is not there or has no zone or no mail in it; copies whose message was not kept (such as
+those of Mailpit); libraries that are not installed; a fault that the system never met; records missing. About
+0.4 ms for each copy, one after the other: signatures are no matter for SQL.
 """
 
 from __future__ import annotations
@@ -66,7 +67,9 @@ class _Tally:
     """What was seen so far."""
 
     params: Params
-    looked_at: int = 0
+    routes: Counter[str] = field(default_factory=Counter)
+    """How many copies of each were looked at."""
+    classes: set[str | None] = field(default_factory=set)
     not_kept: Counter[str] = field(default_factory=Counter)
     wrong: Counter[str] = field(default_factory=Counter)
     unaligned: int = 0
@@ -76,8 +79,18 @@ class _Tally:
     """Public key -> route -> the selector that it was used by."""
     offenders: list[Offender] = field(default_factory=list)
 
+    @property
+    def looked_at(self) -> int:
+        return self.routes.total()
+
+    @property
+    def unseen_classes(self) -> list[str]:
+        """Of those that one must be able to unsubscribe from."""
+        return [name for name in self.params.one_click if name not in self.classes]
+
     def see(self, copy: Copy, verified: Verified) -> None:
-        self.looked_at += 1
+        self.routes[copy.route] += 1
+        self.classes.add(copy.class_)
         found = list(_complaints(self.params, copy, verified))
         self.wrong.update(cause for cause, _ in found)
         self.unaligned += not verified.aligned
@@ -174,6 +187,7 @@ def _shared_secrets(fingerprints: dict[str, str]) -> Iterator[Offender]:
 
 
 def _finding(history: History, run: str, tally: _Tally, shared: list[Offender], nothing: str) -> Finding:
+    asked = dict(_asked(tally.params))
     not_kept = sum(tally.not_kept.values())
     kept_reason = (
         f"{count_of(not_kept, 'copy', 'copies')} on {_and(sorted(tally.not_kept))} cannot be judged, since "
@@ -181,11 +195,13 @@ def _finding(history: History, run: str, tally: _Tally, shared: list[Offender], 
         if not_kept
         else ""
     )
+    ground = grounds(history, run)
+    unseen = f"there is no copy of {_and(tally.unseen_classes)} mail" if tally.unseen_classes else ""
     verdict, reason = conclude(
         failed=bool(tally.bad_copies or shared),
         counted=tally.looked_at,
         nothing=kept_reason or nothing,
-        doubts=[kept_reason, grounds(history, run).gap_reason()],
+        doubts=[kept_reason, unseen, ground.exposure_reason(), ground.gap_reason()],
     )
     return Finding(
         check="authentication",
@@ -195,13 +211,14 @@ def _finding(history: History, run: str, tally: _Tally, shared: list[Offender], 
             "copies": tally.looked_at,
             "not_kept": not_kept,
             "without_aligned_signature": tally.unaligned,
-            **{f"{cause.replace('-', '_')}_failed": tally.wrong[cause] for cause in _CAUSES},
+            **{
+                f"{cause.replace('-', '_')}_failed": tally.wrong[cause] if cause in asked else None
+                for cause in _CAUSES
+            },
             "shared_keys": sum(1 for each in shared if each.cause == "shared key"),
             "shared_credentials": sum(1 for each in shared if each.cause == "shared credential"),
         },
-        formula="each copy passes "
-        + ", ".join(_asked(tally.params))
-        + "; no key or secret serves two routes",
+        formula="each copy passes " + ", ".join(asked.values()) + "; no key or secret serves two routes",
         error="none: signatures and records either verify or do not",
         counted=tally.looked_at,
         offenders=_worst(shared, tally.offenders),
@@ -232,20 +249,23 @@ def _summary(tally: _Tally, shared: list[Offender]) -> str:
         return f"{_and(sorted({each.cause for each in shared}))}: {shared[0].why}"
     if not tally.looked_at:
         return "no copy could be judged"
-    return f"{count_of(tally.looked_at, 'copy', 'copies')}, each authenticated; no key or secret is shared"
+    by_route = _and([f"{count:,} by {route}" for route, count in sorted(tally.routes.items())])
+    copies = count_of(tally.looked_at, "copy", "copies")
+    return f"{copies} ({by_route}), each authenticated; no key or secret is shared"
 
 
-def _asked(params: Params) -> Iterator[str]:
+def _asked(params: Params) -> Iterator[tuple[str, str]]:
+    """(cause, what is asked in words)"""
     if params.dkim == "pass":
-        yield "DKIM"
+        yield "dkim", "DKIM"
     if params.spf == "pass":
-        yield "SPF"
+        yield "spf", "SPF"
     if params.dmarc == "aligned":
-        yield "DMARC"
+        yield "dmarc", "DMARC"
     if params.arc:
-        yield "ARC"
+        yield "arc", "ARC"
     if params.one_click:
-        yield f"one-click unsubscribe ({_and(list(params.one_click))})"
+        yield "one-click", f"one-click unsubscribe ({_and(list(params.one_click))})"
 
 
 def _and(names: list[str]) -> str:

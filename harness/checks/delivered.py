@@ -7,7 +7,9 @@ its fate is unknown to the system, so holding is right · the system refused eve
 system never gave a clear answer: unknown · else it was accepted and is missing. Missing is lost when the run
 was quiet at its end (no receipt for twice the longest retry interval, queue empty) and no record is missing;
 otherwise it may still come, and that is inconclusive. What a provider took and dropped is missing too.
-Undelivered and returned fail as lost ones do: the sender knows, the customer has nothing.
+Undelivered and returned fail as lost ones do: the sender knows, the customer has nothing. Stale or not is
+undecided where the driver offered a message late, or its one offer was answered late, and the system may have
+counted from then; so it is of one that was offered past its time.
 
 It proves what the providers took, not what they deliver later. A hold is valid only where the history shows
 that the acknowledgement was lost, the body aborted, or a kill met the attempt, or that the answer came while
@@ -40,18 +42,26 @@ class Params(CheckParams):
     """So many may be held, for good reason, without a copy."""
 
 
-# One row per message with its fate. `run` null asks for all runs at once.
+# One row per message with its fate. `run` null asks for all runs at once. The system was told of an
+# expiry with an offer: it may count from as late as that came, and one past its time is no fault of its.
 FATES = """
+with told as (
+    select *, case when first_offer_ns < expires_ns
+                   then expires_ns + greatest(0, first_offer_ns - scheduled_ns,
+                                              case when offers = 1 then accepted_ns - scheduled_ns end)
+              end as good_until_ns
+    from fates where not baseline and ($run is null or run = $run)
+)
 select f.run, f.token, f.recipient, f.rkey, f.stream, f.class, f.copy_ns, f.expires_ns, f.state,
        f.unknown_fate, f.attempts, f.dropped, f.accepted_ns,
        case
-           when f.copy_ns - f.error_ns > f.expires_ns then 'stale'
+           when f.copy_ns - f.error_ns > f.good_until_ns then 'stale'
            when f.copy_ns + f.error_ns > f.expires_ns then 'perhaps stale'
            when f.copy_ns is not null then 'arrived'
-           when f.fallback_ns - f.fallback_error_ns > f.expires_ns then 'stale'
+           when f.fallback_ns - f.fallback_error_ns > f.good_until_ns then 'stale'
            when f.fallback_ns + f.fallback_error_ns > f.expires_ns then 'perhaps stale'
            when f.fallback_ns is not null then 'by fallback'
-           when f.bounced then 'bounced'
+           when f.bounced or f.fallback_bounced then 'bounced'
            when f.result = 'refused' then 'undelivered'
            when f.state = 'suppressed' then 'suppressed'
            when f.expires_ns <= r.watch_end_ns and coalesce(f.state, 'expired') = 'expired' then 'expired'
@@ -60,8 +70,7 @@ select f.run, f.token, f.recipient, f.rkey, f.stream, f.class, f.copy_ns, f.expi
            when f.result = 'indeterminate' then 'unknown'
            else 'missing'
        end as fate
-from fates f join runs r using (run)
-where not f.baseline and ($run is null or f.run = $run)
+from told f join runs r using (run)
 """
 
 _WHY = {
@@ -88,6 +97,11 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
     held = counts.get("held", 0)
     held_too_many = held > params.held_at_most * total + 1e-9
     doubts = [ground.exposure_reason()]
+    if held_too_many and not certain:
+        doubts.append(
+            f"{count_of(held, 'message is', 'messages are')} held, more than allowed, "
+            f"but {ground.gap_reason() or unread or moving}"
+        )
     if bad + open_ > allowed:
         doubts += [
             f"{count_of(missing, 'message is', 'messages are')} missing, "
@@ -97,12 +111,13 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
             f"{count_of(counts['unknown'], 'message')} got no clear answer from the system"
             if counts.get("unknown")
             else "",
-            f"{count_of(counts['perhaps stale'], 'message')} arrived too close to the expiry to tell"
+            f"{count_of(counts['perhaps stale'], 'message')} arrived too close to the expiry to tell, "
+            "or had been offered too late"
             if counts.get("perhaps stale")
             else "",
         ]
     verdict, reason = conclude(
-        failed=bad > allowed or held_too_many,
+        failed=bad > allowed or (held_too_many and certain),
         counted=total,
         nothing="no message was submitted",
         doubts=doubts,

@@ -54,7 +54,8 @@ with several as (
     where copies > 1 and not baseline and ($run is null or run = $run)
     union all
     -- On another channel, whose recipients are no message's own.
-    select run, token, rkey from copies
+    select run, token, rkey
+    from copies anti join (select run, token from messages where baseline) using (run, token)
     where known and scheduled_ns is null and ($run is null or run = $run)
     group by run, token, rkey having count(*) > 1
 ), numbered as (
@@ -105,7 +106,8 @@ def cause_words(cause: str, crossed: bool) -> str:
 def evaluate(history: History, run: str, params: Params) -> Finding:
     ground = grounds(history, run)
     row = history.con.execute(
-        "select count(*), coalesce(sum(copies), 0) + (select count(*) from copies "
+        "select count(*), coalesce(sum(copies), 0) + (select count(*) from copies anti join "
+        "(select run, token from messages where baseline) using (run, token) "
         "where run = $run and known and scheduled_ns is null) "
         "from fates where run = $run and not baseline and (copies > 0 or fallback_ns is not null)",
         {"run": run},

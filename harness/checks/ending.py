@@ -24,6 +24,8 @@ def restless(history: History, run: str) -> str:
         return "the system's longest retry interval is not known, so they may still come"
     if depth:
         return f"the system's queue still held {depth:.0f} at the end, so they may still come"
+    if quiet_ns >= needed_ns:
+        return "the last reading of the system's queue made no sense, so they may still come"
     return (
         f"the last {seconds(quiet_ns):.1f} s were quiet where {seconds(needed_ns):.1f} s are needed, "
         "so they may still come"

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from harness.checks import CHECKS, Check
 from harness.checks.finding import Finding, Verdict
 from harness.checks.grounds import doubted
-from harness.checks.own import PREFIX, judged
+from harness.checks.own import PREFIX, NotUsable, judged
 from harness.checks.own.params import Params as Own
 from harness.history.interruption import is_interruption
 from harness.history.store import History
@@ -67,6 +67,16 @@ def _one(history: History, run: str, name: str, raw: object, decides: bool) -> F
             asked = Own.model_validate(raw)
             shown = asked.shown
             finding = judged.evaluate(history, run, name, asked)
+    except NotUsable as error:
+        # What is wrong with the user's own file is said in words; a traceback would be of our own code.
+        return Finding(
+            check=name,
+            verdict=Verdict.INCONCLUSIVE,
+            summary=f"{name} cannot be judged by what its file says",
+            reason=" ".join(each for each in (_sentence(error.what), error.do) if each),
+            params=shown,
+            decides=decides,
+        )
     except Exception as error:
         if is_interruption(error):
             raise KeyboardInterrupt from error
@@ -80,6 +90,10 @@ def _one(history: History, run: str, name: str, raw: object, decides: bool) -> F
             traceback=traceback.format_exc(),
         )
     return msgspec.structs.replace(finding, decides=decides, params=shown)
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith(".") else text + "."
 
 
 def shown_params(params: BaseModel) -> dict[str, Any]:

@@ -1,10 +1,11 @@
 """Fallback: a message that is too late by mail goes out by another channel in time.
 
 A message is due by the fallback once it has been overdue for `after` (from its schedule and its stream's
-`within` on) without a copy by mail. Then a provider on `route` must have taken it no later than `within`
-after that: an SMS, a note in the application, known by the token, whoever of its recipients it is for. A copy
-by mail in that time, a valid hold, its expiry and a bounce end the need; who is suppressed has none. A
-hand-off before it was due is in time, and counted as early.
+`within` on; from its first offer, where the driver was late with that) without a copy by mail. Then a
+provider on `route` must have taken it no later than `within` after that: an SMS, a note in the application,
+known by the token, whoever of its recipients it is for. A copy by mail in that time, a valid hold, its expiry
+and a bounce end the need; who is suppressed has none. A hand-off before it was due is in time, and counted as
+early.
 
 It proves that a provider took the message, not that it was read, nor that the channel was the right one for
 its customer. An announcement that is for everybody, as on a status page, names no message, and is not judged.
@@ -44,13 +45,14 @@ class Params(CheckParams):
 DUE = """
 with channel as (
     select run, token, min(end_ns) filter (result in ('accepted', 'ack-lost')) as at_ns,
-           max(error_ns) as channel_error_ns, count(*) as attempts, any_value(route) as route
+           max(error_ns) as channel_error_ns, count(*) as attempts, arg_min(route, (end_ns, seq)) as route
     from receipts
     where known and canary is null and notice is null and ($run is null or run = $run)
       and case when $route is null then scheduled_ns is null else route = $route end
     group by run, token
 ), asked as (
-    select run, token, recipient, scheduled_ns, scheduled_ns + coalesce(within_ns, 0) + $after as due_ns,
+    select run, token, recipient, greatest(scheduled_ns, first_offer_ns) as begun_ns,
+           begun_ns + coalesce(within_ns, 0) + $after as due_ns,
            case when copy_route is distinct from $route then copy_ns end as mail_ns, error_ns,
            held_ns, expires_ns, case when bounced then taken_ns end as bounced_ns
     from fates
@@ -128,7 +130,7 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
             "by_mail_after_all": counts.get("ended", 0),
             "after_due_s_max": None if worst_ns is None else seconds(max(0, worst_ns)),
         },
-        formula=f"no copy by schedule + within + {seconds(params.after):g} s ⇒ a hand-off on {where} within "
+        formula=f"no copy by offer + within + {seconds(params.after):g} s ⇒ a hand-off on {where} within "
         f"{seconds(params.within):g} s",
         error=clock_error(ground.error_ns),
         counted=due,
@@ -140,8 +142,8 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
 def _offenders(history: History, values: dict[str, Any], bad: list[str], where: str) -> list[Offender]:
     rows = history.con.execute(
         "select token, recipient, fate, coalesce(route, $where), coalesce(attempts, 0), at_ns - until_ns, "
-        f"until_ns - scheduled_ns from ({DUE}) where list_contains($bad, fate) "
-        "order by list_position($bad, fate), at_ns - until_ns desc, scheduled_ns, token limit $most",
+        f"until_ns - begun_ns from ({DUE}) where list_contains($bad, fate) "
+        "order by list_position($bad, fate), at_ns - until_ns desc, begun_ns, token limit $most",
         values | {"bad": bad, "where": where, "most": MAX_OFFENDERS},
     ).fetchall()
     found = []
@@ -152,7 +154,7 @@ def _offenders(history: History, values: dict[str, Any], bad: list[str], where: 
             why = f"{count_of(attempts, 'attempt')} by {route}, and none was taken"
             cause = "tried in vain"
         else:
-            why = f"neither by mail nor by {route} {allowed_ns / 1e9:.1f} s after it was scheduled"
+            why = f"neither by mail nor by {route} {allowed_ns / 1e9:.1f} s after it was offered"
             cause = "never tried"
         found.append(Offender(token=token, recipient=recipient, why=why, cause=cause))
     return found

@@ -48,8 +48,8 @@ class Params(CheckParams):
     """In place of a strict order: of the waits' 95th percentiles, the first class's to the backlog's."""
 
 
-# The replays, whose mail was there in them (`due`), and what left of the backlog (`replayed`). A turn may come
-# before the driver has read that the message was accepted: then it waited for nothing.
+# The replays, whose mail was there in them (`due`), and what left of the backlog (`replayed`). A turn may
+# come before the driver has read that the message was accepted: then it waited for nothing.
 _REPLAYS = """
 backlog as (
     select r.run, r.number, r.t_ns, r.next_ns, f.token, f.rkey

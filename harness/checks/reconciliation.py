@@ -4,14 +4,14 @@ Per message, by the last state that the system told of it: `sent` wants a hand-o
 `expired` and `suppressed` want no copy; `held` is right only where the system cannot know the fate (an
 acknowledgement lost, a body aborted, in flight at a kill, or a copy whose answer a fault kept back);
 `pending` and `sending` are right until the run is quiet, and stuck from then on, or, with a copy, not known
-as sent.
+as sent. What is not final (these, and `held`) is only of its reading: of what moved since it says nothing.
 `sent` and given back or thrown away by the provider later agrees: the provider had said yes, and whether the
 system learnt of the rest is for `analytics` to say. What went out by a fallback channel alone was sent.
 
 It proves that two accounts agree at the end, not that they did so in between, and nothing of messages that
 the system names in no state, or in a word of its own. Inconclusive: no state at all, states that could not be
-read, accepted messages without one, a run that was not quiet while something waited, a fault that was never
-met, or records missing, without which a hand-off may only seem to be absent.
+read, or before the last thing moved, accepted messages without one, a run that was not quiet while something
+waited, a fault that was never met, or records missing, without which a hand-off may only seem to be absent.
 """
 
 from __future__ import annotations
@@ -33,7 +33,10 @@ class Params(CheckParams):
 
 # One row per message that was accepted, or of which the system said something. `run` null asks for all runs.
 ACCOUNTS = """
-with hidden as (
+with stirred as (
+    -- When mail last moved at all.
+    select run, max(end_ns) as last_ns from receipts where canary is null group by run
+), hidden as (
     -- Copies whose answer a fault may have kept from the system.
     select distinct c.run, c.token, c.rkey
     from fates m join copies c on c.run = m.run and c.token = m.token and c.rkey = m.rkey
@@ -44,8 +47,10 @@ with hidden as (
 select m.run, m.token, m.recipient, m.state, m.attempts, m.copies, m.copy_route, m.scheduled_ns,
        case
            when m.state is null then 'unsaid'
+           when m.state in ('held', 'pending', 'sending') and m.state_read_ns < s.last_ns
+                then 'read too early'
            when m.state = 'sent' then
-               case when m.taken_ns is null and m.fallback_ns is null then 'sent without a copy'
+               case when m.taken_ns is null and m.fallback_taken_ns is null then 'sent without a copy'
                     when m.copies = 0 and m.fallback_ns is null then 'given back' else 'agree' end
            when m.state in ('failed', 'bounced') then
                case when m.copies > 0 or m.fallback_ns is not null then 'failed with a copy' else 'agree' end
@@ -58,11 +63,12 @@ select m.run, m.token, m.recipient, m.state, m.attempts, m.copies, m.copy_route,
                case when m.copies > 0 then 'copy not sent yet' else 'in between' end
            else 'other'
        end as account
-from fates m left join hidden h using (run, token, rkey)
+from fates m left join hidden h using (run, token, rkey) left join stirred s using (run)
 where not m.baseline and (m.result = 'accepted' or m.state is not null) and ($run is null or m.run = $run)
 """
 
 _WAITING = ("copy not sent yet", "in between")
+_EARLY = "states that are not final were read before the mail had stopped moving"
 _WHY = {
     "failed with a copy": "the system says {state}, and {copy_route} took it",
     "sent without a copy": "the system says {state}, and no provider ever took it",
@@ -81,7 +87,8 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
         f"select account, count(*) from ({ACCOUNTS}) group by account", {"run": run}
     ).fetchall()
     counts = {str(account): int(count) for account, count in rows}
-    judged = sum(counts.values()) - counts.get("unsaid", 0) - counts.get("other", 0)
+    early = counts.get("read too early", 0)
+    judged = sum(counts.values()) - counts.get("unsaid", 0) - counts.get("other", 0) - early
     bad = ["failed with a copy", "copy not sent"]
     if not ground.gaps:
         bad += ["sent without a copy", "held without need"]
@@ -94,7 +101,9 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
         counted=judged,
         nothing=unread
         or (
-            "the states that the system tells are none of those that can be judged"
+            _EARLY
+            if early
+            else "the states that the system tells are none of those that can be judged"
             if counts.get("other")
             else "the system told no state of any message"
         ),
@@ -102,6 +111,7 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
             ground.exposure_reason(),
             ground.gap_reason(),
             unread,
+            f"{_EARLY}, of {count_of(early, 'message')}" if early else "",
             f"the system told no state of {count_of(counts['unsaid'], 'message')} it had accepted"
             if counts.get("unsaid")
             else "",
@@ -130,6 +140,7 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
             "held_without_need": counts.get("held without need", 0),
             "unsaid": counts.get("unsaid", 0),
             "other": counts.get("other", 0),
+            "read_too_early": early,
             "quiet": "no" if moving else "yes",
         },
         formula="sent ⇔ copy, failed ⇒ no copy, held ⇒ fate unknown, nothing in between at quiescence",

@@ -1,12 +1,12 @@
 """Waves: a backlog is let go in portions, not all at once.
 
 A release is a switch, a fault's end, a resume or an approval. Its backlog B is what the system had
-accepted, scheduled at least 1 s before the release and without a copy then; what a provider had taken by
-then, and bounced or dropped, waits for nothing any more, nor does what went out by a fallback channel. No
-window of `every` − max(5 %, 100 ms + delay spread) may hold the first copies after the release of more than
-⌈share·B⌉ of them; what is still waiting at the next release belongs to that one. The margin keeps a router
-that is exact to its own clock from failing by a hair. Windows are half-open and begin at a copy, which finds
-the fullest one.
+accepted, scheduled at least 1 s before the release (and offered by then, where the driver was late) and
+without a copy then; what a provider had taken by then, and bounced or dropped, waits for nothing any more,
+nor does what went out by a fallback channel. No window of `every` − max(5 %, 100 ms + delay spread) may hold
+the first copies after the release of more than ⌈share·B⌉ of them; what is still waiting at the next release
+belongs to that one. The margin keeps a router that is exact to its own clock from failing by a hair. Windows
+are half-open and begin at a copy, which finds the fullest one.
 
 It proves how the backlog reached the providers, whatever the reason for the pace. It cannot tell waves from
 a system that is merely slow. Inconclusive: no release at all, times that were read back, clocks that may
@@ -48,14 +48,15 @@ with spread as (
     select run, max(delay_ns) as delay_ns from route_delays group by run
 ), left_ as (
     -- A message leaves with its first copy; one that has none, with what was taken and came to nothing.
-    select run, token, rkey, scheduled_ns, coalesce(copy_ns, taken_ns, fallback_ns) as left_ns
+    select run, token, rkey, greatest(scheduled_ns, first_offer_ns) as begun_ns,
+           coalesce(copy_ns, taken_ns, fallback_taken_ns) as left_ns
     from fates
     where not baseline and result = 'accepted' and ($class is null or class = $class)
       and ($run is null or run = $run)
 ), backlog as (
     select r.run, r.number, r.release, r.t_ns, r.next_ns, f.token, f.rkey, f.left_ns
     from releases r join left_ f on f.run = r.run
-    where f.scheduled_ns <= r.t_ns - $lead and (f.left_ns is null or f.left_ns >= r.t_ns)
+    where f.begun_ns <= r.t_ns - $lead and (f.left_ns is null or f.left_ns >= r.t_ns)
 ), firsts as (
     select run, number, left_ns as copy_ns from backlog
     where left_ns >= t_ns and (next_ns is null or left_ns < next_ns)
@@ -76,9 +77,10 @@ with spread as (
     from backlog group by run, number
 ), owed as (
     -- Who still waits goes on in the portions of the greatest release that began to let them go.
-    select b.run, b.number, max(s.backlog) as of_ from backlog b
-    join backlog e on e.run = b.run and e.token = b.token and e.rkey = b.rkey and e.number <= b.number
-    join sizes s on s.run = e.run and s.number = e.number group by b.run, b.number
+    select run, number, max(largest) as of_ from (
+        select run, number, max(s.backlog) over (partition by run, token, rkey order by number) as largest
+        from backlog b join sizes s using (run, number)
+    ) group by run, number
 )
 select s.run, s.number, s.release, s.t_ns, s.backlog, coalesce(f.largest, 0) as largest, f.largest_ns,
        cast(ceil($share * o.of_ - 1e-9) as bigint) as allowed

@@ -5,6 +5,8 @@ Reads histories and writes nothing into them: the same run gives the same findin
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from harness.conduct.judge import Judgement
+    from harness.history.store import History
 
 EPILOG = """\b
 Examples:
@@ -79,50 +82,59 @@ def command(
     from rich.console import Console
 
     from harness.conduct.judge import strongest
-    from harness.report.findings_json import as_list, encode
+    from harness.report.findings_json import as_document, as_list, encode
     from harness.report.junit import write_junit
     from harness.report.short import verdict_line
     from harness.report.summary import print_summary
 
     console = Console(stderr=as_json)
-    judgements = [judgement for run in runs for judgement in judge_every(run, out, expected)]
-    for judgement in judgements:
-        if as_json:
-            continue
-        if quiet:
-            console.print(verdict_line(judgement), soft_wrap=True, highlight=False, markup=False)
-        else:
-            print_summary(judgement, console=console, verbose=verbose)
+    judgements, documents = [], []
+    for run in runs:
+        for judgement, history in judging_every(run, out, expected):
+            judgements.append(judgement)
+            if as_json:
+                documents.append(as_document(judgement, history))
+            elif quiet:
+                line = verdict_line(judgement, history)
+                console.print(line, soft_wrap=True, highlight=False, markup=False)
+            else:
+                print_summary(judgement, console=console, verbose=verbose, history=history)
     if junit is not None:
         try:
             write_junit(judgements, junit)
         except OSError as error:
             raise CommandError(f"cannot write {junit}: {error}", do="name another file") from error
     if as_json:
-        click.echo(encode(as_list(judgements)), nl=False)
+        click.echo(encode(as_list(documents)), nl=False)
     return int(strongest(judgement.exit_code for judgement in judgements))
 
 
-def judge_every(text: str, out: Path, expected: list[dict[str, Any]] | None) -> list[Judgement]:
+def judging_every(
+    text: str, out: Path, expected: list[dict[str, Any]] | None
+) -> Iterator[tuple[Judgement, History]]:
     """Judge all the runs that `text` names; CommandError where there is no history that can be read."""
-    from harness.conduct.judge import judge_all
+    from harness.conduct.judge import judging_all
     from harness.history.errors import HistoryError
 
     where = find_history(text, out)
     try:
-        return judge_all(where, expected)
+        yield from judging_all(where, expected)
     except HistoryError as error:
         raise CommandError(f"the history cannot be read: {error}", where=str(where), do=error.do) from error
 
 
-def judge_stored(text: str, out: Path, expected: list[dict[str, Any]] | None = None) -> Judgement:
+@contextmanager
+def judging_stored(
+    text: str, out: Path, expected: list[dict[str, Any]] | None = None
+) -> Iterator[tuple[Judgement, History]]:
     """Judge the run that `text` names; CommandError where there is no history that can be read."""
-    from harness.conduct.judge import judge
+    from harness.conduct.judge import judging
     from harness.history.errors import HistoryError
 
     path = find_run(text, out)
     try:
-        return judge(path, expected)
+        with judging(path, expected) as judged:
+            yield judged
     except HistoryError as error:
         raise CommandError(f"the history cannot be read: {error}", where=str(path), do=error.do) from error
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from harness.cli import options
-from harness.cli.check import judge_stored
+from harness.cli.check import judging_stored
 from harness.cli.exits import CommandError
 
 EPILOG = """\b
@@ -33,11 +33,13 @@ def command(runs: tuple[str, ...], junit: Path | None, out: Path) -> None:
     from harness.report.html import write_html
     from harness.report.junit import write_junit
 
-    judgements = [judge_stored(run, out) for run in runs]
+    judgements = []
     try:
-        for judgement in judgements:
-            click.echo(write_findings(judgement))
-            click.echo(write_html(judgement))
+        for run in runs:
+            with judging_stored(run, out) as (judgement, history):
+                judgements.append(judgement)
+                click.echo(write_findings(judgement, history))
+                click.echo(write_html(judgement, history))
         if junit is not None:
             click.echo(write_junit(judgements, junit))
     except OSError as error:

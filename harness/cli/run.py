@@ -86,7 +86,7 @@ def command(
     from harness.cli.repeats import repeats_of, say_repeats
     from harness.conduct.judge import strongest
     from harness.report.console import PatientConsole
-    from harness.report.findings_json import as_list, encode
+    from harness.report.findings_json import as_document, as_list, encode
     from harness.report.junit import write_junit
 
     planned = load_and_plan(scenarios, sets, seed, variants)
@@ -112,7 +112,7 @@ def command(
     repeats = repeats_of(judgements)
     say_repeats(repeats, console)
     if as_json:
-        document = as_list(judgements)
+        document = as_list([as_document(judgement) for judgement in judgements])
         document["repeats"] = [vars(each) for each in repeats]
         click.echo(encode(document), nl=False)
     return int(strongest(judgement.exit_code for judgement in judgements))
@@ -155,7 +155,7 @@ def _run_all(runs: _Runs) -> list[Judgement]:
 
 
 def _run_one(planned: Planned, choice: Choice, runs: _Runs) -> Judgement:
-    from harness.conduct.judge import judge
+    from harness.conduct.judge import judging
     from harness.conduct.run import Observer, RunRequest, run
     from harness.history.errors import HistoryError
     from harness.history.journal import Journal
@@ -190,23 +190,24 @@ def _run_one(planned: Planned, choice: Choice, runs: _Runs) -> Judgement:
             exit_code=INTERNAL,
         ) from error
     try:
-        judgement = judge(run_dir)
+        with judging(run_dir) as (judgement, history):
+            try:
+                write_findings(judgement, history)
+                write_html(judgement, history)
+            finally:
+                # Should a report fail to be written, the person has the verdict all the same.
+                if runs.quiet:
+                    line = verdict_line(judgement, history)
+                    runs.console.print(line, soft_wrap=True, highlight=False, markup=False)
+                else:
+                    print_summary(judgement, console=runs.console, history=history)
+                if runs.keep:
+                    _tell_of_inbox(run_dir, runs.console)
+            return judgement
     except HistoryError as error:
         raise CommandError(
             f"the history cannot be read: {error}", where=str(run_dir), exit_code=INTERNAL
         ) from error
-    try:
-        write_findings(judgement)
-        write_html(judgement)
-    finally:
-        # Should a report fail to be written, the person has the verdict all the same.
-        if runs.quiet:
-            runs.console.print(verdict_line(judgement), soft_wrap=True, highlight=False, markup=False)
-        else:
-            print_summary(judgement, console=runs.console)
-        if runs.keep:
-            _tell_of_inbox(run_dir, runs.console)
-    return judgement
 
 
 def _tell_of_inbox(run_dir: Path, console: Console) -> None:

@@ -1,14 +1,17 @@
 """The open-loop driver: offers each message at its scheduled time, whatever the SUT does meanwhile.
 
 A slow or dead SUT does not slow the workload down; lateness counts from the scheduled time. What the SUT
-refuses, or answers unclearly, is offered again for 10 s with the same token and key, as a caller would. The
-driver's own lag, actual minus scheduled time of a first offer, is measured and reported.
+refuses, or answers unclearly, is offered again for 10 s with the same token and key, as a caller would. How
+long a message is still good for is told anew with each offer. The driver's own lag, actual minus scheduled
+time of a first offer, is measured and reported.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+
+import msgspec
 
 from harness.history.events import HarnessWarning, MessageSubmitted, MessageSubmitting, Submitted
 from harness.history.journal import Journal
@@ -86,7 +89,8 @@ class Driver:
                     baseline=message.baseline,
                 )
             )
-            answer = await self._system.submit(message)
+            # What expires does so at its own time, however late it is offered: the rest counts from here.
+            answer = await self._system.submit(msgspec.structs.replace(message, at_ns=now_ns - origin_ns))
             now_ns = self._journal.now_ns()
             self._journal.append(
                 MessageSubmitted(

@@ -6,7 +6,8 @@ a pass says nothing about it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
@@ -87,38 +88,47 @@ def judge(path: Path, expect: list[dict[str, Any]] | None = None) -> Judgement:
 
     Raises HistoryError where there is no readable history.
     """
+    with judging(path, expect) as (judgement, _):
+        return judgement
+
+
+@contextmanager
+def judging(path: Path, expect: list[dict[str, Any]] | None = None) -> Iterator[tuple[Judgement, History]]:
+    """`judge`, and the history that it was judged by, for reports to read while it is open."""
     with History.open(path) as history:
         run = history.runs()[0]
-        return judge_run(history, run, path if path.is_dir() else path.parent, expect)
+        yield judge_run(history, run, path if path.is_dir() else path.parent, expect), history
 
 
-def judge_all(where: Path | str, expect: list[dict[str, Any]] | None = None) -> list[Judgement]:
-    """Judge every run of a history that may hold many. Raises HistoryError."""
+def judging_all(
+    where: Path | str, expect: list[dict[str, Any]] | None = None
+) -> Iterator[tuple[Judgement, History]]:
+    """Judge every run of a history that may hold many, each beside that history, open until the next one.
+
+    Raises HistoryError.
+    """
     if is_remote(where):
-        return _judge_opened([str(where)], {}, expect)
+        yield from _judging([str(where)], {}, expect)
+        return
     folders: dict[Path, list[str | Path]] = {}
     for source in find(where):
         place = Path(source.place)
         # A run's folder by itself, so that what lies beside the events is found.
         folders[place.parent] = [source.folder] if source.folder else [*folders.get(place.parent, []), place]
     together = list(folders)
-    return [
-        judgement
-        for first in range(0, len(together), _RUNS_AT_ONCE)
-        for judgement in _judge_opened(
-            [place for folder in together[first : first + _RUNS_AT_ONCE] for place in folders[folder]],
-            {folder.name: folder for folder in together[first : first + _RUNS_AT_ONCE]},
-            expect,
-        )
-    ]
+    for first in range(0, len(together), _RUNS_AT_ONCE):
+        some = together[first : first + _RUNS_AT_ONCE]
+        places = [place for folder in some for place in folders[folder]]
+        yield from _judging(places, {folder.name: folder for folder in some}, expect)
 
 
-def _judge_opened(
+def _judging(
     places: list[str | Path], folders: dict[str, Path], expect: list[dict[str, Any]] | None
-) -> list[Judgement]:
+) -> Iterator[tuple[Judgement, History]]:
     home = next(iter(folders.values()), Path())
     with History.open(places) as history:
-        return [judge_run(history, run, folders.get(run, home), expect) for run in history.runs()]
+        for run in history.runs():
+            yield judge_run(history, run, folders.get(run, home), expect), history
 
 
 def judge_run(

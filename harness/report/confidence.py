@@ -106,8 +106,8 @@ def _driver(facts: RunFacts) -> Iterator[Remark]:
     offered, p50, p99, worst = map(int, row)
     late = p99 > LATE_P99_NS or worst > LATE_MAX_NS
     text = (
-        f"{count(offered, 'message was', 'messages were')} offered {span_ns(p50)} late in the middle, "
-        f"{span_ns(p99)} at p99, {span_ns(worst)} at worst"
+        f"{count(offered, 'message was', 'messages were')} offered {_fine(p50)} late in the middle, "
+        f"{_fine(p99)} at p99, {_fine(worst)} at worst"
     )
     numbers: Numbers = {"lag_p50_ns": p50, "lag_p99_ns": p99, "lag_ns_max": worst}
     yield Remark(Topic.DRIVER, text, lowers=late, numbers=numbers)
@@ -132,7 +132,7 @@ def _signals(facts: RunFacts) -> Iterator[Remark]:
             "interval_ns_max": worst,
         }
         how = (
-            f"{name} was read every {_interval(p50)}, {_interval(worst)} at most"
+            f"{name} was read every {_fine(p50)}, {_fine(worst)} at most"
             if p50 is not None
             else f"{name} was told, not polled"
         )
@@ -145,9 +145,9 @@ def _signals(facts: RunFacts) -> Iterator[Remark]:
         yield Remark(Topic.SIGNALS, text, lowers=True)
 
 
-def _interval(ns: int) -> str:
+def _fine(ns: int) -> str:
     """In whole milliseconds where these tell more than tenths of a second."""
-    return f"{ns / 1e6:.0f} ms" if ns < 1e9 else span_ns(ns)
+    return f"{ns / 1e6:.0f} ms" if 9.95e7 <= ns < 1e9 else span_ns(ns)
 
 
 def _faults(facts: RunFacts) -> Iterator[Remark]:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from harness.checks.finding import Finding, Offender, Verdict
-from harness.conduct.judge import strongest
+from harness.conduct.judge import ExitCode, strongest
+from harness.history.store import History
 from harness.report.confidence import confidence_of
 from harness.report.facts import read_facts
 from harness.report.story import Story, key_of, stories_of, story_data
@@ -28,9 +29,9 @@ FORMAT = 1
 FILE_NAME = "findings.json"
 
 
-def as_document(judgement: Judgement) -> dict[str, Any]:
+def as_document(judgement: Judgement, history: History | None = None) -> dict[str, Any]:
     """One run as plain data, ready for JSON. Raises HistoryError when its history cannot be read."""
-    with read_facts(judgement) as facts:
+    with read_facts(judgement, history) as facts:
         against = [f for f in judgement.findings if f.verdict is not Verdict.PASS]
         stories = stories_of(facts, [offender for finding in against for offender in finding.offenders])
         confidence = confidence_of(facts, judgement.findings)
@@ -55,12 +56,12 @@ def as_document(judgement: Judgement) -> dict[str, Any]:
     }
 
 
-def as_list(judgements: Sequence[Judgement]) -> dict[str, Any]:
-    """Several runs, as `report --json` prints them."""
+def as_list(documents: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Several runs, as `run --json` and `check --json` print them."""
     return {
         "format": FORMAT,
-        "exit_code": int(strongest(judgement.exit_code for judgement in judgements)),
-        "runs": [as_document(judgement) for judgement in judgements],
+        "exit_code": int(strongest(ExitCode(each["exit_code"]) for each in documents)),
+        "runs": list(documents),
     }
 
 
@@ -69,11 +70,11 @@ def encode(document: Mapping[str, Any]) -> str:
     return msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"
 
 
-def write_findings(judgement: Judgement) -> Path:
+def write_findings(judgement: Judgement, history: History | None = None) -> Path:
     """Write `findings.json` into the run's folder, whole or not at all, and return its path."""
     path = judgement.run_dir / FILE_NAME
     partial = path.with_suffix(".json.partial")
-    partial.write_text(encode(as_document(judgement)), encoding="utf-8")
+    partial.write_text(encode(as_document(judgement, history)), encoding="utf-8")
     partial.replace(path)
     return path
 

@@ -43,6 +43,7 @@ from harness.report.words import (
 
 if TYPE_CHECKING:
     from harness.conduct.judge import Judgement
+    from harness.history.store import History
 
 FILE_NAME = "report.html"
 ASSETS = Path(__file__).parent / "assets"
@@ -67,17 +68,17 @@ class Pin:
     row: int
 
 
-def write_html(judgement: Judgement) -> Path:
+def write_html(judgement: Judgement, history: History | None = None) -> Path:
     """Write `report.html` into the run's folder, whole or not at all; its path. Raises HistoryError."""
     path = judgement.run_dir / FILE_NAME
     partial = path.with_suffix(".html.partial")
-    partial.write_text(render_html(judgement), encoding="utf-8")
+    partial.write_text(render_html(judgement, history), encoding="utf-8")
     partial.replace(path)
     return path
 
 
-def render_html(judgement: Judgement) -> str:
-    with read_facts(judgement) as facts:
+def render_html(judgement: Judgement, history: History | None = None) -> str:
+    with read_facts(judgement, history) as facts:
         axis = make_axis(facts.from_ns, facts.to_ns)
         charts = charts_of(facts, judgement.findings, axis)
         return (

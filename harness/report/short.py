@@ -17,13 +17,14 @@ from harness.report.words import outcome_words, printable
 
 if TYPE_CHECKING:
     from harness.conduct.judge import Judgement
+    from harness.history.store import History
 
 TEXT_WIDTH = 100
 
 
-def verdict_line(judgement: Judgement) -> str:
+def verdict_line(judgement: Judgement, history: History | None = None) -> str:
     """`PASS  m365-auth-outage: 0 of 325 messages arrived twice; …`, and what ended the run early."""
-    with read_facts(judgement) as facts:
+    with read_facts(judgement, history) as facts:
         sentence = headline_of(judgement, facts).sentence
     line = f"{outcome_words(judgement).word}  {printable(judgement.scenario)}: {printable(sentence)}"
     # What ended a run early is said at the place where somebody will look first.

@@ -35,30 +35,38 @@ from harness.report.words import (
 
 if TYPE_CHECKING:
     from harness.conduct.judge import Judgement
+    from harness.history.store import History
 
 STYLES = {Tone.GOOD: "green", Tone.BAD: "red", Tone.UNSURE: "yellow", Tone.BROKEN: "magenta"}
 _SIGNS = {Tone.GOOD: ("✓", "+"), Tone.BAD: ("✗", "x"), Tone.UNSURE: ("?", "?"), Tone.BROKEN: ("!", "!")}
 _MAX_OFFENDERS = 3
 _CHECK_WIDTH = 12
+_LONGEST_BESIDE = 20  # a longer name has a line of its own, and leaves the others their room
 
 
-def print_summary(judgement: Judgement, *, console: Console | None = None, verbose: bool = False) -> None:
+def print_summary(
+    judgement: Judgement,
+    *,
+    console: Console | None = None,
+    verbose: bool = False,
+    history: History | None = None,
+) -> None:
     """Print the summary of one judged run; `verbose`: with all offenders, and the story of each.
 
     Raises HistoryError when its history cannot be read.
     """
     console = console or Console()
     if console.is_terminal:
-        _print(console, judgement, verbose)
+        _print(console, judgement, verbose, history)
         return
     # Tables fill their lines with blanks, which nobody wants in a log or a diff.
     with console.capture() as captured:
-        _print(console, judgement, verbose)
+        _print(console, judgement, verbose, history)
     console.file.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
 
-def _print(console: Console, judgement: Judgement, verbose: bool) -> None:
-    with read_facts(judgement) as facts:
+def _print(console: Console, judgement: Judgement, verbose: bool, history: History | None) -> None:
+    with read_facts(judgement, history) as facts:
         _verdict(console, judgement, facts)
         _findings(console, judgement, facts, verbose)
         remarks = confidence_of(facts, judgement.findings)
@@ -93,7 +101,8 @@ def _findings(console: Console, judgement: Judgement, facts: RunFacts, verbose: 
     """Each finding; after one that failed, the story of its worst offender, or of all; each once."""
     decided = True
     told: set[str] = set()
-    width = max([_CHECK_WIDTH, *(len(finding.check) for finding in judgement.findings)])
+    widths = [len(finding.check) for finding in judgement.findings]
+    width = max([_CHECK_WIDTH, *(each for each in widths if each <= _LONGEST_BESIDE)])
     for finding in ordered(judgement.findings):
         if decided and not finding.decides:
             decided = False
@@ -116,11 +125,13 @@ def _finding(console: Console, finding: Finding, width: int, most: int) -> None:
     grid.add_column(width=1)
     grid.add_column(width=width, no_wrap=True)
     grid.add_column(overflow="fold")
-    grid.add_row(
-        Text(_SIGNS[tone][plain], style=f"bold {STYLES[tone]}"),
-        Text(printable(finding.check), style="bold"),
-        _said(finding, tone),
-    )
+    sign = Text(_SIGNS[tone][plain], style=f"bold {STYLES[tone]}")
+    name = Text(printable(finding.check), style="bold")
+    if len(finding.check) > width:
+        console.print(Text(" ").join([sign, name]))
+        grid.add_row("", "", _said(finding, tone))
+    else:
+        grid.add_row(sign, name, _said(finding, tone))
     # What passed and decides nothing needs no proof here; the HTML report has it.
     if finding.decides or finding.verdict is not Verdict.PASS:
         for label, text in _proof(finding):

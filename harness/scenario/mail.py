@@ -51,6 +51,11 @@ Egress = Annotated[str, AfterValidator(_egress), WithJsonSchema({"type": "string
 """An IPv4 address of the ranges set aside for documents."""
 
 
+def usual_selector(route: str) -> str:
+    """The selector of a route that names none."""
+    return route.lower().replace("_", "-")
+
+
 class Signer(StrEnum):
     """Who puts the DKIM signature of the sender's domain on a message."""
 

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 
 from harness.scenario.document import Document, Path, lookup
 from harness.scenario.errors import Problem, shown
+from harness.scenario.mail import Published, Signer, usual_selector
 from harness.scenario.providers import FAKES, preset_behind
 from harness.scenario.written import classes, names, unknown
 
@@ -29,6 +30,8 @@ def mail_problems(document: Document) -> Iterator[Problem]:
     for route in names(document, "routes"):
         if isinstance(lookup(document.data, ("routes", route, "mail")), dict):
             yield from _of_route(document, route, mail is not None)
+    if mail is not None:
+        yield from _one_name_two_keys(document, lookup(document.data, ("mail", "domain")))
     if isinstance(expected, dict):
         yield from _one_click(document, expected.get("one_click"))
 
@@ -52,6 +55,28 @@ def _of_route(document: Document, route: str, has_mail: bool) -> Iterator[Proble
     elif other == route:
         message = f"{shown(route)} has a key of its own already"
         yield document.problem((*path, "key_of"), message, advice="Leave it out.")
+
+
+def _one_name_two_keys(document: Document, usual_domain: object) -> Iterator[Problem]:
+    """A zone has one key under a name; who signs with another one would fail for no fault of his own."""
+    seen: dict[tuple[str, str], tuple[str, str]] = {}
+    for route in names(document, "routes"):
+        preset = preset_behind(document, route)
+        found = lookup(document.data, ("routes", route, "mail"))
+        said = found if isinstance(found, dict) else {}
+        publishes = said.get("sign") != Signer.NOBODY and said.get("published") != Published.MISSING
+        if preset is None or preset.outgoing is None or not publishes:
+            continue
+        selector = str(said.get("selector") or usual_selector(route))
+        name = (selector, str(said.get("domain") or usual_domain).lower())
+        key = str(said.get("key_of") or route)
+        first, its_key = seen.setdefault(name, (route, key))
+        if its_key != key:
+            path: Path = ("routes", route, "mail", "selector") if "selector" in said else ("routes", route)
+            message = f"has the selector {shown(selector)} as {shown(first)} has, and another key"
+            yield document.problem(
+                path, message, at_key=True, advice="Give each route a selector of its own."
+            )
 
 
 def _one_click(document: Document, wanted: object) -> Iterator[Problem]:

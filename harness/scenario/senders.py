@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.providers.preset import Preset
-from harness.scenario.mail import Published, RouteMail, Signer
+from harness.scenario.mail import Published, RouteMail, Signer, usual_selector
 from harness.scenario.models import Scenario
 
 SHARED_SELECTOR = "shared"
@@ -63,7 +63,7 @@ def _sender(scenario: Scenario, preset: Preset, route: str, number: int) -> Send
         route=route,
         signer=said.sign,
         domain=domain,
-        selector=said.selector or route.lower().replace("_", "-"),
+        selector=said.selector or usual_selector(route),
         key=said.key_of or route,
         published=said.published,
         egress=said.egress or f"192.0.2.{10 + number % 200}",

@@ -17,7 +17,7 @@ FEWEST = 20
 def served_alike(history: History, run: str, params: dict[str, Any]) -> Looked:
     """A stream offends if 95 % of it waited longer than 95 % of the quickest, by more than `apart`."""
     rows = history.con.execute(
-        "select stream, copy_ns - scheduled_ns from fates "
+        "select stream, copy_ns - greatest(scheduled_ns, first_offer_ns) from fates "
         "where run = ? and class = 'transactional' and not baseline and copy_ns is not null",
         [run],
     ).fetchall()

@@ -9,6 +9,7 @@ Delays and errors are multiples of the same grid.
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 from tests.checks.histories import PROVIDERS, Message, Run
@@ -28,6 +29,11 @@ OF_THE_SYSTEM = ("pause", "partition")
 RESULTS = (
     "accepted", "accepted", "accepted", "accepted", "ack-lost", "deferred", "refused", "aborted", "repeated",
 )  # fmt: skip
+STATES = (
+    "sending", "pending", "held", "held", "expired", "suppressed", "sent", "sent", "failed", "bounced",
+    "parked",
+)  # fmt: skip
+NO_ADDRESS = ("+12025550123", "user-17")
 TEXTS = ("", "5.1.1 no such user", "5.7.1 not allowed", "5.2.1 disabled", "5.1.10 unknown", "no such user")
 
 
@@ -35,7 +41,7 @@ def history(name: str, dice: random.Random) -> Run:
     run = Run(
         name,
         baseline=dice.choice([0, 3, 20]),
-        ends=40,
+        ends=dice.choice([40, 40, 32]),
         clock_error=dice.choice([0, 0, 0.05, 0.5]),
     )
     faults = [_fault(run, dice) for _ in range(dice.choice([0, 1, 1, 2, 3]))]
@@ -55,10 +61,11 @@ def history(name: str, dice: random.Random) -> Run:
             if message.token != "unknown":
                 run.says(
                     message,
-                    dice.choice(["sending", "held", "held", "expired", "suppressed", "sent"]),
-                    _time(dice),
+                    dice.choice(STATES),
+                    dice.choice([_time(dice), 39]),
+                    dice.choice([None, None, [], ["delivered"], ["bounced", "delivered"], ["deferred"]]),
                 )
-        if not dice.randrange(4):
+        for _ in range(dice.choice([0, 0, 0, 1, 2])):
             _event(run, dice, message)
     for signal in ("detected", "acknowledged", "paused"):
         if not dice.randrange(3):
@@ -153,14 +160,19 @@ def _attempt(run: Run, dice: random.Random, message: Message, faults: list[str])
     if not dice.randrange(4):
         more["body_bytes"] = dice.choice([0, 2000, 12_000])
     at = _instant(dice) if dice.randrange(2) else message.at + dice.choice([0.5, 1, 1, 1.5, 2, 5])
+    if not dice.randrange(5):
+        more |= {"recipient": dice.choice(NO_ADDRESS), "carriers": ["nonce"]}
+    if not dice.randrange(4):
+        more["sdk_retry"] = dice.choice(["call-1", "call-2"])
     receipt = run.receipt(message, at, via, result, took=dice.choice([0, 0, 0.05, 0.5]), **more)
     if not dice.randrange(6):
         run.closes(receipt.connection, at + dice.choice([0, 0.1, 0.15, 0.25, 0.35, 0.4]), via)
 
 
 def _event(run: Run, dice: random.Random, message: Message) -> None:
+    whose = message if dice.randrange(4) else replace(message, recipient=dice.choice(NO_ADDRESS))
     run.provider_says(
-        dice.choice(["bounced", "dropped", "delivered", "complained"]), message, _time(dice),
+        dice.choice(["bounced", "dropped", "delivered", "deferred", "complained"]), whose, _time(dice),
         dice.choice(ROUTES),
         webhook=dice.choice(["none", "delivered", "late", "lost"]), delay=dice.choice([None, 0.5, 5]),
         canary=dice.choice([None, None, None, "system"]),

@@ -62,6 +62,7 @@ class Kept(Run):
         *,
         class_: str = "transactional",
         author: str = f"no-reply@{DOMAIN}",
+        name: str = "Shop",
         mail_from: str | None = None,
         egress: str | None = None,
         fields: str = "",
@@ -75,7 +76,7 @@ class Kept(Run):
         if not kept:
             return
         written = (
-            f"From: Shop <{author}>\r\nTo: {message.recipient}\r\nSubject: Receipt\r\n"
+            f"From: {name} <{author}>\r\nTo: {message.recipient}\r\nSubject: Receipt\r\n"
             f"Date: Tue, 24 Nov 2026 12:00:00 GMT\r\nMessage-ID: <{message.token}@{DOMAIN}>\r\n{fields}"
             f"\r\nref: hn-{message.token}-nh\r\n"
         ).encode()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import Any
@@ -19,13 +19,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from harness.checks.analytics import EVENTS
 from harness.checks.approval import WAITED
+from harness.checks.cost import ATTEMPTS, REPEATS
 from harness.checks.delivered import FATES
 from harness.checks.duplicates import EXTRA_COPIES
+from harness.checks.fallback import DUE
 from harness.checks.false_alarm import ALARMS, UNREADABLE
 from harness.checks.flapping import CHANGES
 from harness.checks.pause import IN_PLAY, OFFENCES
 from harness.checks.priority import PASSED
+from harness.checks.reconciliation import ACCOUNTS
 from harness.checks.suppression import TRIED_AGAIN
 from harness.checks.throttle import EARLY, GRACE_NS, peaks
 from harness.checks.unexpected import UNEXPECTED
@@ -33,7 +37,7 @@ from harness.checks.waves import LEAD_NS, WAVES
 from harness.history.store import History
 from tests.checks.generated import history, in_order
 from tests.checks.histories import Run, opened
-from tests.checks.model import Record, ending, exposure, instants, mail, pace, stops
+from tests.checks.model import Record, accounts, ending, exposure, instants, mail, pace, stops
 
 BATCH = 150
 HISTORIES = int(os.environ.get("MODEL_HISTORIES", "2400"))
@@ -42,6 +46,7 @@ EVERY_NS = 2_000_000_000
 STOP_GRACE_NS = 1_000_000_000
 APART_NS, ERROR_NS = 250_000_000, 50_000_000
 PAUSED_BY = ("operator", "detection")
+AFTER_NS, WITHIN_NS = 1_000_000_000, 3_000_000_000
 ALL_RUNS = {"run": None}
 
 Answers = dict[str, Any]
@@ -58,7 +63,8 @@ def grouped(rows: Iterable[tuple[Any, ...]]) -> dict[str, list[tuple[Any, ...]]]
 def duplicates(con: Any) -> Answers:
     rows = grouped(con.execute(EXTRA_COPIES, ALL_RUNS).fetchall())
     return {
-        run: {(token, copy, cause) for token, _, _, copy, *_, cause in each} for run, each in rows.items()
+        run: {(token, rkey, copy, cause) for token, _, rkey, copy, *_, cause in each}
+        for run, each in rows.items()
     }
 
 
@@ -192,6 +198,44 @@ def silence(con: Any) -> Answers:
     return {run: (quiet, given) for run, quiet, given in rows}
 
 
+def reconciliation(con: Any) -> Answers:
+    rows = grouped(con.execute(f"select run, token, account from ({ACCOUNTS})", ALL_RUNS).fetchall())
+    return {run: dict(each) for run, each in rows.items()}
+
+
+def analytics(con: Any) -> Answers:
+    asked = {"run": None, "events": []}
+    rows = grouped(con.execute(f"select run, token, event, known from ({EVENTS})", asked).fetchall())
+    return {run: Counter(each) for run, each in rows.items()}
+
+
+def cost(con: Any) -> Answers:
+    rows = grouped(
+        con.execute(f"select run, token, attempts, by_fallback from ({ATTEMPTS})", ALL_RUNS).fetchall()
+    )
+    return {run: {token: tuple(rest) for token, *rest in each} for run, each in rows.items()}
+
+
+def repeats(con: Any) -> Answers:
+    rows = grouped(con.execute(f"select run, token, cause from ({REPEATS})", ALL_RUNS).fetchall())
+    return {run: Counter(each) for run, each in rows.items()}
+
+
+def fallback(route: str | None) -> Callable[[Any], Answers]:
+    def ask(con: Any) -> Answers:
+        asked = {
+            "run": None,
+            "class": "transactional",
+            "after": AFTER_NS,
+            "within": WITHIN_NS,
+            "route": route,
+        }
+        rows = grouped(con.execute(f"select run, token, fate from ({DUE})", asked).fetchall())
+        return {run: dict(each) for run, each in rows.items()}
+
+    return ask
+
+
 QUESTIONS: dict[str, tuple[Callable[[Any], Answers], Callable[[Record], Any]]] = {
     "duplicates": (duplicates, mail.extra_copies),
     "delivered": (delivered, mail.fates),
@@ -226,6 +270,12 @@ QUESTIONS: dict[str, tuple[Callable[[Any], Answers], Callable[[Record], Any]]] =
     "false-alarm": (false_alarms, lambda run: ending.false_alarms(run, STOP_GRACE_NS)),
     "false-alarm, unreadable": (unreadable, lambda run: ending.unreadable(run, STOP_GRACE_NS)),
     "quiescence": (silence, ending.silence),
+    "reconciliation": (reconciliation, accounts.reconciled),
+    "analytics": (analytics, accounts.told),
+    "cost": (cost, accounts.attempts),
+    "repeats": (repeats, accounts.repeats),
+    "fallback": (fallback(None), lambda run: accounts.due(run, AFTER_NS, WITHIN_NS, None)),
+    "fallback by route": (fallback("backup"), lambda run: accounts.due(run, AFTER_NS, WITHIN_NS, "backup")),
 }
 
 

@@ -183,6 +183,28 @@ class TestByACount:
         numbers = judged(run).numbers
         assert (numbers["lost_on_their_way"], numbers["thrown_away"]) == (1, 0)
 
+    def test_one_that_was_lost_on_its_way_and_asked_for_later_is_counted(self) -> None:
+        run = Run()
+        told(run, 1)
+        told(run, 2, "lost")
+        run.reads("events_seen", 2, END, None)
+        finding = judged(run)
+        assert (finding.verdict, finding.numbers["missing"], finding.offenders) == (Verdict.PASS, 0, [])
+
+    @pytest.mark.parametrize(
+        ("seen", "verdict", "missing"),
+        [(3, Verdict.PASS, 0), (2, Verdict.INCONCLUSIVE, 0), (1, Verdict.FAIL, 1)],
+    )
+    def test_what_is_short_may_be_of_a_kind_that_was_not_asked_for(
+        self, seen: int, verdict: Verdict, missing: int
+    ) -> None:
+        run = Run()
+        for at, event in ((1, "delivered"), (2, "bounced"), (3, "bounced")):
+            run.provider_says(event, run.message(at), at + 1, webhook="delivered")
+        run.reads("events_seen", seen, END, None)
+        finding = judged(run, {"events": ["bounced"]})
+        assert (finding.verdict, finding.numbers["missing"]) == (verdict, missing)
+
     def test_a_reading_before_the_last_event_cannot_tell(self) -> None:
         run = Run()
         told(run, 20)

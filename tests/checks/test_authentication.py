@@ -61,6 +61,7 @@ class TestGood:
         finding = judged(run)
         assert (finding.verdict, finding.counted, finding.offenders) == (Verdict.PASS, 2, [])
         assert finding.numbers["without_aligned_signature"] == 0
+        assert finding.summary.startswith("2 copies (1 by backup and 1 by primary), each authenticated")
 
     def test_a_domain_with_a_hyphen_is_one_domain(self) -> None:
         run = Kept()
@@ -154,6 +155,28 @@ class TestDkim:
         assert causes(judged(a_run(sign=lambda message: b"DKIM-Signature: v=1; nonsense\r\n" + message)))
 
 
+class TestWhatNobodyCanRead:
+    """One copy that makes no sense is a bad copy, and does not keep the others from being judged."""
+
+    @pytest.mark.parametrize(
+        "damage", [b"a line that is no field\r\n", b" a field that has no name\r\n", b": \r\n"]
+    )
+    def test_a_header(self, damage: bytes) -> None:
+        run = a_run(afterwards=lambda message: damage + message)
+        run.mail("backup", 2)
+        finding = judged(run)
+        assert "dkim: the header cannot be read" in why(finding)
+        assert (finding.counted, finding.numbers["dkim_failed"]) == (2, 1)
+
+    @pytest.mark.parametrize("name", ["a" * 64, "a..b", "x" * 300])
+    def test_a_name_that_no_dns_can_have(self, name: str) -> None:
+        tag = f"s={name}".encode()
+        run = a_run(afterwards=lambda message: message.replace(b"s=primary", tag))
+        assert "is not in the zone" in why(judged(run))
+        run = a_run(author=f"no-reply@{name}.example", mail_from=f"no-reply@{DOMAIN}")
+        assert "publishes no DMARC policy" in why(judged(run))
+
+
 class TestSpfAndDmarc:
     def test_an_address_that_spf_does_not_allow(self) -> None:
         run = a_run("backup")
@@ -190,9 +213,21 @@ class TestSpfAndDmarc:
         del run.zone[f"_dmarc.{DOMAIN}"]
         assert "publishes no DMARC policy" in why(judged(run))
 
+    def test_two_authors_in_one_field_are_nobodys_domain_either(self) -> None:
+        run = a_run(author="no-reply@shop.example>, Ann <ann@bank.example")
+        assert "dmarc: From does not name one domain" in why(judged(run))
+
+    def test_two_authors_of_one_domain_and_a_name_with_a_comma(self) -> None:
+        two = a_run(author=f"no-reply@{DOMAIN}>, Ann <ann@{DOMAIN}", mail_from=f"b@{DOMAIN}")
+        assert judged(two).verdict is Verdict.PASS
+        assert judged(a_run(author=f"no-reply@{DOMAIN}", name="Shop, Inc")).verdict is Verdict.PASS
+
+    def test_no_return_path(self) -> None:
+        assert "spf: there is no return path" in why(judged(a_run(mail_from="")))
+
     def test_two_authors_are_nobodys_domain(self) -> None:
         run = a_run(afterwards=lambda message: b"From: ann@bank.example\r\n" + message)
-        assert "dmarc: there is not one author in From" in why(judged(run))
+        assert "dmarc: From does not name one domain" in why(judged(run))
 
 
 class TestArc:
@@ -247,7 +282,9 @@ class TestOneClick:
         assert self.newsletter().verdict is Verdict.PASS
 
     def test_only_of_the_classes_that_are_asked_for(self) -> None:
-        assert judged(a_run(), {"one_click": "marketing"}).verdict is Verdict.PASS
+        run = a_run()
+        run.mail("backup", 2, class_="marketing", fields=UNSUBSCRIBE)
+        assert judged(run, {"one_click": "marketing"}).verdict is Verdict.PASS
         assert causes(judged(a_run(), {"one_click": ["marketing", "transactional"]})) == {"one-click"}
 
     @pytest.mark.parametrize(
@@ -346,6 +383,22 @@ class TestInconclusive:
 
     def test_no_copies(self) -> None:
         assert judged(Kept()).reason == "there are no copies of mail"
+
+    def test_no_copy_of_a_class_that_one_must_be_able_to_unsubscribe_from(self) -> None:
+        finding = judged(a_run(), {"one_click": ["marketing", "digest"]})
+        assert finding.verdict is Verdict.INCONCLUSIVE
+        assert finding.reason == "there is no copy of marketing and digest mail"
+
+    def test_a_fault_that_the_system_never_met(self) -> None:
+        run = a_run()
+        run.fault(5, 10)
+        finding = judged(run)
+        assert finding.verdict is Verdict.INCONCLUSIVE and "never met incident f1" in finding.reason
+
+    def test_a_bad_copy_stands_without_exposure(self) -> None:
+        run = a_run(sign=lambda message: message)
+        run.fault(5, 10)
+        assert judged(run).verdict is Verdict.FAIL
 
     def test_records_are_missing(self) -> None:
         run = a_run()

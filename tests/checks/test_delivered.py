@@ -66,6 +66,15 @@ def test_an_sms_that_was_refused_or_given_back_delivers_nothing() -> None:
     assert judged(run).numbers["lost"] == 2
 
 
+def test_an_sms_that_bounced_is_accounted_for_as_mail_that_bounced_is() -> None:
+    run = Run()
+    message = run.message(6)
+    by_sms(run, message, 6.1)
+    run.provider_says("bounced", replace(message, recipient="+12025550123"), 6.5, "backup")
+    finding = judged(run)
+    assert (finding.verdict, finding.numbers["bounced"], finding.numbers["lost"]) == (Verdict.PASS, 1, 0)
+
+
 @pytest.mark.parametrize(("at", "fate"), [(10, "by_fallback"), (10.001, "stale")])
 def test_an_sms_after_the_expiry_is_stale(at: float, fate: str) -> None:
     run = Run()
@@ -166,6 +175,14 @@ class TestAccountedFor:
         assert finding.verdict is Verdict.PASS
         assert finding.numbers["bounced"] == 1
 
+    def test_bounced_there_and_dropped_here(self) -> None:
+        run = Run()
+        message = run.message(5)
+        run.copy(message, 5.1)
+        run.provider_says("dropped", message, 6)
+        run.provider_says("bounced", message, 7, "backup")
+        assert judged(run).numbers["bounced"] == 1
+
     def test_suppressed(self) -> None:
         run = Run()
         run.says(run.message(5), "suppressed", 6)
@@ -218,6 +235,36 @@ class TestStale:
         finding = judged(run)
         assert finding.verdict is Verdict.INCONCLUSIVE
         assert "too close to the expiry" in finding.reason
+
+    @pytest.mark.parametrize(
+        ("offered", "at", "verdict"),
+        [
+            (7, 12, Verdict.INCONCLUSIVE),  # 2 s late: perhaps it counted its 5 s from there
+            (7, 12.001, Verdict.FAIL),
+            (10, 30, Verdict.INCONCLUSIVE),  # had expired before it was offered at all
+        ],
+    )
+    def test_what_the_driver_offered_late_may_be_as_late(
+        self, offered: float, at: float, verdict: Verdict
+    ) -> None:
+        run = Run()
+        run.copy(run.message(5, expires=10, offered=offered), at)
+        assert judged(run).verdict is verdict
+
+    @pytest.mark.parametrize(("at", "verdict"), [(11, Verdict.INCONCLUSIVE), (11.001, Verdict.FAIL)])
+    def test_so_may_what_was_accepted_late(self, at: float, verdict: Verdict) -> None:
+        run = Run()
+        message = run.message(5, expires=10, result=None)
+        run.answer(message, 6, "accepted")
+        run.copy(message, at)
+        assert judged(run).verdict is verdict
+
+    def test_what_the_system_refused_at_first_was_offered_with_the_time_that_was_left(self) -> None:
+        run = Run()
+        message = run.message(5, expires=10, result="refused")
+        run.offer_again(message, 8, 2, "accepted")
+        run.copy(message, 10.001)
+        assert judged(run).verdict is Verdict.FAIL
 
 
 class TestHolds:
@@ -310,6 +357,34 @@ class TestHolds:
         run.says(message, "held", 58)
         assert judged(run).numbers["held"] == 1
 
+    @pytest.mark.parametrize(
+        ("type_", "at", "held"),
+        [
+            ("reset", 55, 1),
+            ("outage", 52, 1),
+            ("outage", 52.001, 0),
+            ("auth-failure", 51, 1),
+            ("latency", 51, 0),
+        ],
+    )
+    def test_what_vanished_with_its_connection_is_of_unknown_fate(
+        self, type_: str, at: float, held: int
+    ) -> None:
+        run = self.held()
+        run.fault(52, 57, type_)
+        message = run.message(at)
+        run.says(message, "held", 58)
+        assert judged(run).numbers["held"] == held
+
+    @pytest.mark.parametrize(("tried", "held"), [(51.9, 1), (52.1, 0)])
+    def test_what_was_tried_before_may_have_vanished_since(self, tried: float, held: int) -> None:
+        run = self.held()
+        run.fault(52, 57, "blackhole")
+        message = run.message(51)
+        run.receipt(message, tried, "primary", "deferred")
+        run.says(message, "held", 58)
+        assert judged(run).numbers["held"] == held
+
     def test_a_kill_before_the_first_byte_leaves_no_receipt_and_an_unknown_fate(self) -> None:
         run = self.held()
         message = run.message(50)
@@ -337,6 +412,16 @@ class TestHolds:
                 run.says(message, "held", 52)
             assert judged(run).verdict is verdict
 
+    def test_too_many_that_may_still_be_let_go_are_no_contradiction(self) -> None:
+        run = self.held(longest_retry="60s")
+        for at in (50, 51):
+            message = run.message(at)
+            run.receipt(message, at + 0.1, "primary", "aborted")
+            run.says(message, "held", 52)
+        finding = judged(run)
+        assert finding.verdict is Verdict.INCONCLUSIVE
+        assert finding.reason.startswith("2 messages are held, more than allowed, but the last")
+
     def test_a_hold_that_was_let_go_is_none(self) -> None:
         run = self.held()
         message = run.message(50)
@@ -361,6 +446,12 @@ class TestQuiescence:
         assert finding.verdict is Verdict.INCONCLUSIVE
         assert "1 message is missing" in finding.reason
         assert finding.numbers["lost"] == 0
+
+    def test_what_was_accepted_only_just_now_may_still_come(self) -> None:
+        run = Run(ends=8)
+        message = run.message(0, result="refused")
+        run.offer_again(message, 5, 2, "accepted")
+        assert judged(run).verdict is Verdict.INCONCLUSIVE
 
     def test_a_queue_that_still_holds_something_is_not_quiet(self) -> None:
         run = Run()

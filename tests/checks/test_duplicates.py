@@ -52,6 +52,16 @@ def test_a_fallback_by_sms_is_no_second_copy_of_the_mail() -> None:
     assert finding.counted == len(messages)
 
 
+def test_two_sms_of_a_message_of_the_baseline_are_left_out_as_its_mail_is() -> None:
+    run = Run()
+    run.traffic(0, 10, 0.5)
+    early = run.message(-5, baseline=True)
+    for at in (-4, -3):
+        run.copy(early, at, "backup", recipient="+12025550123", carriers=["nonce"])
+    finding = check(run, "duplicates", "none")
+    assert (finding.verdict, finding.numbers["copies"]) == (Verdict.PASS, 20)
+
+
 def test_two_sms_of_one_message_are_a_duplicate() -> None:
     run = Run()
     run.traffic(0, 10, 0.5)

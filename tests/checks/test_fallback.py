@@ -97,6 +97,31 @@ def test_who_got_both_is_told() -> None:
     assert (finding.verdict, finding.numbers["also_by_mail"]) == (Verdict.PASS, 1)
 
 
+@pytest.mark.parametrize(
+    ("at", "verdict"), [(UNTIL + 1, Verdict.PASS), (UNTIL + 1.001, Verdict.FAIL), (None, Verdict.FAIL)]
+)
+def test_what_the_driver_offered_late_is_due_as_much_later(at: float | None, verdict: Verdict) -> None:
+    run = Run()
+    message = run.message(5, offered=6)
+    if at is not None:
+        sms(run, message, at)
+    assert judged(run).verdict is verdict
+
+
+def test_mail_in_time_from_a_late_offer_makes_none_due() -> None:
+    run = Run()
+    run.copy(run.message(5, offered=6), DUE + 1)
+    assert judged(run).counted == 0
+
+
+def test_what_the_system_refused_at_first_is_due_from_its_schedule() -> None:
+    run = Run()
+    message = run.message(5, result="refused")
+    run.offer_again(message, 7, 2, "accepted")
+    sms(run, message, UNTIL + 0.001)
+    assert judged(run).verdict is Verdict.FAIL
+
+
 class TestNoNeed:
     def test_an_expiry_ends_it(self) -> None:
         run = Run()

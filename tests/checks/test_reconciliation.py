@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from harness.checks.finding import Finding, Verdict
@@ -119,6 +121,16 @@ def test_what_went_out_by_a_fallback_channel_was_sent() -> None:
     assert judged(run).numbers["failed_with_copy"] == 1
 
 
+@pytest.mark.parametrize("event", ["bounced", "dropped"])
+def test_an_sms_that_came_back_after_it_was_taken_was_sent(event: str) -> None:
+    run = Run()
+    message = said(run, "sent")
+    run.copy(message, 9, "backup", recipient="+12025550123", carriers=["nonce"])
+    run.provider_says(event, replace(message, recipient="+12025550123"), 9.5, "backup")
+    finding = judged(run)
+    assert (finding.verdict, finding.numbers["sent_and_given_back"]) == (Verdict.PASS, 1)
+
+
 class TestHeld:
     @pytest.mark.parametrize("result", ["ack-lost", "aborted"])
     def test_it_is_right_where_the_fate_is_unknown(self, result: str) -> None:
@@ -193,6 +205,39 @@ class TestInconclusive:
         finding = judged(run)
         assert finding.verdict is Verdict.INCONCLUSIVE
         assert "1 message still waited" in finding.reason
+
+    @pytest.mark.parametrize("state", ["pending", "sending", "held"])
+    @pytest.mark.parametrize("arrives", [True, False])
+    def test_a_state_that_is_not_final_says_nothing_of_what_came_after_its_reading(
+        self, state: str, arrives: bool
+    ) -> None:
+        run = Run()
+        sent(run)
+        message = run.message(5)
+        run.says(message, state, 6)
+        if arrives:
+            run.copy(message, 20)
+        else:
+            run.copy(said(run, "sent", 20), 20)
+        finding = judged(run)
+        assert finding.verdict is Verdict.INCONCLUSIVE
+        assert "before the mail had stopped moving" in finding.reason
+
+    def test_the_last_thing_moved_at_the_very_reading(self) -> None:
+        run = Run()
+        message = run.message(5)
+        run.copy(message, 6)
+        run.says(message, "sending", 6)
+        finding = judged(run)
+        assert (finding.verdict, finding.numbers["copy_not_sent"]) == (Verdict.FAIL, 1)
+
+    @pytest.mark.parametrize("state", ["failed", "suppressed", "expired"])
+    def test_a_copy_after_a_final_state_contradicts_it(self, state: str) -> None:
+        run = Run()
+        message = run.message(5)
+        run.says(message, state, 6)
+        run.copy(message, 20)
+        assert judged(run).verdict is Verdict.FAIL
 
     def test_a_run_that_was_not_quiet_takes_no_pass_away_where_nothing_waits(self) -> None:
         run = Run(longest_retry="60s")

@@ -56,6 +56,15 @@ def test_all_at_once_is_a_fail() -> None:
     assert judged(run).numbers["largest_wave"] == 100
 
 
+@pytest.mark.parametrize(("offered", "verdict"), [(19, Verdict.FAIL), (19.001, Verdict.PASS)])
+def test_what_the_driver_offered_only_just_before_had_not_waited(offered: float, verdict: Verdict) -> None:
+    run, messages = held(20)
+    let_go(run, messages, 23, 2, 2)
+    for _ in range(5):
+        run.copy(run.message(18, "marketing", offered=offered), 20.1)
+    assert judged(run).verdict is verdict
+
+
 def test_the_allowance_is_rounded_up() -> None:
     run, messages = held(15)
     let_go(run, messages, 23, 2, 2)

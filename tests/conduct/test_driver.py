@@ -13,7 +13,7 @@ from harness.conduct.driver import Driver
 from harness.history.events import AnyEvent, HarnessWarning, MessageSubmitted, MessageSubmitting, Submitted
 from harness.history.journal import Journal
 from harness.scenario.timeline import Message
-from harness.testbed.system.doors.base import Submission
+from harness.testbed.system.doors.base import Submission, variables
 
 MS = 1_000_000
 
@@ -111,3 +111,20 @@ async def test_a_punctual_driver_says_nothing(journal):
     await driver.send(messages(3, 1), journal.now_ns() + 5 * MS)
     await driver.finish()
     assert not [e for e in recorded(journal) if isinstance(e, HarnessWarning)]
+
+
+async def test_what_expires_is_offered_with_the_time_that_is_left(journal):
+    """However late the offer, and anew with each one."""
+    told: list[int | None] = []
+
+    class Told(ScriptedSystem):
+        async def submit(self, message: Message) -> Submission:
+            told.append(variables(message, "a@sender.example")["expires_in_ms"])
+            return await super().submit(message)
+
+    driver = Driver(Told(Submitted.REFUSED, Submitted.ACCEPTED), journal)
+    await driver.send(messages(1, every_ms=10), journal.now_ns() - 2000 * MS)  # 2 s late
+    await driver.finish()
+    first, second = told
+    assert first is not None and second is not None
+    assert second < first <= 3000

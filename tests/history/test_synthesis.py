@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 from harness.checks.finding import Verdict
-from harness.conduct.judge import ExitCode, judge_all
+from harness.conduct.judge import ExitCode, judging_all
 from harness.history.store import History, to_parquet
 from harness.history.synthesis import write
 from harness.history.synthesis.plan import FEWEST_EVENTS, SynthesisRefused, Wanted
@@ -39,7 +39,7 @@ def test_a_plain_fold_and_the_checks_find_exactly_what_is_planted(tmp_path: Path
     assert truth == json.loads((tmp_path / "made" / "truth.json").read_text())
     assert (len(truth["duplicates"]), len(truth["lost"])) == (7, 3)
     assert folded(tmp_path / "made") == (truth["duplicates"], truth["lost"])
-    (judged,) = judge_all(tmp_path / "made")
+    ((judged, _),) = judging_all(tmp_path / "made")
     found = {each.check: each for each in judged.findings}
     assert judged.exit_code is ExitCode.FAIL
     assert sorted(str(each.token) for each in found["duplicates"].offenders) == truth["duplicates"]
@@ -53,7 +53,7 @@ def test_a_plain_fold_and_the_checks_find_exactly_what_is_planted(tmp_path: Path
 
 def test_without_anything_planted_every_expectation_is_met(tmp_path: Path) -> None:
     synthesize(Wanted(FEWEST_EVENTS), tmp_path / "made")
-    (judged,) = judge_all(tmp_path / "made")
+    ((judged, _),) = judging_all(tmp_path / "made")
     assert judged.exit_code is ExitCode.PASS, [each.reason or each.summary for each in judged.findings]
 
 
@@ -68,7 +68,7 @@ def test_a_large_one_is_several_files_and_one_history(
         counted = history.con.execute("select count(*), count(distinct seq), max(seq) from events").fetchone()
         assert counted == (10_000, 10_000, 10_000)
         assert history.con.execute("from gaps").fetchall() == []
-    (judged,) = judge_all(tmp_path / "made")
+    ((judged, _),) = judging_all(tmp_path / "made")
     assert judged.exit_code is ExitCode.FAIL
 
 
@@ -105,7 +105,7 @@ def test_several_runs_share_it_and_a_pattern_opens_them(tmp_path: Path) -> None:
         str(tmp_path / "made" / "*"),
         str(tmp_path / "made" / "*" / "*.parquet"),
     ):
-        judged = judge_all(where)
+        judged = [judgement for judgement, _ in judging_all(where)]
         assert [each.run for each in judged] == sorted(truth["runs"])
         assert [each.run_dir.name for each in judged] == sorted(truth["runs"])
         assert [each.findings[0].numbers["duplicated"] for each in judged] == [2, 1, 1]

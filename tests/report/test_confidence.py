@@ -60,7 +60,9 @@ def lagging(worst: float) -> Run:
 
 def test_the_driver_s_lag_in_the_middle_at_p99_and_at_worst() -> None:
     (remark,) = [each for each in remarks_of(lagging(0.2)) if each.topic is Topic.DRIVER]
-    assert remark.text == "100 messages were offered 2.0 ms late in the middle, 2.0 ms at p99, 0.2 s at worst"
+    assert (
+        remark.text == "100 messages were offered 2.0 ms late in the middle, 2.0 ms at p99, 200 ms at worst"
+    )
     assert remark.numbers == {
         "lag_p50_ns": 2_000_000,
         "lag_p99_ns": 2_000_000,

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
+from harness.history.store import History
 from harness.report.findings_json import as_document, as_list, encode, write_findings
 from tests.report import samples
 
@@ -56,11 +59,22 @@ def test_infinity_is_null_and_named(sample_of: dict[str, samples.Sample]) -> Non
 
 
 def test_several_runs_have_the_strongest_outcome(sample_of: dict[str, samples.Sample]) -> None:
-    judgements = [sample_of[kind].judgement for kind in ("passing", "inconclusive", "failing")]
-    assert as_list(judgements)["exit_code"] == 1
-    assert as_list(judgements[:2])["exit_code"] == 3
-    assert as_list(judgements[:1])["exit_code"] == 0
-    assert [run["verdict"] for run in as_list(judgements)["runs"]] == ["pass", "inconclusive", "fail"]
+    kinds = ("passing", "inconclusive", "failing")
+    documents = [as_document(sample_of[kind].judgement) for kind in kinds]
+    assert as_list(documents)["exit_code"] == 1
+    assert as_list(documents[:2])["exit_code"] == 3
+    assert as_list(documents[:1])["exit_code"] == 0
+    assert [run["verdict"] for run in as_list(documents)["runs"]] == ["pass", "inconclusive", "fail"]
+
+
+def test_with_the_history_that_it_was_judged_by_it_says_the_same_and_opens_none(
+    sample_of: dict[str, samples.Sample], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judgement = sample_of["failing"].judgement
+    opened_again = as_document(judgement)
+    with History.open(judgement.run_dir) as history:
+        monkeypatch.setattr(History, "open", None)
+        assert as_document(judgement, history) == opened_again
 
 
 def test_the_file_is_written_whole(tmp_path: Path) -> None:

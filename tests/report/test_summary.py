@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
+import msgspec
 import pytest
 from rich.console import Console
 
@@ -62,6 +64,19 @@ def test_in_full_it_tells_all_stories_and_how_far_to_trust_it(sample_of: dict[st
         "witness",
         "testbed",
     ]
+
+
+def test_a_long_name_has_a_line_of_its_own_and_leaves_the_others_their_room(
+    sample_of: dict[str, Sample],
+) -> None:
+    sample = sample_of["passing"]
+    short = sample.judgement.findings[0]
+    long = msgspec.structs.replace(short, check="own." + "no-receipt-is-late-" * 3)
+    judgement = replace(sample.judgement, findings=[*sample.judgement.findings, long])
+    lines = printed(replace(sample, judgement=judgement)).splitlines()
+    at = lines.index(f"✓ {long.check}")
+    assert lines[at + 1] == f"{' ' * 15}{long.summary}"
+    assert f"✓ {short.check:<12} {short.summary}" in lines
 
 
 def test_inconclusive_says_why(sample_of: dict[str, Sample]) -> None:

@@ -55,11 +55,26 @@ def test_a_scenario_with_mail_loads_again_from_what_was_resolved() -> None:
         ("{key_of: bakcup}", "bakcup"),
         ("{key_of: primary}", "has a key of its own already"),
         ("{sign: me}", "sign"),
+        ("{selector: backup}", "has the selector `backup` as `primary` has, and another key"),
+        ("{selector: backup, domain: Shop.example}", "and another key"),
     ],
 )
 def test_what_a_route_may_not_say(written: str, said: str) -> None:
     text = changed(MAIL, (PRIMARY, f"primary: {{provider: m365, mail: {written}}}"))
     assert said in problem(text).render()
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "{selector: backup, key_of: backup}",
+        "{selector: backup, domain: mail.shop.example}",
+        "{selector: backup, published: missing}",
+        "{selector: backup, sign: nobody}",
+    ],
+)
+def test_one_selector_for_two_routes_where_no_two_keys_would_have_one_name(written: str) -> None:
+    assert with_mail((PRIMARY, f"primary: {{provider: m365, mail: {written}}}")).mail is not None
 
 
 def test_a_route_that_says_who_signs_needs_to_know_whose_mail_it_is() -> None:

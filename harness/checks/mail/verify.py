@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email.message import Message
 from email.parser import BytesHeaderParser
-from email.utils import parseaddr
+from email.utils import getaddresses
 from functools import lru_cache
 
 import dkim
@@ -73,8 +73,7 @@ class Verifier:
     def verify(self, message: bytes, mail_from: str, egress: str, wall_s: float) -> Verified:
         """`wall_s`: when it was delivered, in seconds since 1970."""
         headers = BytesHeaderParser().parsebytes(message)
-        authors = headers.get_all("From") or []
-        author = parseaddr(str(authors[0]))[1].rpartition("@")[2].lower() if len(authors) == 1 else ""
+        author = _author(headers)
         with as_of(wall_s), self._zone.instead_of_dns():
             signatures = tuple(self._signatures(message, wall_s))
             said_spf = self._spf(mail_from, egress)
@@ -98,7 +97,11 @@ class Verifier:
         )
 
     def _signatures(self, message: bytes, wall_s: float) -> Iterator[Signature]:
-        found = dkim.DKIM(message, logger=_SILENT)
+        try:
+            found = dkim.DKIM(message, logger=_SILENT)
+        except Exception as error:  # noqa: BLE001  the library has an exception of its own for some of these only
+            yield Signature("", "", "", frozenset(), f"the header cannot be read ({error})")
+            return
         count = sum(1 for name, _ in found.headers if name.lower() == b"dkim-signature")
         for index in range(count):
             try:
@@ -115,7 +118,7 @@ class Verifier:
         try:
             tags = {name.decode(): value.decode() for name, value in parse_tag_value(fields[index]).items()}
         except (InvalidTagValueList, UnicodeDecodeError):
-            return Signature("", "", "", frozenset(), wrong or "it cannot be read")
+            return Signature("", "", "", frozenset(), "the signature cannot be read")
         domain, selector = tags.get("d", "").lower(), tags.get("s", "").lower()
         name = f"{selector}._domainkey.{domain}"
         records = self._zone.texts(name) if domain and selector else []
@@ -133,6 +136,8 @@ class Verifier:
     def _ask_spf(self, mail_from: str, egress: str) -> str:
         """Within `instead_of_dns`."""
         domain = _domain(mail_from)
+        if not domain:
+            return "there is no return path"
         result, _ = spf.check2(i=egress, s=mail_from, h=domain, querytime=0)
         if result == PASS:
             return PASS
@@ -194,14 +199,21 @@ def _best(signatures: tuple[Signature, ...]) -> str:
     if any(not each.wrong for each in signatures):
         return PASS
     first = signatures[0]
-    return f"signature of {first.domain or 'nobody'}: {first.wrong}"
+    return f"signature of {first.domain}: {first.wrong}" if first.domain else first.wrong
+
+
+def _author(headers: Message) -> str:
+    """The domain in From; empty where there is none, or more than one (RFC 7489, 6.6.1)."""
+    fields = [str(field) for field in headers.get_all("From") or []]
+    domains = {_domain(address) for _, address in getaddresses(fields) if "@" in address}
+    return domains.pop() if len(fields) == len(domains) == 1 else ""
 
 
 def _dmarc(
     author: str, policy: dict[str, str], aligned: bool, signatures: tuple[Signature, ...], return_path: str
 ) -> str:
     if not author:
-        return "there is not one author in From"
+        return "From does not name one domain"
     if not policy:
         return f"{author} publishes no DMARC policy"
     if aligned:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import dns.exception
 import dns.rdatatype
 import dns.zone
 import spf
@@ -32,7 +33,11 @@ class Zone:
         return cls(path.read_text(encoding="ascii"))
 
     def records(self, name: str, kind: str) -> list[Any]:
-        found = self._zone.get_rdataset(_whole(name), dns.rdatatype.from_text(kind))
+        """None for what cannot be a name, such as one with a label of 64 letters: mail may name any."""
+        try:
+            found = self._zone.get_rdataset(_whole(name), dns.rdatatype.from_text(kind))
+        except dns.exception.DNSException:
+            return []
         return [] if found is None else list(found)
 
     def texts(self, name: str) -> list[str]:

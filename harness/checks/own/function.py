@@ -6,6 +6,7 @@ installed, and nothing that lies beside it: that would not be there when a run i
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import inspect
 import linecache
@@ -14,6 +15,8 @@ import types
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any
+
+import msgspec
 
 from harness.checks.own import Looked, NotUsable
 from harness.checks.own.query import only_reading
@@ -56,16 +59,28 @@ def function_of(text: str, where: str) -> Function:
 
 
 def ask(history: History, run: str, text: str, where: str, given: Mapping[str, Any]) -> Looked:
-    """What the function says of one run. Raises NotUsable, and whatever the function raises."""
+    """What the function says of one run. Raises NotUsable, and whatever the function raises.
+
+    What it prints goes to stderr: stdout may be a document that a program reads.
+    """
     function = function_of(text, where)
-    with only_reading(history.con):
-        looked = function(history, run, dict(given))
+    try:
+        with only_reading(history.con), contextlib.redirect_stdout(sys.stderr):
+            looked = function(history, run, dict(given))
+    except SystemExit as error:
+        # It would be the exit code of the whole run, and 0 of them a pass.
+        raise NotUsable(
+            f"`{where}` left by sys.exit({error.code!r})", "End with `return Looked(…)`."
+        ) from error
     if not isinstance(looked, Looked):
         raise NotUsable(
             f"`{where}` gave {type(looked).__name__}, and not Looked",
             "End with `return Looked(counted=…, offenders=[…])`, from `harness.checks.own`.",
         )
-    return looked
+    try:
+        return msgspec.convert(msgspec.to_builtins(looked), Looked)
+    except (TypeError, msgspec.ValidationError) as error:
+        raise NotUsable(f"`{where}` gave a Looked that no report can hold: {error}") from error
 
 
 def _module(text: str, file: str) -> types.ModuleType:
@@ -83,7 +98,8 @@ def _module(text: str, file: str) -> types.ModuleType:
     sys.modules[name] = module
     linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
     try:
-        exec(code, module.__dict__)
+        with contextlib.redirect_stdout(sys.stderr):
+            exec(code, module.__dict__)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise NotUsable(

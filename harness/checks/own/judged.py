@@ -20,6 +20,11 @@ def evaluate(history: History, run: str, name: str, params: Params) -> Finding:
     looked = _ask(history, run, params)
     ground = grounds(history, run)
     offending = len(looked.offenders) if looked.offending is None else looked.offending
+    if offending < len(looked.offenders):
+        raise NotUsable(
+            f"it names {count_of(len(looked.offenders), 'offender')}, and says that {offending} offend",
+            "`offending` is how many there are where `offenders` does not name them all.",
+        )
     if looked.counted < offending:
         raise NotUsable(
             f"it says that it looked at {looked.counted}, and {offending} of these offend",

@@ -93,8 +93,15 @@ def ask(history: History, run: str, text: str, given: Mapping[str, Any]) -> Look
     with only_reading(con):
         con.execute(f"create temp table _looked_at as {query}", {"run": run, **given})
         known = _columns(con)
-        row = con.execute("select count(*), count(why) from _looked_at").fetchone()
-        counted, offending = row if row is not None else (0, 0)
+        row = con.execute(
+            "select count(*), count(why), count(*) filter (trim(why::varchar) = '') from _looked_at"
+        ).fetchone()
+        counted, offending, wordless = row if row is not None else (0, 0, 0)
+        if wordless:
+            raise NotUsable(
+                f"`why` has no words in {wordless:,} of {counted:,} rows, and a row with a `why` offends",
+                "Let it be null where nothing is wrong.",
+            )
         texts = ", ".join(name if name in known else f"null as {name}" for name in _TEXTS)
         worst = "severity desc nulls last, " if "severity" in known else ""
         offenders = con.execute(
@@ -138,7 +145,8 @@ def only_reading(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 def _columns(con: duckdb.DuckDBPyConnection) -> set[str]:
     """The columns of the answer. Raises NotUsable for one that nobody would look at."""
-    names = [str(name).lower() for name, *_ in con.execute("describe _looked_at").fetchall()]
+    described = con.execute("describe _looked_at").fetchall()
+    names = [str(name).lower() for name, *_ in described]
     if unknown := [name for name in names if name not in COLUMNS]:
         near = get_close_matches(unknown[0], COLUMNS, n=1)
         raise NotUsable(
@@ -151,6 +159,15 @@ def _columns(con: duckdb.DuckDBPyConnection) -> set[str]:
             "it has no column `why`, so nothing could offend",
             "Give each thing that was looked at a row, and `why` a text where something is wrong with it.",
         )
+    kinds = {name: str(kind) for name, (_, kind, *_) in zip(names, described, strict=True)}
+    for name in ("why", "doubt"):
+        if kinds.get(name) == "BOOLEAN":
+            raise NotUsable(
+                f"`{name}` is true or false, and both would count",
+                f"Let it be a text, or null: `case when … then 'what it is' end as {name}`.",
+            )
+    if kinds.get("severity", "").startswith(("VARCHAR", "ENUM")):
+        raise NotUsable("`severity` is a text, of which '9' comes before '10'", "Let it be a number.")
     return set(names)
 
 

@@ -1,8 +1,12 @@
 -- Messages that went out by another channel than mail: an SMS, a note in the application.
 
--- One row per message of which a provider took a copy for somebody who is no mail address, as the phone number of a
--- fallback channel: such a copy is known by the token alone, and belongs to no message's own recipient.
+-- One row per message of which a provider took a hand-off for somebody who is no mail address, as the phone number of a
+-- fallback channel: such a one is known by the token alone, and belongs to no message's own recipient. fallback_ns is
+-- null where the provider gave back, or threw away, all that it took.
 create table fallbacks as
-select run, token, min(end_ns) as fallback_ns, arg_min(route, (end_ns, seq)) as fallback_route,
-       arg_min(error_ns, (end_ns, seq)) as fallback_error_ns
-from copies where known and scheduled_ns is null group by run, token;
+select h.run, h.token, min(h.end_ns) filter (u.seq is null) as fallback_ns,
+       arg_min(h.route, (h.end_ns, h.seq)) filter (u.seq is null) as fallback_route,
+       arg_min(h.error_ns, (h.end_ns, h.seq)) filter (u.seq is null) as fallback_error_ns,
+       min(h.end_ns) as fallback_taken_ns, coalesce(bool_or(u.event = 'bounced'), false) as fallback_bounced
+from handoffs h left join _undone u on u.run = h.run and u.seq = h.seq
+where h.known and h.scheduled_ns is null group by h.run, h.token;

@@ -60,16 +60,19 @@ select run, any_value(message) as message, token, rkey, min(why) as why, max(at_
     where r.canary is null and r.end_ns + r.error_ns >= f.on_lo and r.end_ns - r.error_ns <= f.off_hi
     union all
     -- What a blackhole or a partition swallowed, or a kill caught before its first byte, leaves no receipt; nor does a
-    -- request whose connection was cut, or that hung or was reset at its head, before anybody read whose it was. A
-    -- restart that took too long ended in a kill.
+    -- request whose connection was cut or reset, or that hung at its head, before anybody read whose it was, nor one that
+    -- was on its way as an outage or a turned proxy closed every connection. A restart that took too long ended in a kill.
+    -- What was tried since shows what became of it.
     select m.run, m.rowid, m.token, m.rkey, 'perhaps swallowed by a fault', greatest(m.scheduled_ns, f.on_lo)
     from _messages m join faults f on f.run = m.run and f.endpoint is null and not f.aside
-         and (f.type in ('blackhole', 'partition', 'kill')
+         and (f.type in ('blackhole', 'partition', 'kill', 'reset')
+              or f.type in ('outage', 'auth-failure') and m.scheduled_ns <= f.on_hi
               or f.type = 'cut' and f.attributes ->> '$.stream' = 'upstream'
               or f.type in ('hang', 'disconnect') and f.attributes ->> '$.stage' = 'head'
               or f.type = 'restart' and exists (select 1 from kills k where k.run = f.run
                                                 and k.t_ns between f.on_lo and f.off_hi))
-    where m.scheduled_ns <= f.off_hi and not exists (select 1 from receipts r where r.message = m.rowid)
+    where m.scheduled_ns <= f.off_hi and not exists (select 1 from receipts r
+          where r.message = m.rowid and r.end_ns + r.error_ns >= f.on_lo)
 ) where token is not null group by run, token, rkey;
 
 -- What providers said of messages afterwards that makes up for a missing copy.
@@ -110,16 +113,17 @@ with recount as (
         select run, token from receipts where notice = 'failed' and result in ('accepted', 'ack-lost')
     ) using (run, token)
 ), beside as (
-    select m.rowid as message, k.fallback_ns, k.fallback_route, k.fallback_error_ns
+    select m.rowid as message, k.fallback_ns, k.fallback_route, k.fallback_error_ns, k.fallback_taken_ns, k.fallback_bounced
     from _messages m join fallbacks k using (run, token)
 ), concerned as (
     select message from counted union select message from _bounced union select message from returned
     union select message from beside union select message from states union select message from unknown_fates
 )
 select c.message, coalesce(n.counted, false) as counted, n.attempts, n.taken_ns, n.copies, n.copy_ns, n.last_copy_ns, n.copy_route,
-       n.error_ns, n.observed_after, coalesce(u.bounced, b.message is not null) as bounced,
+       n.error_ns, n.observed_after, b.message is not null or coalesce(u.bounced, false) as bounced,
        coalesce(u.dropped, false) as dropped, g.message is not null as returned, k.fallback_ns, k.fallback_route,
-       k.fallback_error_ns, s.state, s.since_ns as state_since_ns, s.events_known, s.read_ns as state_read_ns, f.why as unknown_fate,
+       k.fallback_error_ns, k.fallback_taken_ns, k.fallback_bounced,
+       s.state, s.since_ns as state_since_ns, s.events_known, s.read_ns as state_read_ns, f.why as unknown_fate,
        case when s.state = 'held' and f.why is not null
             then case when s.changed then s.since_ns else least(s.since_ns, f.at_ns) end end as held_ns
 from concerned c
@@ -133,7 +137,7 @@ left join unknown_fates f using (message)
 where c.message is not null;
 
 -- One row per (token, recipient) offered to the SUT. `result` is accepted if any offer was; refused only if every offer
--- certainly was. `message` is its number, by which receipts and copies are joined most cheaply.
+-- certainly was. `message` is its number in this opening, by which receipts and copies are joined most cheaply.
 create view messages as
 select rowid as message, run, token, rkey, coalesce(spelt, rkey) as recipient, stream, class, scheduled_ns, first_offer_ns, offers,
        within_ns, expires_ns, baseline, accepted_ns,
@@ -159,7 +163,8 @@ select m.rowid as message, m.run, m.token, m.rkey, coalesce(m.spelt, m.rkey) as 
        case when x.counted then x.taken_ns else m.copy_ns end as taken_ns,
        coalesce(x.bounced, false) as bounced, coalesce(x.dropped, false) as dropped,
        coalesce(x.returned, false) as returned, x.fallback_ns, x.fallback_route,
-       coalesce(x.fallback_error_ns, 0) as fallback_error_ns,
+       coalesce(x.fallback_error_ns, 0) as fallback_error_ns, x.fallback_taken_ns,
+       coalesce(x.fallback_bounced, false) as fallback_bounced,
        x.state, x.state_since_ns, x.events_known, x.state_read_ns, x.unknown_fate, x.held_ns
 from _messages m left join _exceptions x on x.message = m.rowid;
 

@@ -120,7 +120,8 @@ def depart(taken: Taken, outgoing: Outgoing, sender: Sender, seed: int) -> tuple
     """The message as it leaves, and its return path. Raises ValueError where there is no message in it."""
     message = outgoing(taken)
     author = parseaddr(str(BytesHeaderParser().parsebytes(message).get("From", "")))[1]
-    mail_from = taken.sender or author
+    # Without a return path SPF is judged by the name of the server that delivers (RFC 7208, 2.4).
+    mail_from = taken.sender or f"postmaster@{sender.own_bounces}"
     if sender.signer is Signer.PROVIDER and not sender.vouches_for(author.rpartition("@")[2].lower()):
         message = signed(message, SHARED_SELECTOR, sender.own, own_key(seed, sender.own), taken.wall_s)
         mail_from = f"bounces@{sender.own_bounces}"

@@ -110,6 +110,7 @@ def _became(run: Record, fault: Fault) -> int:
         return any(
             e.route == fault.route
             and e.token == receipt.token
+            and (e.recipient is None or e.recipient.lower() == (receipt.recipient or "").lower())
             and e.t_ns >= receipt.end_ns
             and _shows(fault, e)
             for e in run.of(ev.ProviderEvent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 
 from harness.history import events as ev
@@ -12,13 +13,17 @@ Unknown = dict[str, int]
 """Why the system cannot know a message's fate, and the last moment of each reason."""
 
 
-def extra_copies(run: Record) -> set[tuple[str, int, str]]:
-    """(token, number of the copy, cause) of each copy after the first."""
-    return {
-        (token, number, _cause(run, before, copy))
-        for token in run.tokens()
-        for number, (before, copy) in enumerate(itertools.pairwise(run.copies_of(token)), start=2)
-    }
+def extra_copies(run: Record) -> set[tuple[str, str, int, str]]:
+    """(token, recipient, number of the copy, cause) of each copy after the first."""
+    found = set()
+    for token in run.tokens():
+        others = run.beside(run.copies, token)
+        each_ones = [[c for c in others if c.recipient == who] for who in {c.recipient for c in others}]
+        for copies in [run.copies_of(token), *each_ones]:
+            for number, (before, copy) in enumerate(itertools.pairwise(copies), start=2):
+                whose = str(copy.recipient).lower()
+                found.add((token, whose, number, _cause(run, before, copy)))
+    return found
 
 
 def _cause(run: Record, before: ev.Receipt, copy: ev.Receipt) -> str:
@@ -46,13 +51,11 @@ def fates(run: Record) -> dict[str, str]:
 def _fate(run: Record, token: str) -> str:
     copies, expires = run.copies_of(token), run.messages[token][0].expires_ns
     if copies:
-        first = copies[0].end_ns
-        if expires is not None and first - run.error > expires:
-            return "stale"
-        if expires is not None and first + run.error > expires:
-            return "perhaps stale"
-        return "arrived"
-    if run.bounced(token):
+        return _staleness(run, token, copies[0].end_ns) or "arrived"
+    sms = run.beside(run.copies, token)
+    if sms:
+        return _staleness(run, token, sms[0].end_ns) or "by fallback"
+    if run.bounced(token) or any(_bounced(run, taken) for taken in run.beside(run.handoffs, token)):
         return "bounced"
     if run.result(token) == "refused":
         return "undelivered"
@@ -66,10 +69,28 @@ def _fate(run: Record, token: str) -> str:
     return "unknown" if run.result(token) == "indeterminate" else "missing"
 
 
+def _bounced(run: Record, handoff: ev.Receipt) -> bool:
+    """Whether it is this hand-off that a bounce undid."""
+    return any(undone is handoff and event.event == "bounced" for undone, event in run.undone)
+
+
+def _staleness(run: Record, token: str, at: int) -> str:
+    """Of what was taken then; empty: in time. The system may count the time from as late as it was told."""
+    offers, expires = run.messages[token], run.messages[token][0].expires_ns
+    if expires is None or at + run.error <= expires:
+        return ""
+    if min(offer.t_ns for offer in offers) >= expires:
+        return "perhaps stale"
+    late = run.offered_late(token)
+    if len(offers) == 1 and (accepted := run.accepted_at(token)) is not None:
+        late = max(late, accepted - offers[0].scheduled_ns)
+    return "stale" if at - run.error > expires + late else "perhaps stale"
+
+
 def unknown_fate(run: Record, token: str) -> int | None:
     """The last moment at which something left the system in doubt about a message; None: it can know."""
     found: list[int] = []
-    for receipt in [each for each in run.receipts if each.token == token and each.canary is None]:
+    for receipt in [each for each in run.mail_of(run.receipts, token) if each.canary is None]:
         if receipt.result is ev.ReceiptResult.ABORTED or run.lost(receipt):
             found.append(receipt.end_ns)
         found += [
@@ -82,30 +103,33 @@ def unknown_fate(run: Record, token: str) -> int | None:
             if fault.type in ("pause", "partition") and unread:
                 found.append(receipt.end_ns)
     found += [killed for killed in run.kills() if run.state(token, killed) == "sending"]
-    if not any(receipt.token == token for receipt in run.receipts):
-        scheduled = run.messages[token][0].scheduled_ns
-        found += [
-            max(scheduled, fault.on_lo)
-            for fault in run.faults
-            if scheduled <= fault.off_hi and _swallows(run, fault)
-        ]
+    tried = [r.end_ns + run.error for r in run.mail_of(run.receipts, token)]
+    scheduled = run.messages[token][0].scheduled_ns
+    found += [
+        max(scheduled, fault.on_lo)
+        for fault in run.faults
+        if not any(at >= fault.on_lo for at in tried) and scheduled <= _swallows_until(run, fault)
+    ]
     return max(found) if found else None
 
 
-def _swallows(run: Record, fault: Fault) -> bool:
-    """A request can vanish in it before anybody has read whose it was."""
+def _swallows_until(run: Record, fault: Fault) -> float:
+    """Until when a request can vanish in it before anybody has read whose it was; never: long ago."""
+    never = -math.inf
     if fault.endpoint is not None or fault.aside:
-        return False
+        return never
     match fault.type:
-        case "blackhole" | "partition" | "kill":
-            return True
-        case "cut":
-            return fault.attributes.get("stream") == "upstream"
-        case "hang" | "disconnect":
-            return fault.attributes.get("stage") == "head"
-        case "restart":
-            return any(fault.on_lo <= killed <= fault.off_hi for killed in run.kills())
-    return False
+        case "blackhole" | "partition" | "kill" | "reset":
+            return fault.off_hi
+        case "outage" | "auth-failure":
+            return fault.on_hi
+        case "cut" if fault.attributes.get("stream") == "upstream":
+            return fault.off_hi
+        case "hang" | "disconnect" if fault.attributes.get("stage") == "head":
+            return fault.off_hi
+        case "restart" if any(fault.on_lo <= killed <= fault.off_hi for killed in run.kills()):
+            return fault.off_hi
+    return never
 
 
 def unexpected(run: Record) -> list[tuple[int, str]]:
@@ -177,17 +201,18 @@ def overdue(run: Record) -> list[tuple[str, int, int | None]]:
         if message.class_ != "transactional" or message.within_ns is None:
             continue
         ends = [copy.end_ns for copy in run.copies_of(token)[:1]]
+        ends += [copy.end_ns for copy in run.beside(run.copies, token)[:1]]
         ends += [message.expires_ns] if message.expires_ns is not None else []
-        ends += _held_since(run, token)
+        ends += held_since(run, token)
         if run.bounced(token):
-            ends += [r.end_ns for r in run.handoffs if r.token == token][:1]
+            ends += [r.end_ns for r in run.mail_of(run.handoffs, token)][:1]
         begins, until = message.scheduled_ns + message.within_ns, min(ends, default=None)
         if begins < run.watch_end and (until is None or until > begins):
             found.append((token, begins, until))
     return found
 
 
-def _held_since(run: Record, token: str) -> list[int]:
+def held_since(run: Record, token: str) -> list[int]:
     """A hold counts from when the system said so; where it never said otherwise, from when it could."""
     doubt = unknown_fate(run, token)
     said = run.said(token)

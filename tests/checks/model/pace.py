@@ -79,7 +79,9 @@ def releases(run: Record) -> list[int]:
 
 def left(run: Record, token: str) -> float:
     """When it waited no longer: its first copy, or, without any, the first time that it was taken."""
-    taken = [receipt.end_ns for receipt in run.handoffs if receipt.token == token]
+    taken = [receipt.end_ns for receipt in run.mail_of(run.handoffs, token)]
+    if not taken:
+        taken = [receipt.end_ns for receipt in run.beside(run.handoffs, token)]
     return min((copy.end_ns for copy in run.copies_of(token)), default=min(taken, default=math.inf))
 
 
@@ -96,7 +98,7 @@ def waves(run: Record, share: Fraction, every: int) -> list[tuple[int, int, int]
             token
             for token in run.tokens()
             if run.result(token) == "accepted"
-            and run.messages[token][0].scheduled_ns <= at - S
+            and run.messages[token][0].scheduled_ns + run.offered_late(token) <= at - S
             and left(run, token) >= at
         ]
         if not backlog:

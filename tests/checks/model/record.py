@@ -82,6 +82,7 @@ class Record:
     answers: dict[str, list[ev.Submitted]] = field(default_factory=dict)
     receipts: list[ev.Receipt] = field(default_factory=list)
     copies: list[ev.Receipt] = field(default_factory=list)
+    undone: list[tuple[ev.Receipt, ev.ProviderEvent]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         for event in self.events:
@@ -107,8 +108,10 @@ class Record:
 
     def _undo(self, event: ev.ProviderEvent) -> None:
         for copy in self.copies:
-            if copy.token == event.token and copy.provider == event.provider:
-                self.copies.remove(copy)
+            whose = event.recipient is None or event.recipient.lower() == (copy.recipient or "").lower()
+            if copy.token == event.token and copy.provider == event.provider and whose:
+                self.copies = [other for other in self.copies if other is not copy]
+                self.undone.append((copy, event))
                 return
 
     # Messages and copies
@@ -123,11 +126,25 @@ class Record:
     def tokens(self) -> list[str]:
         return [token for token in self.messages if self.counted(token)]
 
+    def recipient(self, token: str) -> str:
+        return str(self.messages[token][0].recipient).lower()
+
+    def mail_of(self, receipts: list[ev.Receipt], token: str) -> list[ev.Receipt]:
+        """Those that are for the message's own recipient."""
+        return [
+            r for r in receipts if r.token == token and (r.recipient or "").lower() == self.recipient(token)
+        ]
+
+    def beside(self, receipts: list[ev.Receipt], token: str) -> list[ev.Receipt]:
+        """Those that are for somebody who is no mail address: an SMS, a note."""
+        return [r for r in receipts if r.token == token and "@" not in (r.recipient or "@")]
+
     def copies_of(self, token: str) -> list[ev.Receipt]:
-        return [copy for copy in self.copies if copy.token == token]
+        return self.mail_of(self.copies, token)
 
     def transactional(self, copy: ev.Receipt) -> bool:
-        return copy.token in self.messages and self.messages[copy.token][0].class_ == "transactional"
+        known = copy.token in self.messages and copy in self.mail_of([copy], copy.token)
+        return known and self.messages[copy.token][0].class_ == "transactional"
 
     def result(self, token: str) -> str:
         answers = self.answers.get(token, [])
@@ -148,7 +165,12 @@ class Record:
         return max(0, min(offer.t_ns for offer in offers) - offers[0].scheduled_ns)
 
     def bounced(self, token: str) -> bool:
-        return any(e.token == token and e.event == "bounced" for e in self.of(ev.ProviderEvent))
+        return any(
+            e.token == token
+            and e.event == "bounced"
+            and (e.recipient is None or e.recipient.lower() == self.recipient(token))
+            for e in self.of(ev.ProviderEvent)
+        )
 
     def said(self, token: str) -> list[ev.SystemState]:
         return [event for event in self.of(ev.SystemState) if event.token == token]

@@ -129,3 +129,39 @@ def test_a_name_that_is_nearly_right_is_answered_with_the_right_one() -> None:
     with pytest.raises(NotUsable) as refused:
         function.function_of(FIRST, "checks/vip.py:vip_frist")
     assert refused.value.meant == "checks/vip.py:vip_first"
+
+
+LOOKED = "from harness.checks.own import Looked, Offender\ndef ask(history, run, params):\n    "
+
+
+@pytest.mark.parametrize("code", [0, 1, "'text'", None])
+def test_one_that_leaves_by_sys_exit_does_not_end_the_run_with_that_code(code: object) -> None:
+    finding = judged(served("vip"), f"import sys\n{LOOKED}sys.exit({code})", "x.py:ask")
+    assert finding.verdict is Verdict.INCONCLUSIVE
+    assert "`x.py:ask` left by sys.exit(" in finding.reason and finding.traceback is None
+
+
+def test_what_it_prints_is_not_in_what_a_program_reads(capsys: pytest.CaptureFixture[str]) -> None:
+    text = f"print('at its top')\n{LOOKED}print('within')\n    return Looked(counted=1)"
+    assert judged(served("vip"), text, "x.py:ask").verdict is Verdict.PASS
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", "at its top\nwithin\n")
+
+
+@pytest.mark.parametrize(
+    ("looked", "said"),
+    [
+        ("counted='5'", "Expected `int`, got `str` - at `$.counted`"),
+        ("counted=float('nan')", "Expected `int`, got `float` - at `$.counted`"),
+        ("counted=3, offenders=['x']", "at `$.offenders[0]`"),
+        ("counted=3, offenders=[Offender(why=5)]", "at `$.offenders[0].why`"),
+        ("counted=3, doubts='abc'", "at `$.doubts`"),
+        ("counted=1, numbers={'a': object()}", "gave a Looked that no report can hold"),
+        ("counted=-1", "it says that it looked at -1"),
+        ("counted=5, offending=-3", "says that -3 offend"),
+        ("counted=5, offenders=[Offender(why='late')], offending=0", "it names 1 offender, and says that 0"),
+    ],
+)
+def test_what_it_says_must_make_sense_and_no_pass_comes_of_what_does_not(looked: str, said: str) -> None:
+    finding = judged(served("vip"), f"{LOOKED}return Looked({looked})", "x.py:ask")
+    assert finding.verdict is Verdict.INCONCLUSIVE and said in finding.reason

@@ -198,3 +198,24 @@ def test_a_query_leaves_nothing_behind() -> None:
         for _ in range(2):
             query.ask(history, run.name, LATE, {"within": "2s"})
         assert history.con.execute("select count(*) from duckdb_tables()").fetchall() == before
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ("copy_ns is null as why", "`why` is true or false"),
+        ("null as why, copy_ns is null as doubt", "`doubt` is true or false"),
+        ("null as why, stream as severity", "`severity` is a text"),
+    ],
+)
+def test_a_column_of_a_kind_that_would_not_mean_what_its_author_means(columns: str, said: str) -> None:
+    with pytest.raises(NotUsable, match=said):
+        query.prepare(f"select {columns} from fates where run = $run", {})
+
+
+def test_a_why_without_words_is_no_offence_and_no_pass() -> None:
+    run = Run()
+    met_outage(run)
+    run.traffic(0, 5, 1)
+    finding = judged(run, "select token, '' as why from fates where run = $run", params={})
+    assert finding.verdict is Verdict.INCONCLUSIVE and "Let it be null" in finding.reason

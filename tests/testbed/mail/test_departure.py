@@ -83,6 +83,21 @@ def test_mail_from_elsewhere_is_signed_by_the_provider_for_itself_and_bounces_th
     assert "other.example publishes no DMARC policy" in found.dmarc
 
 
+def test_without_a_return_path_spf_is_judged_by_the_server_of_the_provider() -> None:
+    planned = scenario()
+    sender = senders(planned)["primary"]
+    left, mail_from = depart(Taken(body=MESSAGE, recipient="c.a@customer.example"), as_it_came, sender, SEED)
+    assert mail_from == "postmaster@bounces.microsoft365-smtp.example"
+    found = Verifier(Zone(zone(planned, SEED))).verify(left, mail_from, sender.egress, WALL_S)
+    assert (found.spf, found.dmarc) == (PASS, PASS)
+    unsigned = senders(scenario("{sign: nobody}"))["primary"]
+    left, mail_from = depart(
+        Taken(body=MESSAGE, recipient="c.a@customer.example"), as_it_came, unsigned, SEED
+    )
+    found = Verifier(Zone(zone(planned, SEED))).verify(left, mail_from, unsigned.egress, WALL_S)
+    assert (found.spf, found.aligned) == (PASS, ()) and "validly signed by nobody" in found.dmarc
+
+
 def test_a_seal_where_it_is_asked_for() -> None:
     assert verified("{arc: true}")[0].arc == PASS
     assert verified()[0].arc == "there is no ARC seal"
