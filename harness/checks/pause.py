@@ -10,8 +10,9 @@ is no offence.
 
 It proves what reached the providers. It cannot see attempts that nobody received, and says nothing of mail
 without a message's token, nor of what goes by SMS or as a note in place of mail. Inconclusive: nobody
-paused, nothing of the class was there to be sent meanwhile, pauses no longer than `grace`, receipts that were read back without exact times, records missing or cut, or a
-signal that began the pause and made no sense just before each attempt.
+paused, nothing of the class was there to be sent meanwhile, pauses no longer than `grace`,
+receipts that were read back without exact times, records missing or cut, or a signal that began the pause
+and made no sense just before each attempt.
 """
 
 from __future__ import annotations
