@@ -36,7 +36,7 @@ def impacts(run: Record, at_least: int, *, as_offered: bool = False) -> list[Str
             (
                 token,
                 begins + run.offered_late(token),
-                until and until - run.error * bool(run.copies_of(token)),
+                until and until - run.error * bool(run.copies_of(token) or run.beside(run.copies, token)),
             )
             for token, begins, until in late
         ]

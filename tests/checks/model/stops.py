@@ -63,9 +63,9 @@ def of_class(run: Record, class_: str) -> list[str]:
 def tried_while_paused(run: Record, class_: str, by: str, grace: int) -> list[tuple[int, bool]]:
     """(begin, whether the signal made no sense before it) of each attempt in a pause."""
     found = []
-    mine = of_class(run, class_)
-    for receipt in run.receipts:
-        if receipt.token not in mine or receipt.canary is not None:
+    tried = [r for token in of_class(run, class_) for r in run.mail_of(run.receipts, token)]
+    for receipt in tried:
+        if receipt.canary is not None:
             continue
         earliest = receipt.begin_ns - run.error - run.delay(receipt.route)
         latest = receipt.begin_ns + run.error
@@ -108,7 +108,7 @@ def there_to_be_sent(run: Record, class_: str, by: str, grace: int) -> int:
 def _left(run: Record, token: str) -> int | None:
     """Its first copy or, where all that was taken was bounced or dropped, when that was taken first."""
     copies = [copy.end_ns for copy in run.copies_of(token)]
-    taken = [receipt.end_ns for receipt in run.handoffs if receipt.token == token]
+    taken = [receipt.end_ns for receipt in run.mail_of(run.handoffs, token)]
     return min(copies or taken, default=None)
 
 
@@ -167,9 +167,7 @@ def turns(run: Record, first: str, then: str, apart: int, error: int) -> dict[tu
                 continue
             there = max(accepted, at)
             tried = [
-                r.begin_ns
-                for r in run.receipts
-                if r.token == token and r.canary is None and r.end_ns >= there
+                r.begin_ns for r in run.mail_of(run.receipts, token) if r.canary is None and r.end_ns >= there
             ]
             if not tried or unknown_fate(run, token) is not None:
                 continue
