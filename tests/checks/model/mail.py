@@ -82,7 +82,7 @@ def _staleness(run: Record, token: str, at: int) -> str:
     if min(offer.t_ns for offer in offers) >= expires:
         return "perhaps stale"
     late = run.offered_late(token)
-    if len(offers) == 1 and (accepted := run.accepted_at(token)) is not None:
+    if (accepted := run.accepted_at(token)) is not None:
         late = max(late, accepted - offers[0].scheduled_ns)
     return "stale" if at - run.error > expires + late else "perhaps stale"
 
