@@ -2,9 +2,11 @@
 
 HistoryError
 ├── JournalError     an event could not be written; the run cannot go on (exit 70)
-├── HistoryNotFound  there is no history at that path
+├── HistoryNotFound  there is no history at that path (NothingStored: in that bucket)
 ├── HistoryTooNew    written by a later version of the harness
-└── HistoryDamaged   a line other than the last one cannot be read
+├── HistoryDamaged   a line other than the last one cannot be read
+├── MemoryUnreadable (connection.py)
+└── StorageClientMissing, StorageRefused, StorageUnreachable (bucket.py)
 """
 
 from __future__ import annotations

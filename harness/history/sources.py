@@ -16,7 +16,7 @@ from harness.history.errors import HistoryNotFound
 
 LINES = "history.jsonl"
 PARQUET = "history.parquet"
-_BUCKET = "s3://"
+BUCKET = "s3://"
 _EVENTS = (".jsonl", ".parquet")
 
 
@@ -34,7 +34,7 @@ class Source:
 
     @property
     def remote(self) -> bool:
-        return self.place.startswith(_BUCKET)
+        return self.place.startswith(BUCKET)
 
 
 def find(where: str | Path | Sequence[str | Path]) -> list[Source]:
@@ -68,7 +68,7 @@ def _find(place: str | Path) -> Iterator[Source]:
 
 
 def is_remote(place: str | Path) -> bool:
-    return isinstance(place, str) and place.startswith(_BUCKET)
+    return isinstance(place, str) and place.startswith(BUCKET)
 
 
 def _remote_name(address: str) -> str:

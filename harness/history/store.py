@@ -1,7 +1,7 @@
 """Opening a history: lines or Parquet in, a DuckDB connection with `events` and all the views out.
 
-One run or many, wherever they lie (sources.py); lines become Parquet first (lines.py). Memory is bounded,
-what does not fit is on disk for as long as the history is open (connection.py).
+One run or many, wherever they lie (sources.py, bucket.py); lines become Parquet first (lines.py). Memory is
+bounded, what does not fit is on disk for as long as the history is open (connection.py).
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from typing import Self
 import duckdb
 import msgspec
 
+from harness.history.bucket import fetch
 from harness.history.columns import known_columns, quoted, text_literal
-from harness.history.connection import connect, reach_storage
+from harness.history.connection import connect
 from harness.history.errors import HistoryDamaged, HistoryNotFound, HistoryTooNew
 from harness.history.events import FORMAT_VERSION, RunStarted
 from harness.history.interruption import Interruptible
@@ -53,7 +54,7 @@ class History:
     def open(cls, where: str | Path | Sequence[str | Path]) -> Self:
         """A run's folder, a file, a folder of runs, a pattern, an address in a bucket, or a list of these.
 
-        Raises HistoryNotFound, HistoryTooNew, HistoryDamaged, StorageUnreadable.
+        Raises HistoryError: HistoryNotFound, HistoryTooNew, HistoryDamaged, and those of bucket.py.
         """
         sources = find(where)
         scratch = tempfile.TemporaryDirectory(prefix="harness-history-")
@@ -144,16 +145,18 @@ def to_parquet(run_dir: str | Path) -> Path:
 
 def _load(con: duckdb.DuckDBPyConnection, sources: list[Source], scratch: Path) -> None:
     """`events` over all sources. Lines become Parquet first: each view reads only the columns it needs."""
-    if any(source.remote for source in sources):
-        reach_storage(con)
-    files: list[str] = []
-    found: set[str] = set()
+    files: list[tuple[Path, str]] = []
     for number, source in enumerate(sources):
-        made = [source.place] if source.parquet else [*map(str, convert(con, source, scratch, number))]
-        for file in made:
-            found.update(columns_of(con, file, source.place))
-        files += made
-    table = f"read_parquet([{', '.join(map(text_literal, files))}], union_by_name = true)"
+        if source.remote:
+            fetched = scratch / f"{number}-fetched"
+            fetched.mkdir()
+            files += fetch(source.place, fetched)
+        elif source.parquet:
+            files.append((Path(source.place), source.place))
+        else:
+            files += ((file, source.place) for file in convert(con, source, scratch, number))
+    found = {name for file, place in files for name in columns_of(con, str(file), place)}
+    table = f"read_parquet([{', '.join(text_literal(str(file)) for file, _ in files)}], union_by_name = true)"
     columns = dict(known_columns())
     columns |= dict.fromkeys(sorted(found - columns.keys()), "JSON")
     typed = ", ".join(
@@ -161,15 +164,14 @@ def _load(con: duckdb.DuckDBPyConnection, sources: list[Source], scratch: Path) 
         for name, kind in columns.items()
     )
     kept_as = "view"
-    if not any(source.remote for source in sources):
-        size = sum(Path(file).stat().st_size for file in files)
-        if size < _SMALL_BYTES:
-            kept_as = "table"
-        elif size < _SMALL_BYTES * len(files):
-            # Many small files cost more to open, in every query, than to put together once.
-            together = text_literal(str(scratch / "together.parquet"))
-            con.execute(f"copy (select * from {table}) to {together} (format parquet, compression lz4)")
-            table = f"read_parquet({together})"
+    size = sum(file.stat().st_size for file, _ in files)
+    if size < _SMALL_BYTES:
+        kept_as = "table"
+    elif size < _SMALL_BYTES * len(files):
+        # Many small files cost more to open, in every query, than to put together once.
+        together = text_literal(str(scratch / "together.parquet"))
+        con.execute(f"copy (select * from {table}) to {together} (format parquet, compression lz4)")
+        table = f"read_parquet({together})"
     con.execute(f"create {kept_as} events as select {typed} from {table} where kind is not null")
 
 

@@ -1,4 +1,4 @@
-"""Where histories are looked for, in how much memory, and what is said where there is no way to a bucket."""
+"""Where histories are looked for, and in how much memory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from harness.history.connection import MEMORY, MemoryUnreadable, StorageUnreadable, connect, reach_storage
+from harness.history.connection import MEMORY, MemoryUnreadable, connect
 from harness.history.errors import HistoryNotFound
 from harness.history.sources import find
 from harness.history.store import History, to_parquet
@@ -54,15 +54,6 @@ def test_what_holds_no_history_is_said_to(runs: Path, where: str) -> None:
 def test_a_bucket_is_parquet_below_its_folders() -> None:
     assert [source.place for source in find("s3://mail/runs/")] == ["s3://mail/runs/**/*.parquet"]
     assert [source.place for source in find("s3://mail/*/a.parquet")] == ["s3://mail/*/a.parquet"]
-
-
-def test_without_the_extension_for_buckets_it_says_what_to_do(tmp_path: Path) -> None:
-    con = duckdb.connect()
-    con.execute(f"set extension_directory = '{tmp_path}'")
-    con.execute("set custom_extension_repository = 'http://127.0.0.1:9'")
-    with pytest.raises(StorageUnreadable, match="extension httpfs is not installed") as caught:
-        reach_storage(con)
-    assert "copy the files here" in caught.value.do
 
 
 def test_memory_is_bounded_by_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
