@@ -62,7 +62,7 @@ select run, any_value(message) as message, token, rkey, min(why) as why, max(at_
     -- What a blackhole or a partition swallowed, or a kill caught before its first byte, leaves no receipt; nor does a
     -- request whose connection was cut or reset, or that hung at its head, before anybody read whose it was, nor one that
     -- was on its way as an outage or a turned proxy closed every connection. A restart that took too long ended in a kill.
-    -- What was tried since shows what became of it.
+    -- What was tried since shows what became of it, and what was taken before is no riddle.
     select m.run, m.rowid, m.token, m.rkey, 'perhaps swallowed by a fault', greatest(m.scheduled_ns, f.on_lo)
     from _messages m join faults f on f.run = m.run and f.endpoint is null and not f.aside
          and (f.type in ('blackhole', 'partition', 'kill', 'reset')
@@ -71,7 +71,8 @@ select run, any_value(message) as message, token, rkey, min(why) as why, max(at_
               or f.type in ('hang', 'disconnect') and f.attributes ->> '$.stage' = 'head'
               or f.type = 'restart' and exists (select 1 from kills k where k.run = f.run
                                                 and k.t_ns between f.on_lo and f.off_hi))
-    where m.scheduled_ns <= f.off_hi and not exists (select 1 from receipts r
+    where m.scheduled_ns <= f.off_hi and (m.copy_ns is null or m.copy_ns + m.error_ns >= f.on_lo)
+      and not exists (select 1 from receipts r
           where r.message = m.rowid and r.end_ns + r.error_ns >= f.on_lo)
 ) where token is not null group by run, token, rkey;
 

@@ -104,11 +104,14 @@ def unknown_fate(run: Record, token: str) -> int | None:
                 found.append(receipt.end_ns)
     found += [killed for killed in run.kills() if run.state(token, killed) == "sending"]
     tried = [r.end_ns + run.error for r in run.mail_of(run.receipts, token)]
+    taken = [r.end_ns + run.error for r in run.mail_of(run.handoffs, token)]
     scheduled = run.messages[token][0].scheduled_ns
     found += [
         max(scheduled, fault.on_lo)
         for fault in run.faults
-        if not any(at >= fault.on_lo for at in tried) and scheduled <= _swallows_until(run, fault)
+        if not any(at >= fault.on_lo for at in tried)
+        and not any(at < fault.on_lo for at in taken)
+        and scheduled <= _swallows_until(run, fault)
     ]
     return max(found) if found else None
 
