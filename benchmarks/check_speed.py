@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 import duckdb
 
-from harness.checks import CHECKS, evaluate
+from harness.checks import CHECKS
 from harness.checks.finding import Finding
 from harness.history.store import History
 from harness.history.synthesis.plan import Wanted
@@ -73,6 +73,26 @@ def by_polars(folder: Path) -> int | None:
     return int(counted.select(polars.len()).collect().item())
 
 
+# All others of the checks, as somebody would ask for them of this run. `authentication` is not among them: it
+# reads the kept mail, and a made-up run keeps none.
+OTHERS: list[dict[str, Any]] = [
+    {"check": "exposure"},
+    {"check": "unexpected"},
+    {"check": "suppression"},
+    {"check": "flapping"},
+    {"check": "reconciliation", "params": "agrees"},
+    {"check": "analytics", "params": "all"},
+    {"check": "cost", "params": {"attempts_per_message": 3}},
+    {"check": "priority", "params": "transactional"},
+    {"check": "pause", "params": {"class": "marketing", "from": "detection"}},
+    {"check": "approval", "params": "marketing"},
+    {"check": "false-alarm"},
+    {"check": "quiescence"},
+    {"check": "fallback", "params": {"after": "1s", "within": "5s"}},
+    {"check": "mttm", "params": "5s"},
+]
+
+
 def one(history: History, run: str, expected: dict[str, Any]) -> Finding:
     check = CHECKS[expected["check"]]
     return check.evaluate(history, run, check.params.model_validate(expected.get("params", {})))
@@ -87,11 +107,13 @@ def measure(folder: Path, events: int) -> None:
     with history:
         run = history.runs()[0]
         expected = history.run_started(run).expect
-        findings, took, more = timed(lambda: evaluate(history, run))
-        total, wall = total + took, wall + more
-        asked = [*expected, *({"check": name} for name in ("exposure", "unexpected"))]
-        for each in asked:
-            took = timed(lambda each=each: one(history, run, each))[1]  # type: ignore[misc]
+        findings = []
+        for number, each in enumerate([*expected, *OTHERS]):
+            if number == len(expected):
+                print(f"  so far, what the run expects   {total / yard:5.1f} ×")
+            finding, took, more = timed(lambda each=each: one(history, run, each))  # type: ignore[misc]
+            total, wall = total + took, wall + more
+            findings.append(finding)
             print(f"  {each['check']:28} {took / yard:5.2f} × (target ≤ 4 ×)")
     for finding in findings:
         print(f"  {finding.verdict:12} {finding.check}: {finding.summary}")

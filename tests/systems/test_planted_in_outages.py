@@ -130,7 +130,7 @@ async def test_believes_the_status_page_and_nothing_else(config: Config, smtp: S
         await client.until_route("primary", "up")
         await smtp.become(Mood.NO_TRANSACTIONS)
         await client.submit("c.one")
-        # A probe that was cut in the middle lets nothing else go by that route; then the probes fail, and nothing else.
+        # A probe that was cut in the middle lets nothing else go by that route: then it is probes that fail.
         await client.until(lambda: _troubles(client, 6))
         assert (await client.status())["routes"]["primary"]["state"] == "up"
 
