@@ -63,7 +63,7 @@ test: lint
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 ifndef ARGS
 	$(BIN)/python -m pytest -n 4 scenarios/failure-modes
-	$(BIN)/python -m tests.defects --third today --seeds 2
+	$(BIN)/python -m tests.defects --third today --seeds 1
 endif
 
 shows: setup
