@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from harness.checks.finding import Finding, Verdict
-from harness.conduct import judge as judging
+from harness.conduct import judge as judges
 from harness.conduct import run as conducting
 from harness.conduct.judge import ExitCode, Judgement
 from harness.history.events import Outcome
@@ -57,10 +58,11 @@ def ending(monkeypatch: pytest.MonkeyPatch, starter: pytest.Pytester) -> Ending:
             folder.mkdir(parents=True, exist_ok=True)
             return folder
 
-        def judged(run_dir: Path, expect: object = None) -> Judgement:
+        @contextmanager
+        def judging(run_dir: Path, expect: object = None) -> Iterator[tuple[Judgement, None]]:
             verdict = Verdict.PASS if code is ExitCode.PASS else Verdict.INCONCLUSIVE
             finding = Finding(check="mttd", verdict=verdict, summary="nobody met the fault", decides=True)
-            return Judgement(
+            judgement = Judgement(
                 run=run_dir.name,
                 run_dir=run_dir,
                 scenario="starter",
@@ -71,11 +73,12 @@ def ending(monkeypatch: pytest.MonkeyPatch, starter: pytest.Pytester) -> Ending:
                 findings=[finding],
                 exit_code=code,
             )
+            yield judgement, None
 
         monkeypatch.setattr(conducting, "run", run)
-        monkeypatch.setattr(judging, "judge", judged)
-        monkeypatch.setattr(html, "write_html", lambda judgement: judgement.run_dir / "report.html")
-        monkeypatch.setattr(findings_json, "write_findings", lambda judgement: None)
+        monkeypatch.setattr(judges, "judging", judging)
+        monkeypatch.setattr(html, "write_html", lambda judgement, _: judgement.run_dir / "report.html")
+        monkeypatch.setattr(findings_json, "write_findings", lambda judgement, _: None)
         monkeypatch.setattr(short, "summary_text", lambda judgement: "the summary of the run")
         monkeypatch.setattr(short, "verdict_line", lambda judgement: "starter: the verdict")
         return asked

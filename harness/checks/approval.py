@@ -52,8 +52,9 @@ with stopped as (
 ), spread as (
     select run, max(delay_ns) as delay_ns from route_delays group by run
 ), due as (
-    select f.run, l.line, f.token, f.rkey, f.recipient, f.copy_route, f.observed_after, f.scheduled_ns,
-           coalesce(f.copy_ns, f.taken_ns) as left_ns,
+    select f.run, l.line, f.token, f.rkey, f.recipient,
+           coalesce(f.copy_route, f.fallback_route) as copy_route, f.observed_after, f.scheduled_ns,
+           coalesce(f.copy_ns, f.taken_ns, f.fallback_taken_ns) as left_ns,
            coalesce(left_ns - r.error_ns, 9223372036854775807) as earliest_ns,
            coalesce(left_ns + r.error_ns, 9223372036854775807) as latest_ns,
            $lead + coalesce(d.delay_ns, 0) as needed_ns

@@ -47,8 +47,7 @@ class Params(CheckParams):
 FATES = """
 with told as (
     select *, case when first_offer_ns < expires_ns
-                   then expires_ns + greatest(0, first_offer_ns - scheduled_ns,
-                                              case when offers = 1 then accepted_ns - scheduled_ns end)
+                   then expires_ns + greatest(0, first_offer_ns - scheduled_ns, accepted_ns - scheduled_ns)
               end as good_until_ns
     from fates where not baseline and ($run is null or run = $run)
 )

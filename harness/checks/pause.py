@@ -9,9 +9,10 @@ widened by their clock error, and by the delay that a fault puts on the route, s
 is no offence.
 
 It proves what reached the providers. It cannot see attempts that nobody received, and says nothing of mail
-without a message's token. Inconclusive: nobody paused, nothing of the class was there to be sent meanwhile,
-pauses no longer than `grace`, receipts that were read back without exact times, records missing or cut, or a
-signal that began the pause and made no sense just before each attempt.
+without a message's token, nor of what goes by SMS or as a note in place of mail. Inconclusive: nobody
+paused, nothing of the class was there to be sent meanwhile, pauses no longer than `grace`,
+receipts that were read back without exact times, records missing or cut, or a signal that began the pause
+and made no sense just before each attempt.
 """
 
 from __future__ import annotations
@@ -91,7 +92,8 @@ with paused as (from ({PAUSED}) where end_ns is null or end_ns > from_ns), kinds
     select distinct run, signal, of_route from paused
 ), there as (
     select f.run, f.token, f.rkey, f.scheduled_ns, k.signal, k.of_route,
-           coalesce(least(coalesce(f.copy_ns, f.taken_ns), f.expires_ns), 9223372036854775807) as until_ns
+           coalesce(least(coalesce(f.copy_ns, f.taken_ns, f.fallback_taken_ns), f.expires_ns),
+                    9223372036854775807) as until_ns
     from fates f join kinds k on k.run = f.run
     where f.class = $class and not f.baseline and f.result <> 'refused'
 )

@@ -48,7 +48,8 @@ class Params(CheckParams):
     """In place of a strict order: of the waits' 95th percentiles, the first class's to the backlog's."""
 
 
-# The replays, whose mail was there in them (`due`), and what left of the backlog (`replayed`).
+# The replays, whose mail was there in them (`due`), and what left of the backlog (`replayed`). A turn may
+# come before the driver has read that the message was accepted: then it waited for nothing.
 _REPLAYS = """
 backlog as (
     select r.run, r.number, r.t_ns, r.next_ns, f.token, f.rkey
@@ -65,7 +66,7 @@ backlog as (
            quantile_disc(greatest(0, begin_ns - t_ns), 0.95) as p95_ns
     from replayed group by run, number, t_ns
 ), due as (
-    select p.run, p.number, p.size, p.p95_ns, f.token, f.rkey, f.recipient,
+    select p.run, p.number, p.t_ns, p.size, p.p95_ns, f.token, f.rkey, f.recipient,
            greatest(f.accepted_ns, p.t_ns) as there_ns
     from replays p join fates f on f.run = p.run
     where f.class = $first and not f.baseline and f.accepted_ns <= p.last_ns and f.unknown_fate is null
@@ -74,7 +75,7 @@ backlog as (
     select d.run, d.number, d.token, d.rkey, any_value(d.size) as size, any_value(d.p95_ns) as then_ns,
            any_value(d.recipient) as recipient, any_value(d.there_ns) as there_ns, min(r.begin_ns) as turn_ns
     from due d join receipts r on r.run = d.run and r.token = d.token and r.rkey = d.rkey
-    where r.canary is null and r.notice is null and not r.observed_after and r.end_ns >= d.there_ns
+    where r.canary is null and r.notice is null and not r.observed_after and r.end_ns >= d.t_ns
     group by d.run, d.number, d.token, d.rkey
 )
 """

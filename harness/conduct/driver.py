@@ -69,12 +69,15 @@ class Driver:
     async def _offer(self, message: Message, origin_ns: int) -> None:
         scheduled_ns = origin_ns + message.at_ns
         expires_ns = origin_ns + message.expires_ns if message.expires_ns is not None else None
-        number = 0
+        offered, number = message, 0
         while True:
             number += 1
             now_ns = self._journal.now_ns()
             if number == 1:
                 self._lags_ns.append(now_ns - scheduled_ns)
+                # What expires does so at its own time, however late it is offered: the rest counts from here.
+                # Offered again it says the same, since it has the same Idempotency-Key.
+                offered = msgspec.structs.replace(message, at_ns=now_ns - origin_ns)
             self._journal.append(
                 MessageSubmitting(
                     t_ns=now_ns,
@@ -89,8 +92,7 @@ class Driver:
                     baseline=message.baseline,
                 )
             )
-            # What expires does so at its own time, however late it is offered: the rest counts from here.
-            answer = await self._system.submit(msgspec.structs.replace(message, at_ns=now_ns - origin_ns))
+            answer = await self._system.submit(offered)
             now_ns = self._journal.now_ns()
             self._journal.append(
                 MessageSubmitted(

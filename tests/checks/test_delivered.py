@@ -259,12 +259,15 @@ class TestStale:
         run.copy(message, at)
         assert judged(run).verdict is verdict
 
-    def test_what_the_system_refused_at_first_was_offered_with_the_time_that_was_left(self) -> None:
+    @pytest.mark.parametrize(("at", "verdict"), [(13, Verdict.INCONCLUSIVE), (13.001, Verdict.FAIL)])
+    def test_what_the_system_refused_at_first_it_may_count_from_when_it_took_it(
+        self, at: float, verdict: Verdict
+    ) -> None:
         run = Run()
         message = run.message(5, expires=10, result="refused")
         run.offer_again(message, 8, 2, "accepted")
-        run.copy(message, 10.001)
-        assert judged(run).verdict is Verdict.FAIL
+        run.copy(message, at)
+        assert judged(run).verdict is verdict
 
 
 class TestHolds:

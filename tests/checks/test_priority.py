@@ -116,6 +116,15 @@ class TestWhatComesIn:
         finding = judged(run)
         assert (finding.verdict, finding.numbers["judged"]) == (Verdict.PASS, 2)
 
+    def test_may_have_had_its_turn_before_the_driver_knew_that_it_was_accepted(self) -> None:
+        run, _ = self.replay()
+        quick = run.message(22.1, result=None)
+        begins(run, quick, 22.2)
+        run.answer(quick, 22.7, "accepted")
+        finding = judged(run)
+        assert (finding.verdict, finding.numbers["judged"]) == (Verdict.PASS, 1)
+        assert finding.numbers["first_wait_s_p95"] == 0
+
     def test_is_not_starved(self) -> None:
         run, _ = self.replay()
         starved = run.message(22.1)

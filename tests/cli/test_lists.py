@@ -48,4 +48,4 @@ def test_a_meaning_goes_on_below_its_beginning(harness: Harness) -> None:
 def test_presets_with_the_same_stages_are_listed_once(harness: Harness) -> None:
     told = harness("faults", "ack-loss").out
     assert told.count("stages ") == 2
-    assert "stages reply, mid-reply: mailgun, microsoft-graph" in told
+    assert "stages reply, mid-reply: in-app, mailgun, microsoft-graph" in told

@@ -82,7 +82,7 @@ def _staleness(run: Record, token: str, at: int) -> str:
     if min(offer.t_ns for offer in offers) >= expires:
         return "perhaps stale"
     late = run.offered_late(token)
-    if len(offers) == 1 and (accepted := run.accepted_at(token)) is not None:
+    if (accepted := run.accepted_at(token)) is not None:
         late = max(late, accepted - offers[0].scheduled_ns)
     return "stale" if at - run.error > expires + late else "perhaps stale"
 
@@ -104,11 +104,14 @@ def unknown_fate(run: Record, token: str) -> int | None:
                 found.append(receipt.end_ns)
     found += [killed for killed in run.kills() if run.state(token, killed) == "sending"]
     tried = [r.end_ns + run.error for r in run.mail_of(run.receipts, token)]
+    taken = [r.end_ns + run.error for r in run.mail_of(run.handoffs, token)]
     scheduled = run.messages[token][0].scheduled_ns
     found += [
         max(scheduled, fault.on_lo)
         for fault in run.faults
-        if not any(at >= fault.on_lo for at in tried) and scheduled <= _swallows_until(run, fault)
+        if not any(at >= fault.on_lo for at in tried)
+        and not any(at < fault.on_lo for at in taken)
+        and scheduled <= _swallows_until(run, fault)
     ]
     return max(found) if found else None
 

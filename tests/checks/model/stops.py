@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from harness.history import events as ev
 from tests.checks.model.mail import unknown_fate
-from tests.checks.model.pace import releases
+from tests.checks.model.pace import left, releases
 from tests.checks.model.record import Record, S, truth_of
 
 
@@ -63,9 +63,9 @@ def of_class(run: Record, class_: str) -> list[str]:
 def tried_while_paused(run: Record, class_: str, by: str, grace: int) -> list[tuple[int, bool]]:
     """(begin, whether the signal made no sense before it) of each attempt in a pause."""
     found = []
-    mine = of_class(run, class_)
-    for receipt in run.receipts:
-        if receipt.token not in mine or receipt.canary is not None:
+    mine = [r for token in of_class(run, class_) for r in run.mail_of(run.receipts, token)]
+    for receipt in mine:
+        if receipt.canary is not None:
             continue
         earliest = receipt.begin_ns - run.error - run.delay(receipt.route)
         latest = receipt.begin_ns + run.error
@@ -93,23 +93,16 @@ def there_to_be_sent(run: Record, class_: str, by: str, grace: int) -> int:
 
     def there(token: str, pause: Pause) -> bool:
         message, since = run.messages[token][0], pause.begin_hi + grace
-        taken = _left(run, token)
+        taken = left(run, token)
         return (
             run.result(token) != "refused"
             and (pause.end is None or (pause.end > since and message.scheduled_ns < pause.end))
-            and (taken is None or taken > since)
+            and taken > since
             and (message.expires_ns is None or message.expires_ns > since)
         )
 
     known = pauses(run, class_, by)
     return sum(any(there(token, pause) for pause in known) for token in of_class(run, class_))
-
-
-def _left(run: Record, token: str) -> int | None:
-    """Its first copy or, where all that was taken was bounced or dropped, when that was taken first."""
-    copies = [copy.end_ns for copy in run.copies_of(token)]
-    taken = [receipt.end_ns for receipt in run.handoffs if receipt.token == token]
-    return min(copies or taken, default=None)
 
 
 def waited(run: Record, class_: str) -> dict[str, tuple[bool, bool] | None]:
@@ -127,21 +120,19 @@ def waited(run: Record, class_: str) -> dict[str, tuple[bool, bool] | None]:
     for token in of_class(run, class_):
         if run.result(token) != "accepted":
             continue
-        left = _left(run, token)
+        gone = left(run, token)
         surely, perhaps, member = False, False, False
         for lo, hi, until in stops:
             long_enough = max(run.messages[token][0].scheduled_ns, hi) + S
             if long_enough > until:
                 continue
-            if left is None:
-                member = True
-            elif left + run.error >= long_enough + spread:
+            if gone + run.error >= long_enough + spread:
                 member = True
                 approved = min((at for at in approvals if at >= lo), default=math.inf)
-                perhaps |= left - run.error < approved
-                surely |= left - run.error >= long_enough + spread and left + run.error < approved
+                perhaps |= gone - run.error < approved
+                surely |= gone - run.error >= long_enough + spread and gone + run.error < approved
         if member:
-            found[token] = None if left is None else (surely, perhaps)
+            found[token] = None if math.isinf(gone) else (surely, perhaps)
     return found
 
 
@@ -167,9 +158,7 @@ def turns(run: Record, first: str, then: str, apart: int, error: int) -> dict[tu
                 continue
             there = max(accepted, at)
             tried = [
-                r.begin_ns
-                for r in run.receipts
-                if r.token == token and r.canary is None and r.end_ns >= there
+                r.begin_ns for r in run.mail_of(run.receipts, token) if r.canary is None and r.end_ns >= at
             ]
             if not tried or unknown_fate(run, token) is not None:
                 continue
