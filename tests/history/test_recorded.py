@@ -19,14 +19,8 @@ from harness.history.store import History, to_parquet
 RECORDED = Path(__file__).parent / "recorded"
 RUNS = sorted(path.parent for path in RECORDED.glob("*/*/history.jsonl.gz"))
 MEANT: dict[tuple[str, str], str] = {
-    (
-        "mttr",
-        "mttr_s_max",
-    ): "the interval's lower end is widened by the clock's error where mail was offered late",
-    (
-        "mttr",
-        "mttr_s_mean",
-    ): "the interval's lower end is widened by the clock's error where mail was offered late",
+    ("mttr", "mttr_s_max"): "where mail was offered late the clock's error widens the lower end",
+    ("mttr", "mttr_s_mean"): "where mail was offered late the clock's error widens the lower end",
 }
 """(check, number or `verdict`) -> why it is another one today."""
 

@@ -38,10 +38,7 @@ where s.change = 'stopped'
 
 -- Messages whose fate the SUT cannot know: only these may it hold back.
 create table unknown_fates as
-with lasts as (
-    -- One pass over the receipts, rather than a search among them for each message and fault.
-    select message, max(end_ns + error_ns) as last_ns from receipts where message is not null group by message
-), last_words as (
+with last_words as (
     select k.run, k.t_ns, s.message, s.token, s.rkey, arg_max(s.state, (s.t_ns, s.seq)) as state
     from kills k join _said s on s.run = k.run and s.t_ns <= k.t_ns
     group by k.run, k.t_ns, s.message, s.token, s.rkey
@@ -74,9 +71,9 @@ select run, any_value(message) as message, token, rkey, min(why) as why, max(at_
               or f.type in ('hang', 'disconnect') and f.attributes ->> '$.stage' = 'head'
               or f.type = 'restart' and exists (select 1 from kills k where k.run = f.run
                                                 and k.t_ns between f.on_lo and f.off_hi))
-    left join lasts l on l.message = m.rowid
     where m.scheduled_ns <= f.off_hi and (m.copy_ns is null or m.copy_ns + m.error_ns >= f.on_lo)
-      and (l.last_ns is null or l.last_ns < f.on_lo)
+      and not exists (select 1 from receipts r
+          where r.message = m.rowid and r.end_ns + r.error_ns >= f.on_lo)
 ) where token is not null group by run, token, rkey;
 
 -- What providers said of messages afterwards that makes up for a missing copy.
