@@ -1,152 +1,196 @@
-"""What the tests look at: every history that they open, and every function of the checks that they come
-through.
+"""What the tests of the checks ask, recorded once: histories, checks, parameters, and what they look at of
+each answer.
 
-One run of the unchanged tests records it. A mutant of a view can only be noticed by a test one of whose
-histories it changes something in, and a mutant of a function by one that calls it: these are run against
-it, and no others.
+One run of the unchanged tests records it, a file of tests at a time; it is kept in `.mutants` until the tests
+or what they test change. Random histories are not recorded: those are asked of the model (judging.py).
 """
 
 from __future__ import annotations
 
+import copy
 import hashlib
-import os
-import re
+import pickle
+import shutil
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import msgspec
 import pytest
 
+from tests.mutants.looked import Looked, seen, watched
 from tests.mutants.mutant import ROOT
 
-TESTS = ("tests/checks", "tests/history")
-SHARED = {"evaluation", "units"}  # checks' own files with tests of their own that are no checks
+FOLDER = ROOT / ".mutants"
+TESTS = Path("tests/checks")
+AT_RANDOM = ("test_against_model.py", "test_metamorphic.py")
 QUIET = (
-    "-q", "-x", "--tb=no", "--no-header", "-p", "no:cacheprovider", "-p", "no:mail-failover-harness",
-    "-W", "ignore::pytest.PytestAssertRewriteWarning",
+    "-q", "-x", "--tb=short", "--no-header", "-p", "no:cacheprovider", "-p", "no:mail-failover-harness",
+    "-p", "no:warnings", "-p", "no:logging", "-p", "no:randomly", "-p", "no:xdist",
 )  # fmt: skip
-_CHECKS = str(ROOT / "harness" / "checks") + os.sep
+_CHECKS = str(ROOT / "harness" / "checks") + "/"
 
 
-def asks_everything(test: str) -> bool:
-    """Whether it is one of those that ask every check of random histories: they need no watching."""
-    return "/test_against_model.py" in test or "/test_metamorphic.py" in test
-
-
-class Seen(msgspec.Struct):
-    """Of one test: how long it took, which histories it opened, what it called."""
+@dataclass
+class Asked:
+    """One question of a test, and what it read of the answer."""
 
     test: str
-    seconds: float = 0
-    histories: list[str] = []  # "test_waves/12"
-    calls: list[str] = []  # "delivered.py: evaluate"
+    check: str
+    raw: Any  # the parameters as written
+    run: str | None = None  # in the corpus; None where the parameters were refused
+    folder: Path | None = None  # with the mail of the run
+    looked: Looked = field(default_factory=dict)
+    calls: frozenset[str] = (
+        frozenset()
+    )  # "delivered.py: _summary": functions of the checks that it came through
 
 
-class Recorder:
-    """A pytest plugin."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._opened = 0
-        self.seen: dict[str, Seen] = {}
-        self._now: Seen | None = None
-        self._codes: set[Any] = set()
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
-        self._now = self.seen.setdefault(item.nodeid, Seen(item.nodeid))
-        self._codes = set()
-        begun = time.perf_counter()
-        try:
-            return (yield)
-        finally:
-            self._now.seconds = time.perf_counter() - begun
-            self._now.calls = sorted(
-                f"{Path(code.co_filename).name}: {code.co_qualname}" for code in self._codes
-            )
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
-        if not asks_everything(item.nodeid):
-            sys.setprofile(self._profile)
-        try:
-            return (yield)
-        finally:
-            sys.setprofile(None)
-
-    def _profile(self, frame: FrameType, event: str, _: object) -> None:
-        if event == "call" and frame.f_code.co_filename.startswith(_CHECKS):
-            self._codes.add(frame.f_code)
-
-    def opened(self, con: Any) -> None:
-        self._opened += 1
-        con.execute(
-            f"copy (select * from events) to '{self._folder}/{self._opened}.parquet' (format parquet)"
-        )
-        if self._now is not None:
-            self._now.histories.append(f"{Path(self._now.test.split('::')[0]).stem}/{self._opened}")
+def test_files() -> list[Path]:
+    files = [path.relative_to(ROOT) for path in (ROOT / TESTS).rglob("test_*.py")]
+    files = [each for each in files if each.name not in AT_RANDOM and "own" not in each.parts]
+    return sorted(files, key=lambda each: -(ROOT / each).stat().st_size)  # the longest first
 
 
-def test_files(mutated: set[Path]) -> list[Path]:
-    """Those that can have to do with any of the mutated files, by its name; what checks share concerns all.
-
-    The longest first, so that they do not come last when several processes share the work.
-    """
-    files = [path.relative_to(ROOT) for folder in TESTS for path in (ROOT / folder).rglob("test_*.py")]
-    files.sort(key=lambda each: -(ROOT / each).stat().st_size)
-    own = {path.stem for path in mutated if (ROOT / TESTS[0] / f"test_{path.stem}.py").exists()}
-    if len(own) < len(mutated) or own & SHARED:
-        return files
-    named = re.compile("|".join(re.escape(name).replace("_", "[_-]") for name in sorted(own)))
-    return [each for each in files if asks_everything(f"/{each.name}") or named.search(_text(each))]
-
-
-def _text(path: Path) -> str:
-    return path.name + (ROOT / path).read_text(encoding="utf-8")
-
-
-def place(folder: Path, file: Path) -> Path:
-    """Where the record of a file of tests is kept: by what it depends on, so that a change makes it anew."""
+def place(file: Path) -> Path:
+    """Where the record of a file of tests is kept: by what it depends on."""
     shared = [
-        path for part in ("harness/checks", "harness/history", *TESTS) for path in (ROOT / part).rglob("*")
+        path for part in ("harness/checks", "harness/history", TESTS) for path in (ROOT / part).rglob("*")
         if path.suffix in (".py", ".sql") and not path.name.startswith("test_")
     ]  # fmt: skip
     told = hashlib.sha256()
-    for path in [*sorted(shared), ROOT / file]:
+    for path in [*sorted(shared), ROOT / file, Path(__file__), Path(__file__).with_name("looked.py")]:
         told.update(path.read_bytes())
-    return folder / f"{file.stem}-{told.hexdigest()[:16]}"
+    return FOLDER / f"{file.stem}-{told.hexdigest()[:16]}"
 
 
-def record(folder: Path, file: Path) -> int:
-    """Runs one file of tests here; keeps its histories and what was seen. Gives pytest's exit code."""
-    from harness.history import store, views
+def forget_old() -> None:
+    kept = {place(file) for file in test_files()}
+    for old in [each for each in FOLDER.iterdir() if each.is_dir() and each not in kept]:
+        shutil.rmtree(old)
 
-    build = views.create_views
-    kept = place(folder, file)
-    unfinished = folder / f"unfinished-{os.getpid()}"
+
+@contextmanager
+def profiled(calls: set[Any]) -> Iterator[None]:
+    def note(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code.co_filename.startswith(_CHECKS):
+            calls.add(frame.f_code)
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        yield
+    finally:
+        sys.setprofile(before)
+
+
+def called(codes: set[Any]) -> frozenset[str]:
+    names = (
+        (code.co_filename.removeprefix(_CHECKS), code.co_qualname.replace("<locals>.", "")) for code in codes
+    )
+    return frozenset(f"{file}: {name.split('.<')[0]}" for file, name in names)
+
+
+class _Recorder:
+    """A pytest plugin that watches every check that is asked."""
+
+    def __init__(self, folder: Path, stem: str) -> None:
+        self._folder, self._stem = folder, stem
+        self._test = ""
+        self._histories: dict[int, tuple[Any, int]] = {}
+        self._raw: dict[int, tuple[Any, Any, set[Any]]] = {}
+        self._open: list[tuple[Asked, set[str], Any, set[Any]]] = []
+        self.asked: list[Asked] = []
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
+        self._test = item.nodeid
+        self._open, self._raw = [], {}
+        try:
+            return (yield)
+        finally:
+            for asked, parts, finding, codes in self._open:
+                if parts:
+                    asked.looked, asked.calls = seen(finding, parts), called(codes)
+                    self.asked.append(asked)
+
+    def validate(self, name: str, validate: Callable[..., Any]) -> Callable[..., Any]:
+        def read(raw: Any) -> Any:
+            kept, codes = copy.deepcopy(raw), set[Any]()
+            try:
+                with profiled(codes):
+                    made = validate(raw)
+            except ValueError:
+                refused = Asked(self._test, name, kept, looked={"refused": True}, calls=called(codes))
+                self.asked.append(refused)
+                raise
+            self._raw[id(made)] = (made, kept, codes)
+            return made
+
+        return read
+
+    def evaluate(self, name: str, evaluate: Callable[..., Any]) -> Callable[..., Any]:
+        def ask(history: Any, run: str, params: Any) -> Any:
+            codes = set[Any]()
+            with profiled(codes):
+                finding = evaluate(history, run, params)
+            made, raw, before = self._raw.get(id(params), (None, None, set()))
+            if made is not params:
+                return finding
+            number = self._kept(history)
+            folder = history.folder(run)
+            asked = Asked(self._test, name, raw, f"{self._stem}/{number}/{run}")
+            if folder is not None and (Path(folder) / "dns.zone").exists():
+                asked.folder = self._folder / f"{number}"
+                if not asked.folder.exists():
+                    shutil.copytree(folder, asked.folder)
+            parts = set[str]()
+            self._open.append((asked, parts, finding, codes | before))
+            return watched(finding, parts)
+
+        return ask
+
+    def _kept(self, history: Any) -> int:
+        if id(history) not in self._histories:
+            number = len(self._histories) + 1
+            self._histories[id(history)] = (history, number)
+            history.con.execute(
+                f"copy (select * from events) to '{self._folder}/{number}.parquet' (format parquet)"
+            )
+        return self._histories[id(history)][1]
+
+
+def record(file: Path) -> int:
+    """Runs one file of tests here and keeps what it asks. Gives pytest's exit code."""
+    from harness.checks import CHECKS, Check
+
+    kept = place(file)
+    unfinished = kept.with_name(f"{kept.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
-    recorder = Recorder(unfinished)
-
-    def create_views(con: Any, *rest: Any, **named: Any) -> None:
-        recorder.opened(con)
-        build(con, *rest, **named)
-
-    views.create_views = create_views  # type: ignore[assignment]
-    store.create_views = create_views  # type: ignore[assignment]
-    code = pytest.main([*QUIET, str(file)], plugins=[recorder])
-    (unfinished / "seen.json").write_bytes(msgspec.json.encode(list(recorder.seen.values())))
+    recorder = _Recorder(unfinished, file.stem)
+    for check in CHECKS.values():
+        model = check.params
+        model.model_validate = recorder.validate(check.name, model.model_validate)  # type: ignore
+    evaluate = Check.evaluate.fget  # type: ignore[attr-defined]
+    Check.evaluate = property(lambda check: recorder.evaluate(check.name, evaluate(check)))  # type: ignore
+    code = int(pytest.main([*QUIET, str(file)], plugins=[recorder]))
+    asked = [
+        each if each.folder is None else replace(each, folder=kept / each.folder.name)
+        for each in recorder.asked
+    ]
+    (unfinished / "asked.pickle").write_bytes(pickle.dumps(asked))
     if code == 0:
         unfinished.rename(kept)
-    return int(code)
+    return code
 
 
-def read(folder: Path, files: list[Path]) -> list[Seen]:
-    return [
-        seen
-        for file in files
-        for seen in msgspec.json.decode((place(folder, file) / "seen.json").read_bytes(), type=list[Seen])
-    ]
+def read(files: list[Path]) -> list[Asked]:
+    """What is asked, each question once."""
+    found: list[Asked] = []
+    for file in files:
+        found += pickle.loads((place(file) / "asked.pickle").read_bytes())
+    return found

@@ -22,21 +22,15 @@ def mutants(path: Path) -> Iterator[Mutant]:
     source = (ROOT / path).read_text(encoding="utf-8")
     starts = _line_starts(source)
     tree = ast.parse(source)
-    constants = {
-        t.id for n in tree.body if isinstance(n, ast.Assign) for t in n.targets if isinstance(t, ast.Name)
-    }
     for node, where in _texts(tree):
         text, holes = _plain(node)
         if not QUERY.match(text):
             continue
         start = starts[node.lineno - 1] + _column(source, starts, node.lineno, node.col_offset)
         end = starts[node.end_lineno - 1] + _column(source, starts, node.end_lineno, node.end_col_offset)
-        for operator, change, mutated in mutations(text):
-            literal = _literal(mutated, holes)
-            yield Mutant(
-                path, where, f"sql {operator}", change, source[:start] + literal + source[end:],
-                constant=where if where in constants else None,
-            )  # fmt: skip
+        for operator, change, mutated, line in mutations(text):
+            whole = source[:start] + _literal(mutated, holes) + source[end:]
+            yield Mutant(path, where, f"sql {operator}", change, whole, node.lineno - 1 + line)
 
 
 def _texts(tree: ast.Module) -> Iterator[tuple[ast.Constant | ast.JoinedStr, str]]:

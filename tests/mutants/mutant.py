@@ -17,16 +17,15 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 @dataclass(frozen=True)
 class Mutant:
-    """`text` is the whole mutated file. For SQL of the views, `statement` is the mutated statement alone;
-    `constant` names the constant of a module that alone is another."""
+    """`text` is the whole mutated file. For SQL of the views, `statement` is the mutated statement alone."""
 
     path: Path  # relative to the project
     where: str  # the view, the constant or the function
     operator: str
     change: str  # before -> after, in one line
     text: str
+    line: int
     statement: str | None = None
-    constant: str | None = None
     number: int = 1  # of those with the same words
 
     @property

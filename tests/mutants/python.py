@@ -31,8 +31,8 @@ OPERATORS = {
         "ReplaceBinaryOperator_Div_Mul", "ReplaceUnaryOperator_Delete_USub",
     ),
     "loop": ("ZeroIterationForLoop", "ReplaceBreakWithContinue", "ReplaceContinueWithBreak"),
-    "exception": ("ExceptionReplacer",),
 }  # fmt: skip
+WORDING = ("summary", "why", "formula", "error")
 
 
 def mutants(path: Path) -> Iterator[Mutant]:
@@ -48,9 +48,10 @@ def mutants(path: Path) -> Iterator[Mutant]:
                     mutated = ast.parse(text)
                 except SyntaxError:  # `*` that is no multiplication
                     continue
-                where, before, after = _difference(tree, mutated)
-                if before and not _means_nothing(before):
-                    yield Mutant(path, where, kind, f"{one_line(before)} -> {one_line(after)}", text)
+                found = _difference(tree, mutated)
+                if found is not None and not _means_nothing(found[1]):
+                    where, before, after, line = found
+                    yield Mutant(path, where, kind, f"{one_line(before)} -> {one_line(after)}", text, line)
 
 
 def _means_nothing(code: str) -> bool:
@@ -58,11 +59,30 @@ def _means_nothing(code: str) -> bool:
     return "TYPE_CHECKING" in code or "frozen=" in code
 
 
-def _difference(one: ast.AST, other: ast.AST, most: int = 100) -> tuple[str, str, str]:
-    """Which function differs, and the smallest part of it that still says what it is about."""
+def _is_wording(node: ast.AST) -> bool:
+    """What is told to people: it is read by them, and no verdict depends on it."""
+    return (
+        isinstance(node, ast.JoinedStr)
+        or (isinstance(node, ast.keyword) and node.arg in WORDING)
+        or (isinstance(node, ast.FunctionDef) and node.name in ("_summary", "_why"))
+        or (
+            isinstance(node, ast.Assign)
+            and isinstance(node.targets[0], ast.Name)
+            and node.targets[0].id in WORDING
+        )
+    )
+
+
+def _difference(one: ast.AST, other: ast.AST, most: int = 100) -> tuple[str, str, str, int] | None:
+    """Which function differs, the smallest part of it that still says what it is about, and its line; None
+    where nothing differs but what is said."""
     where: list[str] = []
     told = ("", "")
+    line = 1
     while True:
+        if _is_wording(one):
+            return None
+        line = getattr(one, "lineno", line)
         if isinstance(one, ast.FunctionDef | ast.ClassDef):
             where.append(one.name)
         elif isinstance(one, ast.Assign) and not where and isinstance(one.targets[0], ast.Name):
@@ -70,11 +90,11 @@ def _difference(one: ast.AST, other: ast.AST, most: int = 100) -> tuple[str, str
         if isinstance(one, ast.expr | ast.stmt):
             texts = ast.unparse(one), ast.unparse(other)
             if texts[0] == texts[1]:
-                return "", "", ""
+                return None
             if not told[0] or len(told[0]) > most:
                 told = texts
         mine, theirs = list(ast.iter_child_nodes(one)), list(ast.iter_child_nodes(other))
         unlike = [(a, b) for a, b in zip(mine, theirs, strict=False) if ast.dump(a) != ast.dump(b)]
         if len(mine) != len(theirs) or len(unlike) != 1:
-            return ".".join(where) or "module", *told
+            return (".".join(where) or "module", *told, line) if told[0] else None
         one, other = unlike[0]

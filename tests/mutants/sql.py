@@ -1,7 +1,7 @@
 """What can be wrong with a SQL statement: small changes of its syntax tree, by sqlglot.
 
-`mutations` takes the text of one statement and yields (operator, before -> after, mutated text). Each
-operator is a slip that people make: the other comparison, one more or less, the other join, a condition
+`mutations` takes the text of one statement and yields (operator, before -> after, mutated text, line in it).
+Each operator is a slip that people make: the other comparison, one more or less, the other join, a condition
 or a key left out or turned round, the other aggregate, `union` for `union all`, `coalesce` forgotten,
 `and` for `or`.
 """
@@ -52,7 +52,7 @@ def written(tree: exp.Expression) -> str:
     return tree.sql(DIALECT, comments=False, unsupported_level=ErrorLevel.IGNORE)
 
 
-def mutations(text: str) -> Iterator[tuple[str, str, str]]:
+def mutations(text: str) -> Iterator[tuple[str, str, str, int]]:
     tree = parsed(text)
     for index, node in enumerate(tree.walk()):
         for operator, change in _changes(node):
@@ -66,7 +66,18 @@ def mutations(text: str) -> Iterator[tuple[str, str, str]]:
                     around = put
                 target.replace(put)
             after = written(around) if around.parent or around is not target else "nothing"
-            yield operator, f"{one_line(before)} -> {one_line(after)}", written(copy)
+            yield operator, f"{one_line(before)} -> {one_line(after)}", written(copy), _line(node)
+
+
+def _line(node: exp.Expression) -> int:
+    """Of the first name in it; the nearest one around it that has any."""
+    at: exp.Expression | None = node
+    while at is not None:
+        lines = [each.meta["line"] for each in at.walk() if "line" in each.meta]
+        if lines:
+            return int(min(lines))
+        at = at.parent
+    return 1
 
 
 def _around(node: exp.Expression, most: int = 100) -> exp.Expression:

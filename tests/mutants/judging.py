@@ -1,0 +1,180 @@
+"""Would a test notice? In three stages, the cheapest first, each of which does what tests do.
+
+By the model: the questions of tests/checks/test_against_model.py to the random histories of the same seeds.
+That test proves that the model and the true SQL agree on them, so that whoever differs from the true SQL
+here fails there. By the histories written by hand: each question that a test asks of one, where what the
+test looked at is another (corpus.py). And what has tests that ask no check is judged by these themselves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import random
+import re
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from tests.checks import test_against_model as against_model
+from tests.checks.generated import history
+from tests.checks.histories import opened
+from tests.mutants.corpus import QUIET, Asked
+from tests.mutants.databases import REFUSED, Database, Refused
+from tests.mutants.killing import Fate
+from tests.mutants.looked import seen
+from tests.mutants.mutant import ROOT, Mutant
+from tests.mutants.placing import Unplaceable, put_in_place
+
+# The same seeds as in every run of the tests; the rates are the test's own too.
+RATES = (("primary", 2.0), ("backup", 0.75))
+OF_RATES = 100  # runs of which rates are asked: one query a run
+DIRECTLY = {
+    "units.py": "test_units.py", "params.py": "test_units.py", "evaluation.py": "test_evaluation.py",
+    "__init__.py": "test_evaluation.py", "own": "own", "mail": "test_mail_domains.py",
+}  # fmt: skip
+Answers = dict[str, dict[str, Any]]
+
+
+def of_chance(count: int) -> Database:
+    """Random histories, of the first seeds."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "events.parquet"
+        with opened(*(history(f"seed {seed}", random.Random(seed)) for seed in range(count))) as told:
+            told.con.execute(f"copy (select * from events) to '{file}' (format parquet)")
+        return Database([file])
+
+
+def by_hand(asked: list[Asked], folders: Iterable[Path]) -> Database:
+    files = [path for folder in folders for path in sorted(folder.glob("*.parquet"))]
+    place = r"^.*/([^/]+)-[0-9a-f]+/([0-9]+)\.parquet$"
+    found = Database(files, rf"regexp_replace(filename, '{place}', '\1/\2/') || run")
+    found.beside = {each.run: each.folder for each in asked if each.run and each.folder}
+    return found
+
+
+class Judge:
+    def __init__(self, chance: Database, hand: Database, asked: list[Asked]) -> None:
+        self._chance, self._hand = chance, hand
+        chance.remember()
+        hand.remember()
+        self._true = {name: ask() for name, ask in self._questions(against_model).items()}
+        # What is not the same in a database with other runs is nothing to judge by.
+        self.asked = [each for each in asked if not _differs(each, hand)]
+
+    def fate(self, mutant: Mutant) -> Fate:
+        """In a child: it changes the process that it is called in."""
+        try:
+            if mutant.statement is not None:
+                return self._of_view(mutant)
+            put_in_place(mutant)
+            return self._of_module(mutant)
+        except (Refused, Unplaceable):
+            return Fate.INVALID
+
+    def _of_view(self, mutant: Mutant) -> Fate:
+        try:
+            changed = self._chance.rebuild(mutant)
+        except duckdb.Error:
+            return Fate.BY_MODEL
+        if self._chance.differing(changed) and self._model_notices(against_model):
+            return Fate.BY_MODEL
+        try:
+            different = self._hand.differing(self._hand.rebuild(mutant))
+        except duckdb.Error:
+            return Fate.BY_HISTORY
+        concerned = [each for each in self.asked if each.run in different]
+        return Fate.BY_HISTORY if self._history_notices(mutant, concerned) else Fate.SURVIVED
+
+    def _of_module(self, mutant: Mutant) -> Fate:
+        inside = mutant.path.relative_to("harness/checks").as_posix()
+        called = [each for each in self.asked if f"{inside}: {mutant.where}" in each.calls]
+        if self._history_notices(mutant, called or self._using(mutant)):
+            return Fate.BY_HISTORY
+        try:
+            questions = importlib.import_module("tests.checks.test_against_model")
+            if self._model_notices(questions):
+                return Fate.BY_MODEL
+        except REFUSED as error:
+            raise Refused(str(error)) from error
+        except Exception:  # noqa: BLE001 - whatever it is, the test ends with it
+            return Fate.BY_MODEL
+        return Fate.BY_TEST if _own_test_fails(inside) else Fate.SURVIVED
+
+    def _using(self, mutant: Mutant) -> list[Asked]:
+        """Questions that come through a file that names a constant, or a class, of the module."""
+        name = mutant.where.split(".")[0]
+        folder = ROOT / "harness" / "checks"
+        files = [
+            path.relative_to(folder).as_posix()
+            for path in folder.rglob("*.py")
+            if path == ROOT / mutant.path or re.search(rf"\b{name}\b", path.read_text(encoding="utf-8"))
+        ]
+        if mutant.where.startswith("Params"):
+            files = [mutant.path.relative_to("harness/checks").as_posix()]
+        return [e for e in self.asked if any(call.split(": ")[0] in files for call in e.calls)]
+
+    def _questions(self, test: Any) -> dict[str, Callable[[], dict[str, Any]]]:
+        runs = [run for (run,) in self._chance.con.execute("select run from runs").fetchall()][:OF_RATES]
+
+        def peaks(route: str, rate: float) -> dict[str, Any]:
+            return {run: test.peaks(self._chance, route, rate, run).get(run) for run in runs}
+
+        found = {name: (lambda ask=ask: ask(self._chance.con)) for name, (ask, _) in test.QUESTIONS.items()}
+        return found | {
+            f"throttle, {route}": (lambda route=route, rate=rate: peaks(route, rate)) for route, rate in RATES
+        }
+
+    def _model_notices(self, test: Any) -> bool:
+        for name, ask in self._questions(test).items():
+            try:
+                answers = ask()
+            except REFUSED as error:
+                raise Refused(str(error)) from error
+            except duckdb.Error:
+                return True
+            if _told(answers) != _told(self._true[name]):
+                return True
+        return False
+
+    def _history_notices(self, mutant: Mutant, asked: list[Asked]) -> bool:
+        own = mutant.path.stem.replace("_", "-")
+        return any(_differs(each, self._hand) for each in sorted(asked, key=lambda each: each.check != own))
+
+
+def _told(answers: dict[str, Any]) -> dict[str, Any]:
+    """To the test a run without an answer is one with an empty answer."""
+    return {run: answer for run, answer in answers.items() if answer}
+
+
+def _differs(asked: Asked, database: Database) -> bool:
+    """Raises Refused."""
+    from pydantic import ValidationError
+
+    from harness.checks import CHECKS, parse_params
+
+    try:
+        params = parse_params(asked.check, asked.raw)
+        if asked.run is None:
+            return True
+        finding = CHECKS[asked.check].evaluate(database, asked.run, params)
+    except ValidationError:
+        return asked.run is not None
+    except REFUSED as error:
+        raise Refused(str(error)) from error
+    except Exception:  # noqa: BLE001 - whatever it is, the test ends with it
+        return True
+    return seen(finding, set(asked.looked)) != asked.looked
+
+
+def _own_test_fails(inside: str) -> bool:
+    test = DIRECTLY.get(inside) or DIRECTLY.get(inside.split("/")[0])
+    if test is None:
+        return False
+    with open(os.devnull, "w") as sink, contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink):
+        return int(pytest.main([*QUIET, str(ROOT / "tests" / "checks" / test)])) != 0

@@ -1,0 +1,63 @@
+"""All the mutants there are, and which of them to take. They are kept in `.mutants` while it stays."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from concurrent.futures import ProcessPoolExecutor
+from fnmatch import fnmatchcase
+from multiprocessing import get_context
+from pathlib import Path
+
+from sqlglot.errors import SqlglotError
+
+from tests.mutants import embedded, python, views
+from tests.mutants.corpus import FOLDER
+from tests.mutants.mutant import ROOT, Mutant, numbered
+
+MAKERS = ("python", "views", "embedded", "sql", "mutant")
+
+
+def every(only: str, jobs: int) -> tuple[list[Mutant], list[str]]:
+    """Those whose name is like `only`; and which files or queries could not be parsed."""
+    checks = [path.relative_to(ROOT) for path in sorted((ROOT / "harness" / "checks").rglob("*.py"))]
+    asked = [
+        (kind, path)
+        for kind, paths in (("python", checks), ("views", views.files()), ("embedded", checks))
+        for path in paths
+    ]
+    FOLDER.mkdir(exist_ok=True)
+    asked = [each for each in asked if not only or fnmatchcase(f"{each[1]}:", f"*{only.split(':')[0]}*")]
+    with ProcessPoolExecutor(jobs, mp_context=get_context("fork")) as pool:
+        made = list(pool.map(_mutants_of, asked))
+    found = [mutant for mutants, _ in made for mutant in mutants]
+    refused = [line for _, lines in made for line in lines]
+    return [each for each in found if not only or fnmatchcase(each.name, f"*{only}*")], refused
+
+
+def _mutants_of(asked: tuple[str, Path]) -> tuple[list[Mutant], list[str]]:
+    kind, path = asked
+    kept = FOLDER / f"made-{kind}-{_fingerprint(path)}.pickle"
+    if kept.exists():
+        return pickle.loads(kept.read_bytes()), []
+    source = {"python": python, "views": views, "embedded": embedded}[kind]
+    try:
+        made = list(numbered(source.mutants(path)))
+        kept.write_bytes(pickle.dumps(made))
+        return made, []
+    except SqlglotError as error:
+        return [], [f"{path}: {str(error).splitlines()[0]}"]
+
+
+def _fingerprint(path: Path) -> str:
+    told = hashlib.sha256()
+    for each in (path, *(Path(__file__).with_name(f"{name}.py") for name in MAKERS)):
+        told.update((ROOT / each).read_bytes())
+    return told.hexdigest()[:16]
+
+
+def sampled(mutants: list[Mutant], count: int, seed: str) -> list[Mutant]:
+    def lot(mutant: Mutant) -> str:
+        return hashlib.sha256(f"{seed} {mutant.name}".encode()).hexdigest()
+
+    return sorted(mutants, key=lot)[:count]

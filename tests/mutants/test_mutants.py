@@ -1,0 +1,49 @@
+"""The means of `make mutants`: SQL written anew means the same, and a slip is noticed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.checks import test_against_model as against_model
+from tests.mutants import embedded, python, views
+from tests.mutants.databases import Database
+from tests.mutants.judging import of_chance
+
+
+@pytest.fixture(scope="module")
+def chance() -> Iterator[Database]:
+    database = of_chance(40)
+    database.remember()
+    yield database
+    database.con.close()
+
+
+def test_each_view_as_sqlglot_writes_it_says_the_same(chance: Database) -> None:
+    for path in views.files():
+        for mutant in views.rewritten(path):
+            assert not chance.differing(chance.rebuild(mutant)), mutant.name
+
+
+def test_a_slip_in_a_view_is_noticed() -> None:
+    database = of_chance(40)
+    database.remember()
+    true = against_model.delivered(database.con)
+    path = next(path for path in views.files() if path.stem == "runs")
+    slip = next(
+        each for each in views.mutants(path) if each.where == "_messages" and each.operator == "filter"
+    )
+    assert database.differing(database.rebuild(slip))
+    assert against_model.delivered(database.con) != true
+    database.con.close()
+
+
+@pytest.mark.parametrize("source", [python, embedded])
+def test_mutants_compile_and_say_where_they_are(source: object) -> None:
+    found = list(source.mutants(Path("harness/checks/flapping.py")))  # type: ignore[attr-defined]
+    assert found
+    for mutant in found:
+        compile(mutant.text, str(mutant.path), "exec")
+        assert 1 <= mutant.line <= mutant.text.count("\n") + 1
