@@ -64,7 +64,9 @@ class Database(History):
             if not mine and not any(re.search(rf"\b{re.escape(name)}\b", each.text) for name in changed):
                 continue
             changed.append(each.name)
-            text = (mutant.statement or "") if mine else each.text
+            # What is made in two statements is made anew by both, one of which is the mutant.
+            own = mine and views.verb(each.text) == views.verb(mutant.statement or "")
+            text = (mutant.statement or "") if own else each.text
             again = re.sub(r"\bcreate\b", "create or replace", text, count=1, flags=re.IGNORECASE)
             try:
                 self.con.execute(again)

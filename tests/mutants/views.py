@@ -22,7 +22,7 @@ FOLDER = Path("harness/history/sql")
 @dataclass(frozen=True)
 class Statement:
     path: Path
-    name: str  # of the view, table or macro
+    name: str  # of the view, table or macro that it makes or changes
     text: str  # as it stands in the file, without its semicolon
     start: int
     end: int
@@ -43,10 +43,19 @@ def statements(path: Path) -> list[Statement]:
     return found
 
 
+def verb(body: str) -> str:
+    """`create` or `update`."""
+    return str(parsed(body).key)
+
+
 def _name(body: str) -> str:
-    words = [w for line in body.splitlines() if not line.strip().startswith("--") for w in line.split()]
-    after = words[words.index("create") + 2] if "create" in words else "?"
-    return after.split("(")[0]
+    words = _words(body)
+    return words[words.index("create") + 2 if words[0] == "create" else 1].split("(")[0]
+
+
+def _words(body: str) -> list[str]:
+    lines = [line for line in body.splitlines() if not line.strip().startswith("--")]
+    return [word.lower() for line in lines for word in line.split()]
 
 
 def mutants(path: Path) -> Iterator[Mutant]:
