@@ -2,11 +2,12 @@
 
 Each object is fetched once, before anything is asked: the checks ask some hundred questions, and most of them
 read every event. Where the service is and who asks is said by the usual AWS_ variables and files, as
-botocore reads them. The client is an extra: few need it, and it brings a good deal with it.
+botocore reads them. The client is an extra: few need it, and it is large.
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from harness.history.errors import HistoryError, HistoryNotFound
@@ -55,29 +56,51 @@ def fetch(address: str, folder: Path) -> list[tuple[Path, str]]:
     if not bucket:
         raise NothingStored(f"{address} names no bucket; say s3://BUCKET/PREFIX")
     try:
+        import boto3
         import botocore.exceptions as botocore
-        import s3fs
+        from botocore.config import Config
     except ImportError as error:
         raise StorageClientMissing(
             f"{address} lies in S3-compatible storage, and what reads it is not installed ({error})"
         ) from error
     try:
-        storage = s3fs.S3FileSystem(
-            # Another time there may be other credentials, and other objects.
-            skip_instance_cache=True,
-            config_kwargs={"connect_timeout": _CONNECT_S, "retries": {"total_max_attempts": _ATTEMPTS}},
+        config = Config(connect_timeout=_CONNECT_S, retries={"total_max_attempts": _ATTEMPTS})
+        # A session of its own: another time there may be other credentials.
+        storage = boto3.session.Session().client("s3", config=config)
+        pattern = _pattern(address)
+        pages = storage.get_paginator("list_objects_v2").paginate(
+            Bucket=bucket,
+            Prefix=re.split(r"[*?\[]", address.removeprefix(f"{BUCKET}{bucket}/"), maxsplit=1)[0],
         )
-        found = sorted(storage.glob(address))
+        listed = (f"{BUCKET}{bucket}/{each['Key']}" for page in pages for each in page.get("Contents", []))
+        found = sorted(name for name in listed if pattern.fullmatch(name))
         if not found:
-            why = "holds no such Parquet file" if storage.exists(bucket) else "does not exist"
-            raise NothingStored(f"there is no history at {address}: the bucket {bucket} {why}")
+            raise NothingStored(
+                f"there is no history at {address}: the bucket {bucket} holds no such Parquet file"
+            )
         copies = [folder / f"fetched-{number}.parquet" for number in range(len(found))]
-        storage.get(found, [str(copy) for copy in copies])
-    except FileNotFoundError as error:
-        raise NothingStored(f"there is no history at {address}: {error}") from error
-    except (PermissionError, botocore.NoCredentialsError, botocore.PartialCredentialsError) as error:
+        for name, copy in zip(found, copies, strict=True):
+            storage.download_file(bucket, name.removeprefix(f"{BUCKET}{bucket}/"), str(copy))
+    except (botocore.NoCredentialsError, botocore.PartialCredentialsError) as error:
         raise StorageRefused(f"{address} may not be read: {error}") from error
-    # botocore calls an endpoint that is no address a ValueError.
-    except (OSError, ValueError, botocore.BotoCoreError, botocore.ClientError) as error:
+    except botocore.ClientError as error:
+        code = str(error.response.get("Error", {}).get("Code", ""))
+        if code == "NoSuchBucket":
+            raise NothingStored(
+                f"there is no history at {address}: the bucket {bucket} does not exist"
+            ) from error
+        if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") in (400, 401, 403):
+            raise StorageRefused(f"{address} may not be read: {error}") from error
         raise StorageUnreachable(f"{address} cannot be read: {error}") from error
-    return [(copy, f"{BUCKET}{name}") for copy, name in zip(copies, found, strict=True)]
+    # botocore calls an endpoint that is no address a ValueError.
+    except (OSError, ValueError, botocore.BotoCoreError) as error:
+        raise StorageUnreachable(f"{address} cannot be read: {error}") from error
+    return list(zip(copies, found, strict=True))
+
+
+def _pattern(address: str) -> re.Pattern[str]:
+    """`**/` is any number of folders, or none; `*` and `?` stay in one."""
+    words = {"**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}
+    return re.compile(
+        "".join(words.get(part, re.escape(part)) for part in re.split(r"(\*\*/|\*|\?)", address) if part)
+    )

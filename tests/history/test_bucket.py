@@ -112,7 +112,7 @@ def test_a_run_in_a_bucket_is_judged_beside_one_that_is_here(runs: Path) -> None
 @pytest.mark.parametrize(
     ("address", "said"),
     [
-        ("s3://male/runs", "bucket does not exist"),
+        ("s3://male/runs", "the bucket male does not exist"),
         ("s3://male/runs/history.parquet", "bucket male does not exist"),
         ("s3://mail/other/*/history.parquet", "holds no such Parquet file"),
         ("s3://mail/runs/history.parquet", "holds no such Parquet file"),
@@ -160,7 +160,7 @@ def test_where_nobody_answers_the_endpoint_is_named(endpoint: str, monkeypatch: 
 
 
 def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "s3fs", None)
+    monkeypatch.setitem(sys.modules, "boto3", None)
     with pytest.raises(StorageClientMissing, match="is not installed") as caught:
         History.open("s3://mail/runs")
     assert "mail-failover-harness[s3]" in caught.value.do
@@ -176,6 +176,6 @@ def test_on_the_command_line_that_is_bad_input(
 
     assert ended("check", "s3://mail/runs", "-q") == 0
     assert capsys.readouterr().out.count("PASS") == 2
-    monkeypatch.setitem(sys.modules, "s3fs", None)
+    monkeypatch.setitem(sys.modules, "boto3", None)
     assert ended("check", "s3://mail/runs", "-q") == 2
     assert "pip install 'mail-failover-harness[s3]'" in capsys.readouterr().err
