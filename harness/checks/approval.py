@@ -23,9 +23,8 @@ from pydantic import ConfigDict, Field
 from harness.checks.finding import MAX_OFFENDERS, Finding, Offender
 from harness.checks.grounds import clock_error, conclude, count_of, grounds, seconds
 from harness.checks.params import CheckParams
+from harness.checks.waves import LEAD_NS
 from harness.history.store import History
-
-LEAD_NS = 1_000_000_000
 
 
 class Params(CheckParams):

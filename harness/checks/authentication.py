@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from harness.checks.finding import MAX_OFFENDERS, Finding, Offender
-from harness.checks.grounds import conclude, count_of, grounds
+from harness.checks.grounds import conclude, count_of, grounds, listed
 from harness.checks.params import CheckParams
 from harness.history.store import History
 
@@ -164,12 +164,12 @@ def _shared_keys(used: dict[str, dict[str, str]], published: list[tuple[str, str
     for key in dict.fromkeys([*used, *names]):
         routes, places = sorted(used.get(key, {})), names[key]
         if len(routes) > 1:
-            why = f"{_and(routes)} sign with one key, {_and(sorted(set(used[key].values())))}"
+            why = f"{listed(routes)} sign with one key, {listed(sorted(set(used[key].values())))}"
         elif len(places) > 1:
-            why = f"one key is published as {_and(places[:_MOST_PLACES])}"
+            why = f"one key is published as {listed(places[:_MOST_PLACES])}"
         else:
             continue
-        yield Offender(subject=_and(routes if len(routes) > 1 else places), why=why, cause="shared key")
+        yield Offender(subject=listed(routes if len(routes) > 1 else places), why=why, cause="shared key")
 
 
 def _shared_secrets(fingerprints: dict[str, str]) -> Iterator[Offender]:
@@ -180,8 +180,8 @@ def _shared_secrets(fingerprints: dict[str, str]) -> Iterator[Offender]:
     for routes in by_secret.values():
         if len(routes) > 1:
             yield Offender(
-                subject=_and(routes),
-                why=f"{_and(routes)} log in with one secret: revoked on one, it is gone on the other",
+                subject=listed(routes),
+                why=f"{listed(routes)} log in with one secret: revoked on one, it is gone on the other",
                 cause="shared credential",
             )
 
@@ -190,13 +190,13 @@ def _finding(history: History, run: str, tally: _Tally, shared: list[Offender], 
     asked = dict(_asked(tally.params))
     not_kept = sum(tally.not_kept.values())
     kept_reason = (
-        f"{count_of(not_kept, 'copy', 'copies')} on {_and(sorted(tally.not_kept))} cannot be judged, since "
+        f"{count_of(not_kept, 'copy', 'copies')} on {listed(sorted(tally.not_kept))} cannot be judged, since "
         f"{'its message was' if not_kept == 1 else 'their messages were'} not kept"
         if not_kept
         else ""
     )
     ground = grounds(history, run)
-    unseen = f"there is no copy of {_and(tally.unseen_classes)} mail" if tally.unseen_classes else ""
+    unseen = f"there is no copy of {listed(tally.unseen_classes)} mail" if tally.unseen_classes else ""
     verdict, reason = conclude(
         failed=bool(tally.bad_copies or shared),
         counted=tally.looked_at,
@@ -246,10 +246,10 @@ def _summary(tally: _Tally, shared: list[Offender]) -> str:
             f"{tally.bad_copies} of {count_of(tally.looked_at, 'copy', 'copies')} not authenticated: {what}"
         )
     if shared:
-        return f"{_and(sorted({each.cause for each in shared}))}: {shared[0].why}"
+        return f"{listed(sorted({each.cause for each in shared}))}: {shared[0].why}"
     if not tally.looked_at:
         return "no copy could be judged"
-    by_route = _and([f"{count:,} by {route}" for route, count in sorted(tally.routes.items())])
+    by_route = listed([f"{count:,} by {route}" for route, count in sorted(tally.routes.items())])
     copies = count_of(tally.looked_at, "copy", "copies")
     return f"{copies} ({by_route}), each authenticated; no key or secret is shared"
 
@@ -265,8 +265,4 @@ def _asked(params: Params) -> Iterator[tuple[str, str]]:
     if params.arc:
         yield "arc", "ARC"
     if params.one_click:
-        yield "one-click", f"one-click unsubscribe ({_and(list(params.one_click))})"
-
-
-def _and(names: list[str]) -> str:
-    return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else "".join(names)
+        yield "one-click", f"one-click unsubscribe ({listed(list(params.one_click))})"

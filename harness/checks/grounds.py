@@ -6,6 +6,7 @@ A pass needs all the grounds a check depends on; a contradiction stands without 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.checks.finding import Verdict
@@ -26,10 +27,10 @@ class Grounds:
     error_ns: int
 
     def exposure_reason(self) -> str:
-        return f"the system never met {_listed(self.unexposed)}" if self.unexposed else ""
+        return f"the system never met {listed(self.unexposed)}" if self.unexposed else ""
 
     def gap_reason(self) -> str:
-        return _listed(self.gaps)
+        return listed(self.gaps)
 
 
 def grounds(history: History, run: str) -> Grounds:
@@ -90,7 +91,7 @@ def _disputed(history: History, run: str) -> tuple[str, ...]:
 
 def doubted(history: History, run: str) -> str:
     """Why no pass of this run stands, whatever it is about; empty where nothing disputes the record."""
-    return _listed(_disputed(history, run))
+    return listed(_disputed(history, run))
 
 
 def conclude(*, failed: bool, counted: int, nothing: str, doubts: list[str]) -> tuple[Verdict, str]:
@@ -119,5 +120,6 @@ def clock_error(error_ns: int) -> str:
     )
 
 
-def _listed(names: tuple[str, ...]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """`a, b and c`."""
     return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else "".join(names)

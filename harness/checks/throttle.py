@@ -23,11 +23,10 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from harness.checks.finding import MAX_OFFENDERS, Finding, Offender
 from harness.checks.grounds import conclude, grounds, seconds
-from harness.checks.units import Rate
+from harness.checks.units import NS_PER_S, Rate
 from harness.history.store import History
 
 GRACE_NS = 100_000_000
-NS_PER_S = 1_000_000_000
 _AT_ONCE = 1_000_000  # attempts looked at in one step: what is held beside the times themselves stays small
 
 

@@ -70,7 +70,7 @@ def fetch(address: str, folder: Path) -> list[tuple[Path, str]]:
         pattern = _pattern(address)
         pages = storage.get_paginator("list_objects_v2").paginate(
             Bucket=bucket,
-            Prefix=re.split(r"[*?\[]", address.removeprefix(f"{BUCKET}{bucket}/"), maxsplit=1)[0],
+            Prefix=re.split(r"[*?]", address.removeprefix(f"{BUCKET}{bucket}/"), maxsplit=1)[0],
         )
         listed = (f"{BUCKET}{bucket}/{each['Key']}" for page in pages for each in page.get("Contents", []))
         found = sorted(name for name in listed if pattern.fullmatch(name))
