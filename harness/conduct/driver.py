@@ -2,7 +2,7 @@
 
 A slow or dead SUT does not slow the workload down; lateness counts from the scheduled time. What the SUT
 refuses, or answers unclearly, is offered again for 10 s with the same token and key, as a caller would. How
-long a message is still good for is told anew with each offer. The driver's own lag, actual minus scheduled
+long a message is still good for is told as of its first offer. The driver's own lag, actual minus scheduled
 time of a first offer, is measured and reported.
 """
 
