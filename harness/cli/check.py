@@ -172,6 +172,10 @@ def _expectation(text: str) -> dict[str, Any]:
     try:
         raw = YAML(typ="safe", pure=True).load(value)
         if name.startswith(PREFIX):
+            if not isinstance(raw, dict):
+                raise NotUsable(
+                    "a check of your own is a file", "Write `{sql: FILE}` or `{python: FILE:FUNCTION}`."
+                )
             own = OwnCheck.model_validate(raw)
             own.read(Path())
             params: BaseModel = own.recorded()

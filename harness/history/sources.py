@@ -73,7 +73,8 @@ def is_remote(place: str | Path) -> bool:
 
 def _remote_name(address: str) -> str:
     """A bucket's folder stands for all Parquet files in and below it."""
-    return address if address.endswith(".parquet") else address.rstrip("/") + "/**/*.parquet"
+    inside = address.removeprefix(BUCKET).rstrip("/")
+    return address if address.endswith(".parquet") else f"{BUCKET}{inside}/**/*.parquet"
 
 
 def _in_folder(folder: Path) -> Iterator[Source]:

@@ -68,6 +68,7 @@ def test_a_run_of_a_later_version(harness: Harness, tmp_path: Path, command: str
         ("=3s", "there is no check ''"),
         ("duplicates={at_most: 200%}", "duplicates="),
         ("duplicates={at_mots: 1%}", "at_mots"),
+        ("own.late=1", "Write `{sql: FILE}` or `{python: FILE:FUNCTION}`"),
     ],
 )
 def test_an_expectation_that_cannot_be_meant(

@@ -117,6 +117,7 @@ def test_a_run_in_a_bucket_is_judged_beside_one_that_is_here(runs: Path) -> None
         ("s3://mail/other/*/history.parquet", "holds no such Parquet file"),
         ("s3://mail/runs/history.parquet", "holds no such Parquet file"),
         ("s3:///runs", "names no bucket"),
+        ("s3://", "names no bucket"),
     ],
 )
 def test_what_is_not_there_is_said_to_be_missing(address: str, said: str) -> None:

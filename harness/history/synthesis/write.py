@@ -194,8 +194,7 @@ class _Run:
     def _append_lines(self, path: Path) -> None:
         kinds = known_columns()
         first = ("run", "seq", "kind", "t_ns")
-        rows = self._con.execute("select * from made order by seq")
-        found = [str(column[0]) for column in rows.description or []]
+        found = [str(name) for name, *_ in self._con.execute("describe made").fetchall()]
         names = [*first, *(name for name in found if name not in first)]
         rows = self._con.execute(f"select {', '.join(map(quoted, names))} from made order by seq")
         raw = [kinds[name] == "JSON" for name in names]
