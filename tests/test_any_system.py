@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
 from tests.ran import HARNESS, ROOT, Ran, command_line, run_harness
 from tests.requires import require_docker
 
@@ -210,12 +210,6 @@ def relay(settings: dict[str, str], folder: Path) -> Iterator[subprocess.Popen[b
     finally:
         process.kill()
         process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_for(condition, within_s: float = 30.0) -> None:

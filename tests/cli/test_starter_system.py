@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.foreground import foreground, port_after
+from tests.ports import free_port
 
 LOGIN = "mailer%40contoso.example:app-password"
 MAILER = Path(__file__).resolve().parents[2] / "harness" / "cli" / "starter" / "mailer.py"
@@ -78,9 +79,7 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
             f"{route.upper()}_URL": f"smtp://{LOGIN}@127.0.0.1:{port_after('listens', banner)}"
             for route, banner in banners.items()
         }
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         mailer = subprocess.Popen([sys.executable, MAILER], env=os.environ | urls | {"PORT": str(port)})
         try:
             until(lambda: socket.create_connection(("127.0.0.1", port), timeout=1).close())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,14 +17,14 @@ from harness.history.errors import HistoryDamaged
 from harness.history.store import History
 from harness.history.synthesis.plan import Wanted
 from harness.history.synthesis.write import synthesize
+from tests.ports import free_port
 from tests.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """The address of an S3 server that takes whoever asks, until it is told otherwise."""
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        port = unused.getsockname()[1]
+    port = free_port()
     address = f"http://127.0.0.1:{port}"
     with subprocess.Popen(
         [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],

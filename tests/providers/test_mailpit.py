@@ -10,7 +10,6 @@ import asyncio
 import hashlib
 import importlib
 import smtplib
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -33,6 +32,7 @@ from harness.providers.mailpit_mail import (
     RunClock,
 )
 from harness.providers.wire import ProviderFault
+from tests.ports import free_port
 from tests.requires import require_tool
 
 TOKEN = "abcdefghijklmnop"
@@ -41,7 +41,7 @@ OTHER = "ponmlkjihgfedcba"
 
 @pytest.fixture
 async def mailpit(tmp_path: Path) -> AsyncIterator[MailpitLaunch]:
-    smtp_port, http_port = free_ports(2)
+    smtp_port, http_port = free_port(), free_port()
     launch = MailpitLaunch(
         binary=require_tool("mailpit"),
         smtp_port=smtp_port,
@@ -186,8 +186,8 @@ class TestTheRestOfTheApi:
     ) -> None:
         other = MailpitLaunch(
             binary=mailpit.binary,
-            smtp_port=free_ports(1)[0],
-            http_port=free_ports(1)[0],
+            smtp_port=free_port(),
+            http_port=free_port(),
             database=tmp_path / "other.db",
         )
         process = MailpitProcess(other, tmp_path / "other.log")
@@ -225,7 +225,7 @@ class TestTheProcess:
         same_ports = MailpitLaunch(
             binary=mailpit.binary,
             smtp_port=mailpit.smtp_port,
-            http_port=free_ports(1)[0],
+            http_port=free_port(),
             database=tmp_path / "second.db",
         )
         with pytest.raises(MailpitUnavailable, match="address already in use"):
@@ -235,7 +235,7 @@ class TestTheProcess:
         silent = tmp_path / "mailpit"
         silent.write_text("#!/bin/sh\necho waiting for godot\nexec /bin/sleep 60\n")
         silent.chmod(0o755)
-        smtp_port, http_port = free_ports(2)
+        smtp_port, http_port = free_port(), free_port()
         launch = MailpitLaunch(
             binary=silent, smtp_port=smtp_port, http_port=http_port, database=tmp_path / "db"
         )
@@ -359,11 +359,3 @@ def three_letters(count: int) -> list[str]:
     return [
         letters[number // 676] + letters[number // 26 % 26] + letters[number % 26] for number in range(count)
     ]
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports

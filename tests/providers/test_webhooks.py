@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Container, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -26,6 +25,7 @@ from harness.providers.faults import FaultTable
 from harness.providers.ids import SeededIds
 from harness.providers.ledger import Ledger, MemorySink
 from harness.providers.webhooks import Happening, Post, Signing, Webhooks, json_array
+from tests.ports import free_port
 from tests.waiting import until
 
 
@@ -180,12 +180,10 @@ async def test_an_event_that_is_not_taken_comes_late() -> None:
 
 
 async def test_an_endpoint_that_is_away_gets_all_of_it_when_it_is_back() -> None:
-    with socket.socket() as reserved:
-        reserved.bind(("127.0.0.1", 0))
-        port = reserved.getsockname()[1]
-        sender = Sender(f"http://127.0.0.1:{port}/events")
-        sender.take("t1")
-        assert not await sender.webhooks.settle(0.2)
+    port = free_port()
+    sender = Sender(f"http://127.0.0.1:{port}/events")
+    sender.take("t1")
+    assert not await sender.webhooks.settle(0.2)
     told = Receiver([])
     listener = await listen(
         Starlette(routes=[Route("/events", told.__call__, methods=["POST"])]), "127.0.0.1", port

@@ -13,7 +13,7 @@ sys.path.insert(0, str(SYSTEMS))  # systems under test are run by path, never in
 
 from mailrouter.config import Config, endpoint  # noqa: E402
 
-from tests.systems.running import free_port  # noqa: E402
+from tests.ports import free_port  # noqa: E402
 from tests.systems.stubs import SendGridStub, SmtpStub, TwilioStub  # noqa: E402
 
 

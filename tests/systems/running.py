@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -20,12 +19,6 @@ from mailrouter.serve import serve
 from tests.systems.stubs import Stub
 
 CLOCK = Clock(epoch_s=1_800_000_000.0)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def submission(name: str, class_: str = "transactional", **more: Any) -> dict[str, Any]:

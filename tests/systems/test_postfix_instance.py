@@ -21,10 +21,10 @@ import pytest
 
 from harness.history.events import Receipt, ReceiptResult
 from harness.providers.tls import make_ca
+from tests.ports import free_port
 from tests.providers.running import ROUTE, Provider, control_client, message, provider, recipient, token
 from tests.requires import require_postfix
 from tests.systems.machine import machine
-from tests.systems.running import free_port
 from tests.waiting import until, wait_until
 
 SYSTEMS = Path(__file__).resolve().parents[2] / "fixtures" / "systems"

@@ -16,7 +16,8 @@ import mailrouter
 import pytest
 from mailrouter.defects import Defect
 
-from tests.systems.running import Client, free_port
+from tests.ports import free_port
+from tests.systems.running import Client
 from tests.systems.stubs import Mood, SendGridStub, SmtpStub
 from tests.waiting import until
 

@@ -11,6 +11,7 @@ import pytest
 from harness.history.events import Receipt, ReceiptResult
 from harness.providers.smtp import relay
 from harness.providers.wire import ProviderFault
+from tests.ports import free_port
 from tests.providers.running import Provider, control_client, message, provider, raw, recipient, token
 from tests.waiting import until
 
@@ -90,9 +91,7 @@ async def test_probes_are_left_out_and_the_customers_beside_them_are_not() -> No
 async def test_an_absent_inbox_holds_up_no_mail_and_gets_it_when_it_comes(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
+    port = free_port()
     async with provider(relay=f"127.0.0.1:{port}") as fake:
         with caplog.at_level(logging.WARNING):
             await send(fake, 1)

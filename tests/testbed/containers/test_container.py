@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from uuid import uuid4
 
@@ -14,6 +13,7 @@ from harness.testbed.containers.container import Membership, RunContainer, creat
 from harness.testbed.containers.engine import Engine, settle_testcontainers
 from harness.testbed.containers.images import PINNED, Kind
 from harness.testbed.containers.names import RunNames
+from tests.ports import free_port
 from tests.waiting import wait_until
 
 
@@ -34,9 +34,7 @@ def test_a_container_is_labelled_and_in_all_its_networks_and_reached_on_127_0_0_
     settle_testcontainers(docker)
     edge = create_network(docker, run, "edge", internal=False, masquerade=False)
     routes = create_network(docker, run, "routes")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     container = RunContainer(
         run,
         "primary.smtp",

@@ -24,6 +24,7 @@ from harness.testbed.containers.engine import (
     docker_host,
     settle_testcontainers,
 )
+from tests.ports import free_port
 
 Stub = Callable[[str, object], str]
 
@@ -112,9 +113,7 @@ def test_a_socket_that_nobody_serves_is_an_engine_that_is_not_running(
 
 
 def test_a_port_that_nobody_serves_is_one_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{port}")
     assert f"the Docker engine is not running: tcp://127.0.0.1:{port} refuses connections" in str(refused())
 

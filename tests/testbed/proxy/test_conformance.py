@@ -7,10 +7,10 @@ leave room for a busy machine.
 from __future__ import annotations
 
 import asyncio
-import socket
 
 import pytest
 
+from tests.ports import free_port
 from tests.testbed.proxy.bench import (
     GENEROUS_S,
     Bench,
@@ -268,7 +268,7 @@ class TestToxicity:
 
 class TestProxy:
     async def test_an_upstream_that_is_down_looks_like_an_immediate_end(self, bench: Bench) -> None:
-        proxy = await bench.proxy(_unused_port())
+        proxy = await bench.proxy(free_port())
         async with proxy.connected() as caller:
             await caller.end()
 
@@ -371,9 +371,3 @@ class TestProxy:
             with pytest.raises(ConnectionRefusedError):
                 async with proxy.connected():
                     pass
-
-
-def _unused_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        port: int = unused.getsockname()[1]
-        return port

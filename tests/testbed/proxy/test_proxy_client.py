@@ -13,6 +13,7 @@ import toxiproxy
 from harness.testbed.proxy.client import ProxyClient
 from harness.testbed.proxy.errors import ProxyError, ProxyRefused, ProxyTimeout, ProxyUnreachable
 from harness.testbed.proxy.state import ProxyState, Toxic
+from tests.ports import free_port
 from tests.testbed.proxy.bench import Bench, upstream
 
 CALLS: list[Callable[[ProxyClient], Awaitable[object]]] = [
@@ -100,8 +101,7 @@ async def test_no_call_takes_an_answer_that_trickles_for_ever(
 
 @pytest.mark.parametrize("call", CALLS)
 async def test_nobody_there(call: Callable[[ProxyClient], Awaitable[object]]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as nobody:
-        port = nobody.getsockname()[1]
+    port = free_port()
     async with client_of(port) as client:
         with pytest.raises(ProxyUnreachable):
             await call(client)
@@ -134,8 +134,7 @@ async def test_an_http_proxy_in_the_environment_is_not_asked(
 async def test_other_users_of_the_library_keep_their_own_server(bench: Bench) -> None:
     theirs = toxiproxy.Toxiproxy()
     theirs.update_api_consumer(bench.api_host, bench.api_port)
-    with socket.create_server(("127.0.0.1", 0)) as nobody:
-        port = nobody.getsockname()[1]
+    port = free_port()
     async with client_of(port) as client:
         with pytest.raises(ProxyUnreachable):
             await client.names()
