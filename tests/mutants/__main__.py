@@ -2,7 +2,8 @@
 
 Makes mutants of every view, of every query in the checks and of the checks' Python, asks of each whether a
 test would notice it (judging.py), and prints the share of those that one would. Ends with 1 below 90 %, or
-where `equivalent.toml` lists one that is killed after all. `--sample 40` takes so many, other ones every day.
+where `equivalent/` lists one that is killed after all. `--sample 40` takes so many, other ones every day;
+`--again` those that survived the last time.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ def main() -> int:
     mutants, refused = every(asked.only, asked.jobs)
     for line in refused:
         print(f"cannot be parsed, and so is not mutated: {line}")
+    if asked.again:
+        survivors = known.survivors()
+        mutants = [each for each in mutants if each.name in survivors]
     chosen = sampled(mutants, asked.sample, asked.seed) if asked.sample else mutants
     files = _recorded(asked.jobs)
     questions = read(files)
@@ -40,10 +44,13 @@ def main() -> int:
         f"{len(questions)} questions of tests; ready after {time.monotonic() - begun:.0f} s",
         flush=True,
     )
-    fates = _fates(judge, chosen, asked.jobs)
+    expected = known.entries()
+    fates = _fates(judge, chosen, expected, asked.jobs)
+    known.remember(fates)
+    complete = not (asked.sample or asked.only or asked.again)
     return report.told(
-        chosen, fates, known.entries(), time.monotonic() - begun,
-        sampled=bool(asked.sample), complete=not (asked.sample or asked.only), refused=bool(refused),
+        chosen, fates, expected, time.monotonic() - begun,
+        sampled=bool(asked.sample), complete=complete, refused=bool(refused),
     )  # fmt: skip
 
 
@@ -54,6 +61,7 @@ def _arguments() -> argparse.Namespace:
         "--seed", default=datetime.date.today().isoformat(), help="which ones; the date by default"
     )
     parser.add_argument("--only", default="", help="mutants whose name is like this, with * for anything")
+    parser.add_argument("--again", action="store_true", help="of those, what survived the last time")
     parser.add_argument("--jobs", type=int, default=2)
     return parser.parse_args()
 
@@ -82,13 +90,16 @@ def _recorded(jobs: int) -> list[Path]:
     return files
 
 
-def _fates(judge: Judge, mutants: list[Mutant], jobs: int) -> dict[str, Fate]:
+def _fates(judge: Judge, mutants: list[Mutant], expected: list[known.Entry], jobs: int) -> dict[str, Fate]:
+    """Tells of each survivor as soon as it is one."""
     fates: dict[str, Fate] = {}
     children = Children(jobs)
     for count, mutant in enumerate(mutants, start=1):
 
         def done(fate: Fate, mutant: Mutant = mutant) -> None:
             fates[mutant.name] = fate
+            if fate is Fate.SURVIVED and not any(entry.covers(mutant.name) for entry in expected):
+                print(f"survived: {mutant.path}:{mutant.line}: {mutant.name.partition(': ')[2]}", flush=True)
 
         children.run(lambda mutant=mutant: judge.fate(mutant), done)
         if count % 200 == 0:

@@ -98,7 +98,7 @@ class Judge:
             return Fate.BY_HISTORY
         try:
             questions = importlib.import_module("tests.checks.test_against_model")
-            if self._model_notices(questions):
+            if self._model_notices(questions, inside):
                 return Fate.BY_MODEL
         except REFUSED as error:
             raise Refused(str(error)) from error
@@ -130,8 +130,11 @@ class Judge:
             f"throttle, {route}": (lambda route=route, rate=rate: peaks(route, rate)) for route, rate in RATES
         }
 
-    def _model_notices(self, test: Any) -> bool:
+    def _model_notices(self, test: Any, inside: str | None = None) -> bool:
+        """`inside`: the module that is mutated, where only one is."""
         for name, ask in self._questions(test).items():
+            if name.startswith("throttle") and inside is not None and inside not in _built_on("throttle.py"):
+                continue  # the costliest by far
             try:
                 answers = ask()
             except REFUSED as error:
@@ -170,6 +173,20 @@ def _differs(asked: Asked, database: Database) -> bool:
     except Exception:  # noqa: BLE001 - whatever it is, the test ends with it
         return True
     return seen(finding, set(asked.looked)) != asked.looked
+
+
+def _built_on(module: str) -> set[str]:
+    """The files of the checks that one of them imports, itself and theirs among them."""
+    folder, found, ahead = ROOT / "harness" / "checks", {"__init__.py"}, [module]
+    while ahead:
+        if (each := ahead.pop()) in found:
+            continue
+        found.add(each)
+        named = re.findall(
+            r"from harness\.checks\.([\w.]+) import", (folder / each).read_text(encoding="utf-8")
+        )
+        ahead += [f"{name.replace('.', '/')}.py" for name in named]
+    return found
 
 
 def _own_test_fails(inside: str) -> bool:

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 
 from tests.mutants.killing import Fate
-from tests.mutants.known import PATH, Entry
+from tests.mutants.known import Entry
 from tests.mutants.mutant import Mutant
 
 REQUIRED = 0.9
@@ -27,17 +27,16 @@ def told(
     killed = [m for m in valid if fates[m.name].killed]
     alive = [m for m in valid if fates[m.name] is Fate.SURVIVED]
     equivalent = [m for m in alive if any(entry.covers(m.name) for entry in entries)]
-    survivors = [m for m in alive if m not in equivalent]
-    stale = [m.name for m in killed if any(entry.covers(m.name) for entry in entries)]
+    stale = [
+        f"{entry.file}: {m.name}: is killed" for m in killed for entry in entries if entry.covers(m.name)
+    ]
     stale += [
-        f"{entry.mutant} (there is no such mutant)"
+        f"{entry.file}: {entry.mutant}: there is no such mutant"
         for entry in entries
         if complete and not any(entry.covers(m.name) for m in mutants)
     ]
-    for mutant in survivors:
-        print(f"survived: {mutant.path}:{mutant.line}: {mutant.name.partition(': ')[2]}")
     for name in stale:
-        print(f"stale in {PATH.name}: {name}")
+        print(f"stale: {name}")
     _table(valid, {m.name for m in killed}, {m.name for m in equivalent})
     counted = len(valid) - len(equivalent)
     score = len(killed) / counted if counted else 0.0
