@@ -51,7 +51,7 @@ with stopped as (
 ), spread as (
     select run, max(delay_ns) as delay_ns from route_delays group by run
 ), due as (
-    select f.run, l.line, f.token, f.rkey, f.recipient,
+    select f.run, l.line, f.message, f.token, f.recipient,
            coalesce(f.copy_route, f.fallback_route) as copy_route, f.observed_after, f.scheduled_ns,
            coalesce(f.copy_ns, f.taken_ns, f.fallback_taken_ns) as left_ns,
            coalesce(left_ns - r.error_ns, 9223372036854775807) as earliest_ns,
@@ -71,11 +71,11 @@ with stopped as (
       on s.run = d.run and s.line = d.line and d.earliest_ns - d.needed_ns >= s.begin_hi
     where d.scheduled_ns + $lead <= p.until_ns and d.latest_ns >= d.scheduled_ns + d.needed_ns
 )
-select run, token, rkey, any_value(recipient) as recipient, any_value(left_ns) as left_ns,
+select run, any_value(token) as token, any_value(recipient) as recipient, any_value(left_ns) as left_ns,
        any_value(copy_route) as route, any_value(observed_after) as observed_after, bool_or(before) as before,
        bool_or(perhaps_before) as perhaps_before, arg_max(stop, begin_lo) filter (before) as stop,
        arg_max(approved_ns, begin_lo) filter (before) as approved_ns
-from judged group by run, token, rkey
+from judged group by run, message
 """
 
 

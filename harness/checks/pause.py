@@ -49,6 +49,9 @@ class Params(CheckParams):
     """How long after the pause began an attempt may still begin."""
 
 
+NEVER = 2**63 - 1
+"""After every time there is: the largest that the history can hold."""
+
 # The pauses that are about the class. `run` null asks for all runs at once. Of those that began alike none
 # ends before an earlier one, so the last that began before an instant is the one that lasts longest.
 PAUSED = """
@@ -60,12 +63,15 @@ from pauses($class) where began_by = $by and ($run is null or run = $run)
 # One row per receipt of an attempt that began in a pause. `blurred`: the last answer before it made no sense.
 OFFENCES = f"""
 with paused as ({PAUSED}), kinds as (
-    select distinct run, signal, of_route from paused
+    select run, signal, of_route, min(from_ns) as first_ns, max(coalesce(end_ns, {NEVER})) as last_ns
+    from paused group by run, signal, of_route
 ), tried as (
+    -- What lies before all pauses or after them is left out first: the asof join puts the rest in order.
     select r.run, r.seq, r.source, r.attempt, r.token, r.recipient, r.route, r.result, r.begin_ns,
            r.begin_ns - r.error_ns - coalesce(d.delay_ns, 0) as earliest_ns,
            r.begin_ns + r.error_ns as latest_ns, k.signal, k.of_route
-    from receipts r join kinds k on k.run = r.run
+    from receipts r
+    join kinds k on k.run = r.run and r.begin_ns > k.first_ns and r.begin_ns < k.last_ns
     left join route_delays d on d.run = r.run and d.route = r.route
     where r.class = $class and r.known and not r.baseline and r.canary is null and not r.observed_after
 ), within_pause as (
@@ -91,13 +97,13 @@ IN_PLAY = f"""
 with paused as (from ({PAUSED}) where end_ns is null or end_ns > from_ns), kinds as (
     select distinct run, signal, of_route from paused
 ), there as (
-    select f.run, f.token, f.rkey, f.scheduled_ns, k.signal, k.of_route,
+    select f.run, f.message, f.scheduled_ns, k.signal, k.of_route,
            coalesce(least(coalesce(f.copy_ns, f.taken_ns, f.fallback_taken_ns), f.expires_ns),
-                    9223372036854775807) as until_ns
+                    {NEVER}) as until_ns
     from fates f join kinds k on k.run = f.run
     where f.class = $class and not f.baseline and f.result <> 'refused'
 )
-select t.run, count(distinct (t.token, t.rkey))
+select t.run, count(distinct t.message)
 from there t asof join paused p
   on p.run = t.run and p.signal = t.signal and p.of_route = t.of_route and t.until_ns > p.from_ns
 where p.end_ns is null or t.scheduled_ns < p.end_ns

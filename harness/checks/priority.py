@@ -52,31 +52,32 @@ class Params(CheckParams):
 # come before the driver has read that the message was accepted: then it waited for nothing.
 _REPLAYS = """
 backlog as (
-    select r.run, r.number, r.t_ns, r.next_ns, f.token, f.rkey
+    select r.run, r.number, r.t_ns, r.next_ns, f.message
     from releases r join fates f on f.run = r.run
     where f.class = $then and not f.baseline and f.result = 'accepted' and f.scheduled_ns <= r.t_ns - $lead
       and (f.copy_ns is null or f.copy_ns >= r.t_ns) and ($run is null or r.run = $run)
 ), replayed as (
     select b.run, b.number, b.t_ns, b.next_ns, min(c.begin_ns) as begin_ns
-    from backlog b join copies c on c.run = b.run and c.token = b.token and c.rkey = b.rkey
+    from backlog b join copies c using (message)
     where c.end_ns >= b.t_ns and (b.next_ns is null or c.end_ns < b.next_ns) and not c.observed_after
-    group by b.run, b.number, b.t_ns, b.next_ns, b.token, b.rkey
+    group by b.run, b.number, b.t_ns, b.next_ns, message
 ), replays as (
     select run, number, t_ns, max(begin_ns) as last_ns, count(*) as size,
            quantile_disc(greatest(0, begin_ns - t_ns), 0.95) as p95_ns
     from replayed group by run, number, t_ns
 ), due as (
-    select p.run, p.number, p.t_ns, p.size, p.p95_ns, f.token, f.rkey, f.recipient,
+    select p.run, p.number, p.t_ns, p.size, p.p95_ns, f.message, f.token, f.recipient,
            greatest(f.accepted_ns, p.t_ns) as there_ns
     from replays p join fates f on f.run = p.run
     where f.class = $first and not f.baseline and f.accepted_ns <= p.last_ns and f.unknown_fate is null
       and (f.copy_ns is null or f.copy_ns >= p.t_ns)
 ), turns as (
-    select d.run, d.number, d.token, d.rkey, any_value(d.size) as size, any_value(d.p95_ns) as then_ns,
-           any_value(d.recipient) as recipient, any_value(d.there_ns) as there_ns, min(r.begin_ns) as turn_ns
-    from due d join receipts r on r.run = d.run and r.token = d.token and r.rkey = d.rkey
+    select d.run, d.number, any_value(d.token) as token, any_value(d.size) as size,
+           any_value(d.p95_ns) as then_ns, any_value(d.recipient) as recipient,
+           any_value(d.there_ns) as there_ns, min(r.begin_ns) as turn_ns
+    from due d join receipts r using (message)
     where r.canary is null and r.notice is null and not r.observed_after and r.end_ns >= d.t_ns
-    group by d.run, d.number, d.token, d.rkey
+    group by d.run, d.number, message
 )
 """
 

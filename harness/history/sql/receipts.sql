@@ -112,7 +112,7 @@ select run, source, max(n) - cast(sum(bit_count(seen)) as bigint) as missing fro
 ) group by run, source having max(n) > sum(bit_count(seen));
 
 -- How a run's healthy traffic was shared out before the storm.
-create view baseline_shares as
+create table baseline_shares as
 select run, route, count(*) as copies from copies where baseline group by run, route;
 
 -- Who is not to be written to any more, from the first refusal that was about him, or the first event that told of his

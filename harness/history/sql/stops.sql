@@ -1,9 +1,10 @@
 -- What stops mail of a class, and what lets it go again: pauses, incidents, approvals.
 
 -- The routes that mail takes as a rule: those of the baseline, or of any mail where there was no baseline.
-create view usual_routes as
-select distinct c.run, c.route from copies c
-where c.baseline or c.run not in (select run from baseline_shares);
+create table usual_routes as
+select run, route from baseline_shares
+union all
+select distinct run, route from copies anti join (select distinct run from baseline_shares) using (run);
 
 -- What an operator said, or the scenario in his place. `class` is null where it is about the mail of every class.
 create view operator_words as
