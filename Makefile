@@ -60,10 +60,13 @@ docs: setup
 	$(BIN)/python -m harness.cli.markdown docs/faults.md docs/providers.md docs/clients.md docs/checks.md
 
 test: lint
+ifdef ARGS
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
-ifndef ARGS
+else
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -p tests.mutants.recording
 	$(BIN)/python -m pytest -n 4 scenarios/failure-modes
 	$(BIN)/python -m tests.defects --third today --seeds 1
+	$(BIN)/python -m tests.mutants --sample 60
 endif
 
 shows: setup

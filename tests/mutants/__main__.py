@@ -2,25 +2,25 @@
 
 Makes mutants of every view, of every query in the checks and of the checks' Python, asks of each whether a
 test would notice it (judging.py), and prints the share of those that one would. Ends with 1 below 90 %, or
-where `equivalent/` lists one that is killed after all. `--sample 40` takes so many, other ones every day;
-`--again` those that survived the last time.
+where `equivalent/` lists one that is killed after all. `--sample 40` takes so many, other ones
+whenever the code is another; `--again` those that survived the last time.
 """
 
 from __future__ import annotations
 
 import argparse
-import datetime
 import os
 import sys
 import time
 from pathlib import Path
 
 from tests.mutants import known, report
-from tests.mutants.corpus import FOLDER, forget_old, place, read, record, test_files
+from tests.mutants.corpus import FOLDER, forget_old, place, read, test_files
 from tests.mutants.judging import Judge, by_hand, of_chance
 from tests.mutants.killing import Children, Fate
 from tests.mutants.making import every, sampled
 from tests.mutants.mutant import ROOT, Mutant
+from tests.mutants.recording import record
 
 HISTORIES = 300
 
@@ -57,9 +57,7 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make mutants", description=__doc__)
     parser.add_argument("--sample", type=int, default=0, help="so many mutants instead of all")
-    parser.add_argument(
-        "--seed", default=datetime.date.today().isoformat(), help="which ones; the date by default"
-    )
+    parser.add_argument("--seed", default="", help="which ones; with the same seed and code, the same")
     parser.add_argument("--only", default="", help="mutants whose name is like this, with * for anything")
     parser.add_argument("--again", action="store_true", help="of those, what survived the last time")
     parser.add_argument("--jobs", type=int, default=2)

@@ -24,12 +24,13 @@ import pytest
 from tests.checks import test_against_model as against_model
 from tests.checks.generated import history
 from tests.checks.histories import opened
-from tests.mutants.corpus import QUIET, Asked
+from tests.mutants.corpus import Asked
 from tests.mutants.databases import REFUSED, Database, Refused
 from tests.mutants.killing import Fate
 from tests.mutants.looked import seen
 from tests.mutants.mutant import ROOT, Mutant
 from tests.mutants.placing import Unplaceable, put_in_place
+from tests.mutants.recording import QUIET
 
 # The same seeds as in every run of the tests; the rates are the test's own too.
 RATES = (("primary", 2.0), ("backup", 0.75))

@@ -57,6 +57,9 @@ def _fingerprint(path: Path) -> str:
 
 
 def sampled(mutants: list[Mutant], count: int, seed: str) -> list[Mutant]:
+    """Other ones whenever any of all is another, so that in time all have their turn."""
+    seed += hashlib.sha256("\n".join(mutant.name for mutant in mutants).encode()).hexdigest()
+
     def lot(mutant: Mutant) -> str:
         return hashlib.sha256(f"{seed} {mutant.name}".encode()).hexdigest()
 
