@@ -162,11 +162,11 @@ def _shared_keys(used: dict[str, dict[str, str]], published: list[tuple[str, str
         if key:
             names[key].append(name)
     for key in dict.fromkeys([*used, *names]):
-        routes, places = sorted(used.get(key, {})), names[key]
+        routes, places = sorted(used.get(key, {})), names[key][:_MOST_PLACES]
         if len(routes) > 1:
             why = f"{listed(routes)} sign with one key, {listed(sorted(set(used[key].values())))}"
         elif len(places) > 1:
-            why = f"one key is published as {listed(places[:_MOST_PLACES])}"
+            why = f"one key is published as {listed(places)}"
         else:
             continue
         yield Offender(subject=listed(routes if len(routes) > 1 else places), why=why, cause="shared key")

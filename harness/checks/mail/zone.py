@@ -35,7 +35,7 @@ class Zone:
     def records(self, name: str, kind: str) -> list[Any]:
         """None for what cannot be a name, such as one with a label of 64 letters: mail may name any."""
         try:
-            found = self._zone.get_rdataset(_whole(name), dns.rdatatype.from_text(kind))
+            found = self._zone.get_rdataset(name, dns.rdatatype.from_text(kind))
         except dns.exception.DNSException:
             return []
         return [] if found is None else list(found)
@@ -85,7 +85,3 @@ def public_part(record: str) -> str:
     """`p=` of a key record; empty where it is revoked or no key."""
     tags = (tag.partition("=") for tag in record.split(";"))
     return next(("".join(value.split()) for name, _, value in tags if name.strip() == "p"), "")
-
-
-def _whole(name: str) -> str:
-    return name if name.endswith(".") else name + "."
