@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
@@ -234,8 +235,7 @@ def _worst(shared: list[Offender], offenders: list[Offender]) -> list[Offender]:
     by_cause: dict[str, list[Offender]] = defaultdict(list)
     for each in offenders:
         by_cause[each.cause].append(each)
-    turns = max(map(len, by_cause.values()), default=0)
-    mixed = [found[turn] for turn in range(turns) for found in by_cause.values() if turn < len(found)]
+    mixed = (each for turn in zip_longest(*by_cause.values()) for each in turn if each is not None)
     return [*shared, *mixed][:MAX_OFFENDERS]
 
 
