@@ -166,7 +166,7 @@ def test_a_slip_is_told_with_its_line_and_with_what_was_meant() -> None:
         query.prepare("select null as why, 1 as sevrity, 2 as zzz, 3 as tokn from runs where run = $run", {})
     assert refused.value.meant == "severity"
     with pytest.raises(NotUsable) as refused:
-        query.prepare("select null as why, 1 as causubject from runs where run = $run", {})
+        query.prepare("select null as why, 1 as doubject from runs where run = $run", {})
     assert refused.value.meant == "subject"
 
 
