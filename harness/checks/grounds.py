@@ -36,8 +36,8 @@ class Grounds:
 def grounds(history: History, run: str) -> Grounds:
     con = history.con
     unexposed = con.execute(
-        "select incident, array_to_string(list_sort(list(distinct type || ' on ' || target)), ', ') "
-        "from exposures where run = ? group by incident having not bool_or(exposed) order by incident",
+        "select incident, list(distinct type || ' on ' || target) from exposures where run = ? "
+        "group by incident having not bool_or(exposed) order by incident",
         [run],
     ).fetchall()
     gaps = con.execute("select source, missing from gaps where run = ? order by source", [run]).fetchall()
@@ -56,7 +56,9 @@ def grounds(history: History, run: str) -> Grounds:
         "select outcome in ('completed', 'system-exited'), error_ns from runs where run = ?", [run]
     ).fetchall()
     return Grounds(
-        unexposed=tuple(f"incident {incident} ({what})" for incident, what in unexposed),
+        unexposed=tuple(
+            f"incident {incident} ({', '.join(sorted(faults))})" for incident, faults in unexposed
+        ),
         gaps=(
             *(
                 f"{count_of(missing, 'record is', 'records are')} missing from {source}"

@@ -94,8 +94,13 @@ class TestRecord:
         assert doubt(run) == "1 record is missing from m365"
 
     def test_a_warning_that_names_nobody_is_a_doubt_as_well(self) -> None:
-        assert doubt(warned(healthy(), ("receipt-gap", "", "a line was half written"))) == (
-            "the record of a provider is not whole (a line was half written)"
+        run = warned(healthy(), ("receipt-gap", "", "a line was half written"))
+        assert doubt(run) == "the record of a provider is not whole (a line was half written)"
+        run.loses_record()
+        run.copy(run.message(6), 6.1)
+        assert doubt(run) == (
+            "1 record is missing from m365 "
+            "and the record of a provider is not whole (a line was half written)"
         )
 
     def test_other_warnings_are_no_gap(self) -> None:
