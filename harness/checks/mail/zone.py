@@ -72,7 +72,7 @@ class Zone:
         read: dict[str, Callable[[Any], Any]] = {
             "A": lambda record: record.address,
             "AAAA": lambda record: record.address,
-            "MX": lambda record: (record.preference, record.exchange.to_text(omit_final_dot=True)),
+            "MX": lambda record: (record.preference, record.exchange.to_text()),
             "PTR": lambda record: record.target.to_text(omit_final_dot=True),
             "TXT": lambda record: record.strings,
         }
