@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
@@ -162,11 +163,11 @@ def _shared_keys(used: dict[str, dict[str, str]], published: list[tuple[str, str
         if key:
             names[key].append(name)
     for key in dict.fromkeys([*used, *names]):
-        routes, places = sorted(used.get(key, {})), names[key]
+        routes, places = sorted(used.get(key, {})), names[key][:_MOST_PLACES]
         if len(routes) > 1:
             why = f"{listed(routes)} sign with one key, {listed(sorted(set(used[key].values())))}"
         elif len(places) > 1:
-            why = f"one key is published as {listed(places[:_MOST_PLACES])}"
+            why = f"one key is published as {listed(places)}"
         else:
             continue
         yield Offender(subject=listed(routes if len(routes) > 1 else places), why=why, cause="shared key")
@@ -234,8 +235,7 @@ def _worst(shared: list[Offender], offenders: list[Offender]) -> list[Offender]:
     by_cause: dict[str, list[Offender]] = defaultdict(list)
     for each in offenders:
         by_cause[each.cause].append(each)
-    turns = max(map(len, by_cause.values()), default=0)
-    mixed = [found[turn] for turn in range(turns) for found in by_cause.values() if turn < len(found)]
+    mixed = (each for turn in zip_longest(*by_cause.values()) for each in turn if each is not None)
     return [*shared, *mixed][:MAX_OFFENDERS]
 
 

@@ -34,9 +34,9 @@ def restless(history: History, run: str) -> str:
 
 def states_unread(history: History, run: str) -> str:
     """Why nobody knows what the system says of its messages."""
-    row = history.con.execute(
+    rows = history.con.execute(
         "select cast(detail ->> '$' as varchar) from events "
-        "where run = ? and kind = 'harness.warning' and warning = 'states-unreadable' limit 1",
+        "where run = ? and warning = 'states-unreadable' order by seq",
         [run],
-    ).fetchone()
-    return "" if row is None else f"what the system holds could not be read ({row[0]})"
+    ).fetchall()
+    return f"what the system holds could not be read ({rows[0][0]})" if rows else ""

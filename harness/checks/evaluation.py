@@ -98,5 +98,4 @@ def _sentence(text: str) -> str:
 
 def shown_params(params: BaseModel) -> dict[str, Any]:
     """As a scenario would write them out in full; `parse_params` reads them back."""
-    shown = params.model_dump(mode="json", by_alias=True, exclude_none=True)
-    return shown if isinstance(shown, dict) else {"value": shown}
+    return params.model_dump(mode="json", by_alias=True, exclude_none=True)

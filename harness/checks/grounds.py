@@ -36,15 +36,15 @@ class Grounds:
 def grounds(history: History, run: str) -> Grounds:
     con = history.con
     unexposed = con.execute(
-        "select incident, string_agg(distinct type || ' on ' || target, ', ') from exposures where run = ? "
+        "select incident, list(distinct type || ' on ' || target) from exposures where run = ? "
         "group by incident having not bool_or(exposed) order by incident",
         [run],
     ).fetchall()
     gaps = con.execute("select source, missing from gaps where run = ? order by source", [run]).fetchall()
     # The harness saw more than the numbers show: a record cut off at its end.
     warned = con.execute(
-        "select distinct coalesce(subject, ''), cast(detail ->> '$' as varchar) from events "
-        "where run = $run and kind = 'harness.warning' and warning = 'receipt-gap' "
+        "select distinct coalesce(subject, 'a provider'), cast(detail ->> '$' as varchar) from events "
+        "where run = $run and warning = 'receipt-gap' "
         "and coalesce(subject, '') not in (select source from gaps where run = $run) order by all",
         {"run": run},
     ).fetchall()
@@ -52,13 +52,13 @@ def grounds(history: History, run: str) -> Grounds:
     read_back = con.execute(
         "select distinct route from receipts where run = ? and observed_after", [run]
     ).fetchall()
-    about = con.execute(
-        "select coalesce(outcome in ('completed', 'system-exited'), false), error_ns from runs where run = ?",
-        [run],
-    ).fetchone()
-    finished, error_ns = about if about is not None else (False, 0)
+    ((finished, error_ns),) = con.execute(
+        "select outcome in ('completed', 'system-exited'), error_ns from runs where run = ?", [run]
+    ).fetchall()
     return Grounds(
-        unexposed=tuple(f"incident {incident} ({what})" for incident, what in unexposed),
+        unexposed=tuple(
+            f"incident {incident} ({', '.join(sorted(faults))})" for incident, faults in unexposed
+        ),
         gaps=(
             *(
                 f"{count_of(missing, 'record is', 'records are')} missing from {source}"
@@ -76,9 +76,8 @@ def grounds(history: History, run: str) -> Grounds:
 
 def _disputed(history: History, run: str) -> tuple[str, ...]:
     rows = history.con.execute(
-        "select distinct warning, coalesce(subject, ''), cast(detail ->> '$' as varchar) from events where "
-        "run = ? and kind = 'harness.warning' and warning in ('witness-disagrees', 'witness-unreadable') "
-        "order by all",
+        "select distinct warning, coalesce(subject, 'a provider'), cast(detail ->> '$' as varchar) "
+        "from events where run = ? and warning in ('witness-disagrees', 'witness-unreadable') order by all",
         [run],
     ).fetchall()
     return tuple(

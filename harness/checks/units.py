@@ -72,12 +72,12 @@ def parse_share(value: object) -> float:
 
 def format_duration(ns: int) -> str:
     """Nanoseconds as text that `parse_duration` reads back exactly."""
-    for unit in ("h", "m", "s"):
-        size = _DURATION_UNITS[unit]
-        if ns and ns % size == 0:
-            return f"{ns // size}{unit}"
     if ns == 0:
         return "0s"
+    for unit in ("h", "m", "s"):
+        size = _DURATION_UNITS[unit]
+        if ns % size == 0:
+            return f"{ns // size}{unit}"
     return f"{_plain(Decimal(ns) / NS_PER_MS)}ms"
 
 
@@ -103,7 +103,7 @@ def _shown(value: object) -> str:
 
 def _suggest(value: object, unit: str) -> str:
     """A bare number is the commonest slip; show what was probably meant."""
-    text = "" if isinstance(value, bool) else str(value).strip()
+    text = str(value).strip()
     if not re.fullmatch(_NUMBER, text):
         return ""
     if unit == "%" and Decimal(text) < 1:

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from harness.checks import CHECKS, parse_params
-from harness.checks.finding import Finding
+from harness.checks.finding import Finding, Verdict
 from harness.history.journal import write_events
 from harness.history.store import History
 from harness.testbed.mail.departure import FOLDER, INDEX, Departed, signed
@@ -115,6 +115,25 @@ def opened(run: Kept) -> Iterator[History]:
             yield history
 
 
+def judge(history: History, run: str = "run", params: Any = "all") -> Finding:
+    return CHECKS["authentication"].evaluate(history, run, parse_params("authentication", params))
+
+
 def judged(run: Kept, params: Any = "all") -> Finding:
     with opened(run) as history:
-        return CHECKS["authentication"].evaluate(history, run.name, parse_params("authentication", params))
+        return judge(history, run.name, params)
+
+
+def a_run(via: str = "primary", **more: Any) -> Kept:
+    run = Kept()
+    run.mail(via, **more)
+    return run
+
+
+def causes(finding: Finding) -> set[str]:
+    return {offender.cause for offender in finding.offenders}
+
+
+def why(finding: Finding) -> str:
+    assert finding.verdict is Verdict.FAIL, finding
+    return finding.offenders[0].why

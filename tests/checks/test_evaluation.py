@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import duckdb
 import jsonschema
 import pytest
 from pydantic import ValidationError
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 from harness.checks import CHECKS, evaluate, parse_params
 from harness.checks import duplicates as duplicates_module
 from harness.checks.evaluation import shown_params
-from harness.checks.finding import Verdict
+from harness.checks.finding import Finding, Verdict
 from harness.history.events import HarnessWarning
 from tests.checks.histories import Run, opened
 
@@ -109,6 +110,47 @@ def test_a_check_this_version_does_not_have_is_inconclusive() -> None:
         finding = evaluate(history, "run", [{"check": "clairvoyance", "params": "all"}])[0]
     assert (finding.verdict, finding.decides) == (Verdict.INCONCLUSIVE, True)
     assert "there is no check named clairvoyance" in finding.reason
+
+
+def test_an_expectation_without_parameters_has_those_by_default() -> None:
+    with opened(ordinary()) as history:
+        findings = evaluate(history, "run", [{"check": "duplicates"}, {"check": "mttd", "params": None}])
+    assert [(f.check, f.verdict, f.decides) for f in findings[:2]] == [
+        ("duplicates", Verdict.PASS, True),
+        ("mttd", Verdict.INCONCLUSIVE, True),
+    ]
+    assert "target" not in findings[1].params and findings[1].traceback is None
+
+
+def test_what_could_not_be_asked_has_looked_at_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duplicates_module, "evaluate", lambda *_: 1 / 0)
+    own = {"sql": "x.sql", "text": "select 1 as why"}
+    expected = [{"check": "clairvoyance"}, {"check": "duplicates"}, {"check": "own.x", "params": own}]
+    with opened(ordinary()) as history:
+        unknown, crashed, unusable = evaluate(history, "run", expected)[:3]
+    assert [each.counted for each in (unknown, crashed, unusable)] == [0, 0, 0]
+    assert not Finding(check="x", verdict=Verdict.PASS, summary="").decides
+    assert unusable.reason == (
+        "nothing in it says which run it is about. Every view has a column `run`: add `where run = $run`."
+    )
+
+
+def test_whoever_interrupts_a_check_interrupts_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise duckdb.InterruptException("INTERRUPT Error: Interrupted!")
+
+    monkeypatch.setattr(duplicates_module, "evaluate", interrupted)
+    with opened(ordinary()) as history, pytest.raises(KeyboardInterrupt):
+        evaluate(history, "run")
+
+
+def test_no_more_than_ten_offenders_are_named() -> None:
+    run = ordinary()
+    for message in run.traffic(5, 17, 1):
+        run.copy(message, message.at + 0.2, "backup")
+    with opened(run) as history:
+        finding = evaluate(history, "run")[0]
+    assert (finding.check, finding.verdict, len(finding.offenders)) == ("duplicates", Verdict.FAIL, 10)
 
 
 def test_every_check_survives_a_run_in_which_nothing_happened() -> None:

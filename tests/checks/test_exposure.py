@@ -223,6 +223,29 @@ def test_each_fault_is_asked_for() -> None:
     assert finding.offenders[0].subject == "fault f2"
 
 
+def test_those_that_were_not_met_are_told_in_order_with_what_was_missing() -> None:
+    run = faulty()
+    run.copy(run.message(12), 21)
+    run.fault(30, 40, "latency", "backup")
+    run.message(50, "marketing")
+    run.fault(50, 60, "throttle")
+    finding = judged(run)
+    assert (finding.verdict, finding.numbers) == (Verdict.INCONCLUSIVE, {"faults": 3, "exposed": 1})
+    assert [each.subject for each in finding.offenders] == ["fault f2", "fault f3"]
+    assert [each.why for each in finding.offenders] == [
+        "no message was scheduled or waiting during latency on backup (f2)",
+        "nothing shows that any of 1 messages in play met throttle on primary (f3)",
+    ]
+    assert finding.reason == "; ".join(each.why for each in finding.offenders)
+
+
+def test_of_many_that_were_not_met_ten_are_named() -> None:
+    run = Run()
+    for number in range(12):
+        run.fault(10 * number, 10 * number + 5)
+    assert len(judged(run).offenders) == 10
+
+
 def test_one_met_fault_is_enough_for_its_incident() -> None:
     run = Run()
     run.fault(10, 20, incident="i")

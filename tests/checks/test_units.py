@@ -74,6 +74,49 @@ def test_errors_name_the_unit_and_give_an_example(type_: Any, wrong: Any, says: 
         TypeAdapter(type_).validate_python(wrong)
 
 
+@pytest.mark.parametrize(
+    ("ns", "text"),
+    [
+        (0, "0s"),
+        (1, "0.000001ms"),
+        (400_000_000, "400ms"),
+        (1_500_000_000, "1500ms"),
+        (90_000_000_000, "90s"),
+        (120_000_000_000, "2m"),
+        (7_200_000_000_000, "2h"),
+    ],
+)
+def test_durations_are_written_in_the_largest_unit_that_holds_them_whole(ns: int, text: str) -> None:
+    assert format_duration(ns) == text
+
+
+def test_rates_and_shares_are_written_without_exponents_or_needless_zeros() -> None:
+    assert [format_rate(each) for each in (10.0, 0.5, 1e-7)] == ["10/s", "0.5/s", "0.0000001/s"]
+    assert [format_share(each) for each in (0.1, 0.005, 1.0, 0.0)] == ["10%", "0.5%", "100%", "0%"]
+
+
+@pytest.mark.parametrize(
+    ("type_", "written", "meant"),
+    [
+        (Duration, 0.5, "; did you mean `0.5s`?"),
+        (Duration, " 5 ", "; did you mean `5s`?"),
+        (Rate, 0.5, "; did you mean `0.5/s`?"),
+        (Share, 0.5, "; did you mean `50%`?"),
+        (Share, 1, "; did you mean `1%`?"),
+        (Share, 1.5, "; did you mean `1.5%`?"),
+        (Share, True, "got `True`"),
+        (Share, "many", "got `many`"),
+        (Share, [10], "got list"),
+    ],
+)
+def test_a_number_without_its_unit_is_answered_with_what_was_probably_meant(
+    type_: Any, written: Any, meant: str
+) -> None:
+    with pytest.raises(ValidationError) as refused:
+        TypeAdapter(type_).validate_python(written)
+    assert refused.value.errors()[0]["msg"].endswith(meant)
+
+
 @given(st.integers(0, 10**18))
 def test_durations_read_back_exactly(ns: int) -> None:
     text = format_duration(ns)

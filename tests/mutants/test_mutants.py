@@ -10,7 +10,9 @@ import pytest
 from tests.checks import test_against_model as against_model
 from tests.mutants import embedded, python, views
 from tests.mutants.databases import Database
-from tests.mutants.judging import of_chance
+from tests.mutants.judging import of_chance, own_test_fails
+from tests.mutants.killing import Children, Fate
+from tests.mutants.placing import put_in_place
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +40,24 @@ def test_a_slip_in_a_view_is_noticed() -> None:
     assert database.differing(database.rebuild(slip))
     assert against_model.delivered(database.con) != true
     database.con.close()
+
+
+def test_a_slip_in_a_module_is_noticed_by_the_test_of_its_own() -> None:
+    slip = next(
+        each for each in python.mutants(Path("harness/checks/mail/zone.py")) if each.where == "public_part"
+    )
+    fates: list[Fate] = []
+    children = Children(1)
+    for place in (False, True):
+
+        def work(place: bool = place) -> Fate:
+            if place:
+                put_in_place(slip)
+            return Fate.BY_TEST if own_test_fails("mail/zone.py") else Fate.SURVIVED
+
+        children.run(work, fates.append)
+        children.finish()
+    assert fates == [Fate.SURVIVED, Fate.BY_TEST]
 
 
 @pytest.mark.parametrize("source", [python, embedded])

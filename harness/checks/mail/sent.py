@@ -13,7 +13,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO
 
-from harness.history.columns import text_literal
 from harness.history.store import History
 
 INDEX = Path("outbound") / "index.jsonl"
@@ -39,9 +38,9 @@ COPIES = """
 select c.token, c.recipient, c.route, c.class, i.file, i."offset", i.bytes, i.mail_from, i.egress, c.end_ns
 from copies c
 join events e on e.run = c.run and e.seq = c.seq
-left join read_json({index}, format = 'newline_delimited', columns = {{
+left join read_json($index, format = 'newline_delimited', columns = {
     source: 'VARCHAR', n: 'BIGINT', file: 'VARCHAR', "offset": 'BIGINT', bytes: 'BIGINT',
-    mail_from: 'VARCHAR', egress: 'VARCHAR'}}) i
+    mail_from: 'VARCHAR', egress: 'VARCHAR'}) i
     on i.source = e.source and i.n = e.n
 where c.run = $run and not c.baseline and contains(c.recipient, '@')
 order by c.seq
@@ -53,8 +52,7 @@ def copies(history: History, run: str, folder: Path) -> Iterator[Copy]:
     if not (folder / INDEX).is_file():
         raise FileNotFoundError(f"there is no {INDEX} in {folder}")
     start_s = datetime.fromisoformat(history.run_started(run).wall_start).timestamp()
-    query = COPIES.format(index=text_literal(str(folder / INDEX)))
-    rows = history.con.execute(query, {"run": run}).fetchall()
+    rows = history.con.execute(COPIES, {"run": run, "index": str(folder / INDEX)}).fetchall()
     with ExitStack() as open_packs:
         packs: dict[str, IO[bytes]] = {}
         for token, recipient, route, class_, file, offset, size, mail_from, egress, end_ns in rows:

@@ -35,7 +35,7 @@ class Zone:
     def records(self, name: str, kind: str) -> list[Any]:
         """None for what cannot be a name, such as one with a label of 64 letters: mail may name any."""
         try:
-            found = self._zone.get_rdataset(_whole(name), dns.rdatatype.from_text(kind))
+            found = self._zone.get_rdataset(name, dns.rdatatype.from_text(kind))
         except dns.exception.DNSException:
             return []
         return [] if found is None else list(found)
@@ -72,7 +72,7 @@ class Zone:
         read: dict[str, Callable[[Any], Any]] = {
             "A": lambda record: record.address,
             "AAAA": lambda record: record.address,
-            "MX": lambda record: (record.preference, record.exchange.to_text(omit_final_dot=True)),
+            "MX": lambda record: (record.preference, record.exchange.to_text()),
             "PTR": lambda record: record.target.to_text(omit_final_dot=True),
             "TXT": lambda record: record.strings,
         }
@@ -85,7 +85,3 @@ def public_part(record: str) -> str:
     """`p=` of a key record; empty where it is revoked or no key."""
     tags = (tag.partition("=") for tag in record.split(";"))
     return next(("".join(value.split()) for name, _, value in tags if name.strip() == "p"), "")
-
-
-def _whole(name: str) -> str:
-    return name if name.endswith(".") else name + "."

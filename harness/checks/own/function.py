@@ -27,8 +27,8 @@ Function = Callable[[History, str, dict[str, Any]], Looked]
 
 def split(where: str) -> tuple[str, str]:
     """`checks/vip.py:first` as file and function. Raises NotUsable."""
-    file, colon, function = where.rpartition(":")
-    if not colon or not file or not function.isidentifier():
+    file, _, function = where.rpartition(":")
+    if not file or not function.isidentifier():
         raise NotUsable(
             f"`{where}` names no function", "Write `FILE:FUNCTION`, such as `checks/vip.py:vip_first`."
         )
@@ -42,7 +42,7 @@ def function_of(text: str, where: str) -> Function:
     found = getattr(module, name, None)
     if not callable(found):
         names = [each for each, value in vars(module).items() if inspect.isfunction(value)]
-        near = get_close_matches(name, names, n=1)
+        near = get_close_matches(name, names)
         has = f"It has {', '.join(names)}." if names else "It defines none."
         raise NotUsable(f"there is no function `{name}`", has, f"{file}:{near[0]}" if near else "")
     if inspect.iscoroutinefunction(found):
@@ -85,8 +85,7 @@ def ask(history: History, run: str, text: str, where: str, given: Mapping[str, A
 
 def _module(text: str, file: str) -> types.ModuleType:
     """The file's text, run as a module. Raises NotUsable."""
-    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-    name = f"harness_own_check_{digest}"
+    name = f"harness_own_check_{hashlib.sha256(text.encode()).hexdigest()}"
     module = types.ModuleType(name)
     module.__file__ = file
     try:

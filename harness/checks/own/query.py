@@ -93,10 +93,9 @@ def ask(history: History, run: str, text: str, given: Mapping[str, Any]) -> Look
     with only_reading(con):
         con.execute(f"create temp table _looked_at as {query}", {"run": run, **given})
         known = _columns(con)
-        row = con.execute(
+        ((counted, offending, wordless),) = con.execute(
             "select count(*), count(why), count(*) filter (trim(why::varchar) = '') from _looked_at"
-        ).fetchone()
-        counted, offending, wordless = row if row is not None else (0, 0, 0)
+        ).fetchall()
         if wordless:
             raise NotUsable(
                 f"`why` has no words in {wordless:,} of {counted:,} rows, and a row with a `why` offends",
@@ -146,20 +145,19 @@ def only_reading(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
 def _columns(con: duckdb.DuckDBPyConnection) -> set[str]:
     """The columns of the answer. Raises NotUsable for one that nobody would look at."""
     described = con.execute("describe _looked_at").fetchall()
-    names = [str(name).lower() for name, *_ in described]
-    if unknown := [name for name in names if name not in COLUMNS]:
-        near = get_close_matches(unknown[0], COLUMNS, n=1)
+    kinds = {str(name).lower(): str(kind) for name, kind, *_ in described}
+    if unknown := [name for name in kinds if name not in COLUMNS]:
+        near = get_close_matches(unknown[0], COLUMNS)
         raise NotUsable(
             f"it has a column `{unknown[0]}`, which says nothing to a report",
             f"Columns are {', '.join(COLUMNS)}.",
             near[0] if near else "",
         )
-    if "why" not in names:
+    if "why" not in kinds:
         raise NotUsable(
             "it has no column `why`, so nothing could offend",
             "Give each thing that was looked at a row, and `why` a text where something is wrong with it.",
         )
-    kinds = {name: str(kind) for name, (_, kind, *_) in zip(names, described, strict=True)}
     for name in ("why", "doubt"):
         if kinds.get(name) == "BOOLEAN":
             raise NotUsable(
@@ -168,7 +166,7 @@ def _columns(con: duckdb.DuckDBPyConnection) -> set[str]:
             )
     if kinds.get("severity", "").startswith(("VARCHAR", "ENUM")):
         raise NotUsable("`severity` is a text, of which '9' comes before '10'", "Let it be a number.")
-    return set(names)
+    return set(kinds)
 
 
 def _text(value: object) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import pytest
@@ -66,6 +67,7 @@ def test_offenders_make_a_fail_and_none_a_pass() -> None:
     assert (finding.check, finding.verdict, finding.counted) == ("own.vip-first", Verdict.FAIL, 3)
     assert [each.recipient for each in finding.offenders] == ["ann@customer.example"]
     assert finding.numbers == {"offending": 1, "vips": 1}
+    assert finding.formula == "checks/vip.py:vip_first"
     assert judged(served("vip", "ann")).verdict is Verdict.PASS
 
 
@@ -115,6 +117,14 @@ WRONG = {
     "what lies beside it": ("import lies_beside_it", "vip.py:vip_first", "lies_beside_it"),
     "what ends the process": ("raise SystemExit(0)", "vip.py:vip_first", "SystemExit"),
     "no function named": (FIRST, "vip.py", "names no function"),
+    "no file named": (FIRST, ":vip_first", "names no function"),
+    "a function that no name can be": (FIRST, "vip.py:vip first", "names no function"),
+    "what no text holds": ("\0", "vip.py:vip_first", "this is not Python: source code string"),
+    "an annotation that names nothing": (
+        "def vip_first(history: Histroy, run, params): ...",
+        "vip.py:vip_first",
+        "'Histroy' is not defined",
+    ),
 }
 
 
@@ -129,6 +139,27 @@ def test_a_name_that_is_nearly_right_is_answered_with_the_right_one() -> None:
     with pytest.raises(NotUsable) as refused:
         function.function_of(FIRST, "checks/vip.py:vip_frist")
     assert refused.value.meant == "checks/vip.py:vip_first"
+
+
+@pytest.mark.parametrize(
+    ("text", "do", "meant"),
+    [
+        ("import lies_beside_it", "It may import what is installed, and nothing that lies beside it.", ""),
+        ("1 / 0", "", ""),
+        ("", "It defines none.", ""),
+        ("def one(): ...\ndef two(): ...", "It has one, two.", ""),
+        ("def vip_fist(): ...\ndef vip_firsts(): ...", "It has vip_fist, vip_firsts.", "x.py:vip_firsts"),
+    ],
+)
+def test_what_to_do_about_it_is_said(text: str, do: str, meant: str) -> None:
+    with pytest.raises(NotUsable) as refused:
+        function.function_of(text, "x.py:vip_first")
+    assert (refused.value.do, refused.value.meant) == (do, meant)
+
+
+def test_its_source_can_be_read_wherever_its_file_is_now() -> None:
+    found = function.function_of(FIRST, "checks/vip.py:vip_first")
+    assert inspect.getsource(found) == FIRST[FIRST.index("def vip_first") :]
 
 
 LOOKED = "from harness.checks.own import Looked, Offender\ndef ask(history, run, params):\n    "

@@ -44,6 +44,7 @@ def test_every_row_is_looked_at_and_one_with_a_why_offends() -> None:
     assert (finding.verdict, finding.counted, finding.numbers["offending"]) == (Verdict.FAIL, 7, 2)
     assert [each.token for each in finding.offenders] == [slower.token, slow.token]
     assert (finding.offenders[0].why, finding.offenders[0].cause) == ("it was late", "late by backup")
+    assert finding.formula == "late.sql"
     assert finding.params == {
         "sql": "late.sql",
         "params": {"within": "2s"},
@@ -121,6 +122,61 @@ def test_a_question_that_no_fault_is_about_needs_none_to_be_met() -> None:
     assert judged(run, needs=["exact-times"]).verdict is Verdict.INCONCLUSIVE
     assert judged(run, needs=["exposure"]).verdict is Verdict.INCONCLUSIVE
     assert judged(run, needs=[]).verdict is Verdict.PASS
+
+
+def test_where_everything_offends_it_is_a_fail() -> None:
+    run = Run()
+    met_outage(run)
+    run.copy(run.message(7), 12, "backup")
+    finding = judged(run)
+    assert (finding.verdict, finding.counted, finding.numbers["offending"]) == (Verdict.FAIL, 1, 1)
+
+
+THINGS = """
+select why, token, recipient, subject, severity from (values
+    ('w2', 't1', 'r2', 's2', 1), ('w1', 't1', 'r2', 's2', 1), ('w3', 't1', 'r2', 's1', 1),
+    ('w4', 't1', 'r1', 's3', 1), ('w5', 't2', 'r0', 's0', 1), ('w6', 't9', 'r9', 's9', 2),
+    ('w7', 't0', 'r0', 's0', null), (null, 't8', 'r8', 's8', 9)
+) as things(why, token, recipient, subject, severity) where $run is not null
+"""
+
+
+def test_the_worst_come_first_and_of_the_equally_bad_the_first_by_name() -> None:
+    assert [each.why for each in judged(Run(), THINGS, params={}).offenders] == [
+        "w6", "w4", "w3", "w1", "w2", "w5", "w7",
+    ]  # fmt: skip
+    without = THINGS.replace(", severity from", " from")
+    finding = judged(Run(), without, params={})
+    assert [each.why for each in finding.offenders] == ["w7", "w4", "w3", "w1", "w2", "w5", "w6"]
+    assert (finding.offenders[0].subject, finding.offenders[0].cause) == ("s0", "")
+    assert (finding.counted, finding.numbers["offending"]) == (8, 7)
+
+
+def test_of_many_doubts_the_three_commonest_are_told() -> None:
+    doubts = "select null as why, unnest(['d', 'c', 'c', 'b', 'b', 'a', 'e', null, null, null]) as doubt"
+    finding = judged(Run(), f"{doubts} where $run is not null", params={})
+    assert (finding.verdict, finding.counted) == (Verdict.INCONCLUSIVE, 10)
+    assert finding.reason == "b; c; a"
+
+
+def test_a_slip_is_told_with_its_line_and_with_what_was_meant() -> None:
+    with pytest.raises(NotUsable, match=r"^this is not SQL as DuckDB reads it: .* \(line 2\)$"):
+        query.prepare("select why\nfrm fates where run = $run", {})
+    with pytest.raises(NotUsable) as refused:
+        query.prepare("select null as why, 1 as sevrity, 2 as zzz, 3 as tokn from runs where run = $run", {})
+    assert refused.value.meant == "severity"
+    with pytest.raises(NotUsable) as refused:
+        query.prepare("select null as why, 1 as doubject from runs where run = $run", {})
+    assert refused.value.meant == "subject"
+
+
+def test_a_column_may_be_written_in_capitals() -> None:
+    assert judged(Run(), "select null as WHY, 1 as Severity where $run is not null", params={}).counted == 1
+
+
+def test_a_why_without_words_is_counted_among_the_others() -> None:
+    text = "select unnest(['late', ' ', 'late', null]) as why where $run is not null"
+    assert judged(Run(), text, params={}).reason.startswith("`why` has no words in 1 of 4 rows")
 
 
 def test_no_more_than_ten_are_named_and_all_are_counted() -> None:
