@@ -76,6 +76,12 @@ class TestTheValue:
         assert finding.verdict is verdict
         assert bool(finding.offenders) == (verdict is not Verdict.PASS)
 
+    @pytest.mark.parametrize(
+        ("target", "told"), [("1h", 3600), ("2000.001ms", 2.000001), ("2000.0001ms", 2.0)]
+    )
+    def test_is_told_in_seconds_to_the_microsecond(self, target: str, told: float) -> None:
+        assert judged(outage(), target).numbers["target_s"] == told
+
     def test_without_a_target_names_nobody(self) -> None:
         run = outage(switches_at=None)
         run.reads("detected", False, 9)
@@ -109,7 +115,7 @@ class TestTheValue:
 
 
 class TestAnswersWithoutSense:
-    @pytest.mark.parametrize(("at", "hidden"), [(9.9, False), (10, True), (25, True), (25.1, False)])
+    @pytest.mark.parametrize(("at", "hidden"), [(9.9, False), (10, True), (25, True), (25.000000001, False)])
     def test_hide_a_detection_from_the_fault_to_five_seconds_after_its_end(
         self, at: float, hidden: bool
     ) -> None:

@@ -40,6 +40,12 @@ class TestWhatIsCounted:
         assert (finding.numbers["in_play"], finding.counted) == (3, 3)
         assert finding.summary == "3 attempts were made for marketing while paused"
 
+    @pytest.mark.parametrize(("begin", "attempts"), [(12, 0), (12.000000001, 1)])
+    def test_a_nanosecond_after_the_grace_is_after_it(self, begin: float, attempts: int) -> None:
+        run, messages = paused()
+        begins(run, messages[0], begin)
+        assert judged(run).numbers["attempts"] == attempts
+
     def test_providers_may_number_their_attempts_alike(self) -> None:
         run, messages = paused()
         begins(run, messages[0], 14, attempt="7")
