@@ -110,9 +110,10 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
         f"select count(*), count(*) filter (end_ns is null) from ({PAUSED})", timed
     ).fetchall()
     in_play = sum(messages for _, messages in con.execute(IN_PLAY, timed).fetchall())
-    [(attempts, messages, blurred)] = con.execute(
+    # Where no attempt is certain, all that there are were blurred.
+    [(attempts, messages, perhaps)] = con.execute(
         "select count(distinct (source, attempt)) filter (not blurred), count(distinct token) filter "
-        f"(not blurred), count(*) filter (blurred) from ({OFFENCES})",
+        f"(not blurred), count(*) from ({OFFENCES})",
         timed,
     ).fetchall()
     kind = f"{params.class_} message"
@@ -129,7 +130,7 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
             f"receipts of {', '.join(sorted(ground.read_back_routes))} have no exact times"
             if ground.read_back_routes
             else "",
-            f"the signal made no sense before {count_of(blurred, 'attempt')}" if blurred else "",
+            f"the signal made no sense before {count_of(perhaps, 'attempt')}" if perhaps else "",
             "the record ends in a pause" if open_ and not ground.finished else "",
         ],
     )

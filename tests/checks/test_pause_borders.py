@@ -209,6 +209,13 @@ class TestOffenders:
         order = [message for _, message in sorted(zip(took, messages, strict=True), key=lambda pair: pair[0])]
         assert [each.token for each in judged(run).offenders] == [message.token for message in order]
 
+    def test_by_when_they_began_and_not_by_when_they_ended(self) -> None:
+        run, messages = paused()
+        run.copy(messages[0], 17, took=3)
+        run.copy(messages[1], 15.1, took=0.1)
+        run.copy(messages[2], 16.5, took=2)
+        assert [each.token for each in judged(run).offenders] == [messages[i].token for i in (0, 2, 1)]
+
     def test_a_pass_names_nobody(self) -> None:
         run, messages = paused()
         begins(run, messages[0], 21)
