@@ -138,6 +138,12 @@ class TestWhoseMail:
 
 
 class TestHowLong:
+    @pytest.mark.parametrize(("after", "waited"), [(0.999999999, 0), (1, 1)])
+    def test_a_nanosecond_less_than_a_second_is_no_waiting(self, after: float, waited: int) -> None:
+        run, _ = outage(25, count=0)
+        run.copy(run.message(15, "marketing"), 15 + after, "backup")
+        assert judged(run).numbers["waited"] == waited
+
     def test_the_longest_delay_on_any_route_is_no_waiting(self) -> None:
         run = Run()
         run.fault(10, 20, "latency", attributes={"latency": 1000})
