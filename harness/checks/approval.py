@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from harness.checks.finding import MAX_OFFENDERS, Finding, Offender
 from harness.checks.grounds import clock_error, conclude, count_of, grounds, seconds
@@ -30,8 +30,6 @@ from harness.history.store import History
 class Params(CheckParams):
     """`approval: marketing`, or `{class: marketing, at_most: 5}`: a few may go ahead, to try the route."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
     TEXT: ClassVar = "class"
 
     class_: str = Field(alias="class")
@@ -42,7 +40,8 @@ class Params(CheckParams):
 
 # One row per message that waited: how long before its approval it left, surely and perhaps; null: it did not.
 # `run` null asks for all runs at once.
-# Of each line of stops the last that it can have waited in decides.
+# Of each line of stops the last that it can have waited in decides. Those that it left before the approval of
+# have the same one: between the first of them and its leaving nobody approved anything.
 WAITED = """
 with stopped as (
     from stops($class) where until_ns >= begin_hi + $lead and ($run is null or run = $run)
@@ -54,7 +53,7 @@ with stopped as (
     select f.run, l.line, f.message, f.token, f.recipient,
            coalesce(f.copy_route, f.fallback_route) as copy_route, f.observed_after, f.scheduled_ns,
            coalesce(f.copy_ns, f.taken_ns, f.fallback_taken_ns) as left_ns,
-           coalesce(left_ns - r.error_ns, 9223372036854775807) as earliest_ns,
+           left_ns - r.error_ns as earliest_ns,
            coalesce(left_ns + r.error_ns, 9223372036854775807) as latest_ns,
            $lead + coalesce(d.delay_ns, 0) as needed_ns
     from fates f join runs r using (run) join lines l on l.run = f.run left join spread d on d.run = f.run
@@ -74,7 +73,7 @@ with stopped as (
 select run, any_value(token) as token, any_value(recipient) as recipient, any_value(left_ns) as left_ns,
        any_value(copy_route) as route, any_value(observed_after) as observed_after, bool_or(before) as before,
        bool_or(perhaps_before) as perhaps_before, arg_max(stop, begin_lo) filter (before) as stop,
-       arg_max(approved_ns, begin_lo) filter (before) as approved_ns
+       any_value(approved_ns) filter (before) as approved_ns
 from judged group by run, message
 """
 
@@ -84,21 +83,21 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
     ground = grounds(history, run)
     asked = {"run": run, "class": params.class_}
     timed = asked | {"lead": LEAD_NS}
-    stops, unapproved = con.execute(
+    [(stops, unapproved)] = con.execute(
         "select count(*), count(*) filter (approved_ns is null) from stops($class) where run = $run",
         asked,
-    ).fetchall()[0]
-    sent = con.execute(
+    ).fetchall()
+    [(sent,)] = con.execute(
         "select count(*) from fates where run = $run and not baseline and class = $class "
         "and result <> 'refused'",
         asked,
-    ).fetchall()[0][0]
-    waited, before, perhaps, read_back = con.execute(
-        "select count(*), count(*) filter (left_ns is not null and before and not observed_after), "
-        "count(*) filter (left_ns is not null and perhaps_before), coalesce(bool_or(observed_after), false) "
+    ).fetchall()
+    [(waited, before, perhaps, read_back)] = con.execute(
+        "select count(*), count(*) filter (before and not observed_after), "
+        "count(*) filter (left_ns is not null and perhaps_before), bool_or(observed_after) "
         f"from ({WAITED})",
         timed,
-    ).fetchall()[0]
+    ).fetchall()
     failed = before > params.at_most
     verdict, reason = conclude(
         failed=failed,
@@ -143,7 +142,7 @@ def _offenders(history: History, timed: dict[str, Any]) -> list[Offender]:
     """Those that surely left before their approval, in order."""
     rows = history.con.execute(
         f"select token, recipient, left_ns, route, stop, approved_ns from ({WAITED}) "
-        "where left_ns is not null and before and not observed_after order by left_ns, token limit $most",
+        "where before and not observed_after order by left_ns, token limit $most",
         timed | {"most": MAX_OFFENDERS},
     ).fetchall()
     return [

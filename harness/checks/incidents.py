@@ -25,8 +25,11 @@ class Interval:
 
     @classmethod
     def between(cls, since: tuple[int, int], at: tuple[int, int]) -> Interval:
-        """From an instant to a later one, each known as (lo, hi); never negative."""
-        return cls(max(0, at[0] - since[1]), max(0, at[1] - since[0]))
+        """From an instant to a later one, each known as (lo, hi); never negative.
+
+        The later one is known to have ended after the earlier one began; not to have begun after it ended.
+        """
+        return cls(max(0, at[0] - since[1]), at[1] - since[0])
 
     @property
     def middle_ns(self) -> float:
@@ -66,10 +69,8 @@ class Incident:
     on: tuple[int, int]
     off: tuple[int, int]
     impact_ns: int | None  # first moment at which enough messages were overdue
-    endless: bool  # the impact never ended
-    restored_ns: int | None
+    restored_ns: int | None  # None too where the impact never ended
     any_overdue: bool
-    never_drained: bool
     drained_ns: int | None
     offered: AsOffered
     detected: tuple[int, int] | None
@@ -81,7 +82,7 @@ def incidents(history: History, run: str, min_overdue: int = MIN_OVERDUE) -> lis
     rows = history.con.execute(
         """
         select i.incident, w.what, n.lead_routes, i.on_lo, i.on_hi, i.off_lo, i.off_hi, i.impact_ns,
-               i.endless, i.restored_ns, i.any_overdue, i.never_drained, i.drained_ns,
+               i.restored_ns, i.any_overdue, i.drained_ns,
                i.detected_lo, i.detected_hi, i.switched_lo, i.switched_hi,
                i.offered_impact_ns, i.offered_restored_ns, i.offered_any_overdue, i.offered_drained_ns
         from instants($min_overdue) i join incidents n using (run, incident)
@@ -99,14 +100,12 @@ def incidents(history: History, run: str, min_overdue: int = MIN_OVERDUE) -> lis
             on=(row[3], row[4]),
             off=(row[5], row[6]),
             impact_ns=row[7],
-            endless=row[8],
-            restored_ns=row[9],
-            any_overdue=row[10],
-            never_drained=row[11],
-            drained_ns=row[12],
-            offered=AsOffered(*row[17:21]),
-            detected=None if row[14] is None else (row[13], row[14]),
-            switched=None if row[16] is None else (row[15], row[16]),
+            restored_ns=row[8],
+            any_overdue=row[9],
+            drained_ns=row[10],
+            detected=None if row[12] is None else (row[11], row[12]),
+            switched=None if row[14] is None else (row[13], row[14]),
+            offered=AsOffered(*row[15:]),
         )
         for row in rows
     ]

@@ -89,17 +89,16 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
 def _detection(history: History, run: str, incident: Incident, finished: bool, gaps: str) -> _Found:
     if incident.detected is not None:
         return _Found(incident, Interval.between(incident.on, incident.detected))
-    truths, errors, errors_then, was_on = history.con.execute(
+    [(truths, errors, errors_then, was_on)] = history.con.execute(
         """
-        select count(truth), count(*) filter (error is not null or truth is null),
-               count(*) filter ((error is not null or truth is null)
-                                and t_ns >= $on and t_ns <= $off + 5000000000),
-               coalesce(arg_max(truth, (t_ns, seq)) filter (truth is not null and t_ns <= $on), false)
+        select count(truth), count(*) filter (truth is null),
+               count(*) filter (truth is null and t_ns >= $on and t_ns <= $off + 5000000000),
+               arg_max(truth, (t_ns, seq)) filter (t_ns <= $on)
         from readings
         where run = $run and signal = 'detected' and (route is null or list_contains($routes, route))
         """,
         {"run": run, "routes": list(incident.routes), "on": incident.on[0], "off": incident.off[1]},
-    ).fetchall()[0]
+    ).fetchall()
     name = f"incident {incident.name}"
     if errors_then or (errors and not truths):
         return _Found(incident, None, f"the detection signal made no sense during {name}")
@@ -138,16 +137,16 @@ def _summary(values: list[Interval], inferred: int, target: int | None) -> str:
 
 
 def _offenders(found: list[_Found], target: int | None) -> list[Offender]:
-    missed = [
-        each for each in found if each.value is not None and target is not None and each.value.hi_ns > target
-    ]
-    missed.sort(key=lambda each: -each.value.hi_ns if each.value is not None else 0)
+    if target is None:
+        return []
+    missed = [(each.incident, each.value) for each in found if each.value and each.value.hi_ns > target]
+    missed.sort(key=lambda pair: -pair[1].hi_ns)
     return [
         Offender(
-            subject=f"incident {each.incident.name}",
-            why=f"detected {words(each.value.middle_ns)} after {each.incident.what}"
-            if each.value is not None and each.value is not NEVER
-            else f"{each.incident.what} was never detected, though messages were overdue",
+            subject=f"incident {incident.name}",
+            why=f"{incident.what} was never detected, though messages were overdue"
+            if value is NEVER
+            else f"detected {words(value.middle_ns)} after {incident.what}",
         )
-        for each in missed[:MAX_OFFENDERS]
+        for incident, value in missed[:MAX_OFFENDERS]
     ]

@@ -55,11 +55,11 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
         route
         for (route,) in history.con.execute("select route from usual_routes where run = ?", [run]).fetchall()
     }
-    read_back, watch_end = history.con.execute(
-        "select coalesce(bool_or(observed_after), false), (select watch_end_ns from runs where run = $run) "
+    [(read_back, watch_end)] = history.con.execute(
+        "select bool_or(observed_after), (select watch_end_ns from runs where run = $run) "
         "from fates where run = $run and not baseline and class = 'transactional'",
         {"run": run},
-    ).fetchall()[0]
+    ).fetchall()
     unsure = {each.name: reason for each in found if (reason := _unsure(each, usual, watched[each.name]))}
     values = {
         each.name: value
@@ -150,7 +150,7 @@ def _mitigation(incident: Incident, usual: set[str], finished: bool, watch_end_n
         return Interval.between(incident.on, incident.switched)
     if incident.impact_ns is None:
         return None
-    return Interval(math.inf if finished else max(0, watch_end_ns - incident.on[1]), math.inf)
+    return Interval(math.inf if finished else watch_end_ns - incident.on[1], math.inf)
 
 
 def _summary(

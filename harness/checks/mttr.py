@@ -50,15 +50,15 @@ class Params(CheckParams):
 def evaluate(history: History, run: str, params: Params) -> Finding:
     ground = grounds(history, run)
     found = incidents(history, run, params.min_overdue)
-    watched, read_back, watch_end = history.con.execute(
-        "select count(*) filter (class = 'transactional' and within_ns is not null and exists (select 1 "
+    [(watched, read_back, watch_end)] = history.con.execute(
+        "select count(*) filter (class = 'transactional' and within_ns is not null and exists ("
         "from incidents i where i.run = $run and scheduled_ns <= i.off_hi "
         "and (copy_ns is null or copy_ns >= i.on_lo))), "
-        "coalesce(bool_or(observed_after) filter (class = 'transactional'), false), "
+        "bool_or(observed_after) filter (class = 'transactional'), "
         "(select watch_end_ns from runs where run = $run) "
         "from fates where run = $run and not baseline",
         {"run": run},
-    ).fetchall()[0]
+    ).fetchall()
     values = {
         each.name: value
         for each in found
@@ -135,16 +135,16 @@ def _since(
 ) -> Interval:
     if until_ns is None:
         lowest = math.inf if finished else watch_end_ns - error_ns - incident.on[1]
-        return Interval(max(0, lowest), math.inf)
+        return Interval(lowest, math.inf)
     return Interval.between(incident.on, (until_ns - error_ns, until_ns + error_ns))
 
 
 def _overdue_numbers(history: History, run: str) -> dict[str, float | int | None]:
-    overdue, never, worst = history.con.execute(
+    [(overdue, never, worst)] = history.con.execute(
         "select count(*), count(*) filter (until_ns is null), max(until_ns - scheduled_ns) "
         "from overdue where run = ?",
         [run],
-    ).fetchall()[0]
+    ).fetchall()
     return {
         "overdue": overdue,
         "overdue_for_ever": never,

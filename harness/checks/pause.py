@@ -20,7 +20,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from harness.checks.finding import MAX_OFFENDERS, Finding, Offender
 from harness.checks.grounds import clock_error, conclude, count_of, grounds, seconds
@@ -36,8 +36,6 @@ class PausedBy(StrEnum):
 
 class Params(CheckParams):
     """`pause: marketing`, or `{class: marketing, from: detection, grace: 2s}`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     TEXT: ClassVar = "class"
 
@@ -73,7 +71,7 @@ with paused as ({PAUSED}), kinds as (
     from receipts r
     join kinds k on k.run = r.run and r.begin_ns > k.first_ns and r.begin_ns < k.last_ns
     left join route_delays d on d.run = r.run and d.route = r.route
-    where r.class = $class and r.known and not r.baseline and r.canary is null and not r.observed_after
+    where r.class = $class and not r.baseline and r.canary is null and not r.observed_after
 ), within_pause as (
     select t.*, p.begin_hi
     from tried t asof join paused p
@@ -81,7 +79,6 @@ with paused as ({PAUSED}), kinds as (
     where p.end_ns is null or t.latest_ns < p.end_ns
 ), answers as (
     select run, signal, coalesce(route, '') as of_route, t_ns, truth from readings
-    where signal in ('detected', 'paused')
 )
 select w.run, w.seq, any_value(w.token) as token, any_value(w.recipient) as recipient,
        any_value(w.route) as route, any_value(w.result) as result, any_value(w.source) as source,
@@ -115,19 +112,20 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
     con = history.con
     ground = grounds(history, run)
     timed = {"run": run, "class": params.class_, "by": params.from_.value, "grace": params.grace}
-    pauses, open_ = con.execute(
+    [(pauses, open_)] = con.execute(
         f"select count(*), count(*) filter (end_ns is null) from ({PAUSED})", timed
-    ).fetchall()[0]
+    ).fetchall()
     in_play = sum(messages for _, messages in con.execute(IN_PLAY, timed).fetchall())
-    attempts, messages, blurred = con.execute(
+    # Where no attempt is certain, all that there are were blurred.
+    [(attempts, messages, perhaps)] = con.execute(
         "select count(distinct (source, attempt)) filter (not blurred), count(distinct token) filter "
-        f"(not blurred), count(*) filter (blurred) from ({OFFENCES})",
+        f"(not blurred), count(*) from ({OFFENCES})",
         timed,
-    ).fetchall()[0]
+    ).fetchall()
     kind = f"{params.class_} message"
     verdict, reason = conclude(
         failed=attempts > 0,
-        counted=in_play if pauses else 0,
+        counted=in_play,
         nothing="nobody paused anything, and the system did not say that it was paused"
         if not pauses and params.from_ is PausedBy.OPERATOR
         else "nothing was detected on a route that mail usually takes"
@@ -138,7 +136,7 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
             f"receipts of {', '.join(sorted(ground.read_back_routes))} have no exact times"
             if ground.read_back_routes
             else "",
-            f"the signal made no sense before {count_of(blurred, 'attempt')}" if blurred else "",
+            f"the signal made no sense before {count_of(perhaps, 'attempt')}" if perhaps else "",
             "the record ends in a pause" if open_ and not ground.finished else "",
         ],
     )

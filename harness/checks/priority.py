@@ -59,7 +59,7 @@ backlog as (
 ), replayed as (
     select b.run, b.number, b.t_ns, b.next_ns, min(c.begin_ns) as begin_ns
     from backlog b join copies c using (message)
-    where c.end_ns >= b.t_ns and (b.next_ns is null or c.end_ns < b.next_ns) and not c.observed_after
+    where (b.next_ns is null or c.end_ns < b.next_ns) and not c.observed_after
     group by b.run, b.number, b.t_ns, b.next_ns, message
 ), replays as (
     select run, number, t_ns, max(begin_ns) as last_ns, count(*) as size,
@@ -76,7 +76,7 @@ backlog as (
            any_value(d.p95_ns) as then_ns, any_value(d.recipient) as recipient,
            any_value(d.there_ns) as there_ns, min(r.begin_ns) as turn_ns
     from due d join receipts r using (message)
-    where r.canary is null and r.notice is null and not r.observed_after and r.end_ns >= d.t_ns
+    where r.canary is null and not r.observed_after and r.end_ns >= d.t_ns
     group by d.run, d.number, message
 )
 """
@@ -105,21 +105,21 @@ asof left join steps wu on wu.run = b.run and wu.number = b.number and wu.begin_
 
 # One row per replay with somebody to judge: who was passed, and the waits' 95th percentiles.
 JUDGED = f"""
-select p.run, p.number, any_value(r.release) as release, any_value(p.size) as size, count(*) as judged,
+select p.number, any_value(r.release) as release, any_value(p.size) as size, count(*) as judged,
        count(*) filter (p.passed > 0) as passed, count(*) filter (p.perhaps > 0) as perhaps,
        max(p.passed) as most, quantile_disc(greatest(0, p.turn_ns - p.there_ns), 0.95) as first_ns,
        any_value(p.then_ns) as then_ns
 from ({PASSED}) p join releases r using (run, number)
-group by p.run, p.number order by p.run, p.number
+group by p.run, p.number order by p.number
 """
 
 
 def evaluate(history: History, run: str, params: Params) -> Finding:
     con = history.con
     ground = grounds(history, run)
-    spread_ns = con.execute(
+    [(spread_ns,)] = con.execute(
         "select coalesce(max(delay_ns), 0) from route_delays where run = ?", [run]
-    ).fetchall()[0][0]
+    ).fetchall()
     timed = {
         "run": run,
         "first": params.first,
@@ -128,9 +128,9 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
         "apart": params.grace + spread_ns,
         "error": ground.error_ns,
     }
-    releases = con.execute("select count(*) from releases where run = ?", [run]).fetchall()[0][0]
+    [(releases,)] = con.execute("select count(*) from releases where run = ?", [run]).fetchall()
     replays = con.execute(JUDGED, timed).fetchall()
-    judged, passed, perhaps = (sum(row[column] for row in replays) for column in (4, 5, 6))
+    judged, passed, perhaps = (sum(row[column] for row in replays) for column in (3, 4, 5))
     shares = [_Share(row, spread_ns + 2 * ground.error_ns) for row in replays]
     highest = max(shares, key=lambda share: share.middle, default=None)
     if params.ratio is None:
@@ -174,10 +174,10 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
         summary=summary,
         numbers={
             "replays": len(replays),
-            "backlog": sum(row[3] for row in replays),
+            "backlog": sum(row[2] for row in replays),
             "judged": judged,
             "passed": passed,
-            "passed_by_most": max((row[7] for row in replays), default=0),
+            "passed_by_most": max((row[6] for row in replays), default=0),
             "first_wait_s_p95": None if highest is None else seconds(highest.first_ns),
             "then_wait_s_p95": None if highest is None else seconds(highest.then_ns),
             "ratio": None if highest is None else round(highest.middle, 6),
@@ -194,11 +194,16 @@ class _Share:
     """How long the first class waited in one replay, as a share of the backlog's wait; an interval."""
 
     def __init__(self, row: tuple[Any, ...], error_ns: int) -> None:
-        _, number, release, *_, self.first_ns, self.then_ns = row
+        number, release, *_, self.first_ns, self.then_ns = row
         self.subject = f"release {number} ({release})"
-        self.middle = self.first_ns / max(1, self.then_ns)
-        self.lo = max(0, self.first_ns - error_ns) / max(1, self.then_ns + error_ns)
-        self.hi = (self.first_ns + error_ns) / max(1, self.then_ns - error_ns)
+        self.middle = _ratio(self.first_ns, self.then_ns)
+        self.lo = _ratio(self.first_ns - error_ns, self.then_ns + error_ns)
+        self.hi = _ratio(self.first_ns + error_ns, self.then_ns - error_ns)
+
+
+def _ratio(part_ns: int, whole_ns: int) -> float:
+    """What did not wait at all is taken for a nanosecond."""
+    return part_ns / max(1, whole_ns)
 
 
 def _offenders(
