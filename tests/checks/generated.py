@@ -90,7 +90,9 @@ def history(name: str, dice: random.Random) -> Run:
         )  # fmt: skip
     for index, event in enumerate(run.events):
         if isinstance(event, Receipt) and not dice.randrange(8):  # as one whose answer was held back
-            run.events[index] = msgspec.structs.replace(event, t_ns=event.t_ns + 250 * MS)
+            run.events[index] = msgspec.structs.replace(
+                event, t_ns=event.t_ns + dice.choice([250, 1250]) * MS
+            )
     return run
 
 

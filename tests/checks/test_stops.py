@@ -24,8 +24,7 @@ def test_a_pause_of_one_route_ends_when_the_system_says_so_of_it(
 ) -> None:
     """It may have ended as early as the reading before."""
     run = paused()
-    message = run.message(8, "marketing")
-    run.copy(message, tried)
+    run.copy(run.message(8, "marketing"), tried)
     finding = check(run, "pause", "marketing")
     assert (finding.numbers["pauses"], finding.numbers["attempts"]) == (1, attempts)
     assert finding.verdict is verdict
@@ -35,8 +34,7 @@ def test_it_ends_too_when_the_system_says_so_of_another_route() -> None:
     run = paused()
     for at, value in ((11, True), (13, False)):
         run.reads("paused", value, at, "elsewhere", before=at - 1)
-    message = run.message(8, "marketing")
-    run.copy(message, 15)
+    run.copy(run.message(8, "marketing"), 15)
     finding = check(run, "pause", "marketing")
     assert (finding.numbers["pauses"], finding.numbers["attempts"]) == (1, 0)
 
@@ -49,3 +47,12 @@ def test_two_words_at_one_instant_are_two_pauses() -> None:
     run.message(12, "marketing")
     finding = check(run, "pause", "marketing")
     assert (finding.verdict, finding.numbers["pauses"]) == (Verdict.PASS, 2)
+
+
+def test_what_turns_off_at_the_instant_at_which_a_pause_begins_does_not_end_it() -> None:
+    run = paused()
+    for at, value in ((7, False), (8, True), (10, False)):
+        run.reads("paused", value, at, "elsewhere", before=at - 1)
+    run.copy(run.message(8, "marketing"), 15)
+    finding = check(run, "pause", "marketing")
+    assert (finding.numbers["pauses"], finding.numbers["attempts"]) == (2, 1)
