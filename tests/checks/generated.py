@@ -12,6 +12,9 @@ import random
 from dataclasses import replace
 from typing import Any
 
+import msgspec
+
+from harness.history.events import Receipt
 from tests.checks.histories import PROVIDERS, Message, Run
 
 ROUTES = tuple(PROVIDERS)
@@ -22,7 +25,8 @@ ON_ROUTES: dict[str, dict[str, Any]] = {
     "outage": {}, "latency": {"latency": 200, "jitter": 50}, "blackhole": {}, "reset": {}, "auth-failure": {},
     "bandwidth": {"rate": 40_000}, "slice": {"size": 4000, "delay": 50}, "cut": {"stream": "upstream"},
     "ack-loss": {}, "slow-ack": {"delay": 150}, "refuse": {}, "hang": {"stage": "head"},
-    "disconnect": {"stage": "body"}, "bounce": {}, "events-lost": {}, "events-late": {},
+    "disconnect": {"stage": "body"}, "bounce": {}, "events-lost": {}, "events-late": {}, "slow-close": {},
+    "certificate": {}, "silent-drop": {},
 }  # fmt: skip
 BESIDE = ("outage", "latency", "auth-failure", "reset", "refuse")
 OF_THE_SYSTEM = ("pause", "partition")
@@ -40,19 +44,28 @@ TEXTS = ("", "5.1.1 no such user", "5.7.1 not allowed", "5.2.1 disabled", "5.1.1
 def history(name: str, dice: random.Random) -> Run:
     run = Run(
         name,
-        baseline=dice.choice([0, 3, 20]),
+        baseline=dice.choice([0, 3, 8, 20]),
         ends=dice.choice([40, 40, 32]),
         clock_error=dice.choice([0, 0, 0.05, 0.5]),
     )
-    faults = [_fault(run, dice) for _ in range(dice.choice([0, 1, 1, 2, 3]))]
+    _baseline(run, dice)
+    plain = not dice.randrange(4)  # nothing but a switch, which other incidents would cut short
+    faults = [] if plain else [_fault(run, dice) for _ in range(dice.choice([0, 1, 1, 2, 3]))]
+    for _ in range(1 if plain else dice.choice([0, 0, 0, 1, 1, 2])):
+        faults.append(_leaves(run, dice))
     _life(run, dice)
     for _ in range(dice.randint(0, 3)):
         action = dice.choice(["resume", "approve", "pause", "pause", "switch"])
         run.operator(action, _time(dice), dice.choice([None, None, "marketing", "digest"]))
+    if not dice.randrange(4):
+        _pauses(run, dice)
+    for story in (_waits, _comes_to_nothing, _goes_beside, _lacks_a_token):
+        if not plain and not dice.randrange(3):
+            faults.append(story(run, dice))
     messages = [_message(run, dice) for _ in range(dice.choice([0, 2, 4, 8, 12]))]
     if not dice.randrange(3):
         _replay(run, dice)
-    if messages and not dice.randrange(6):
+    if messages and not dice.randrange(3):
         messages.append(Message("unknown", "c.unknown@customer.example", 5))  # nobody submits it
     for message in messages:
         for _ in range(dice.choice([0, 1, 1, 1, 2, 3])):
@@ -75,6 +88,11 @@ def history(name: str, dice: random.Random) -> Run:
             "token", _time(dice), dice.choice([200, 401, 503]), via=dice.choice(ROUTES),
             fault=dice.choice([None, *faults]), canary=dice.choice([None, None, "harness"]),
         )  # fmt: skip
+    for index, event in enumerate(run.events):
+        if isinstance(event, Receipt) and not dice.randrange(8):  # as one whose answer was held back
+            run.events[index] = msgspec.structs.replace(
+                event, t_ns=event.t_ns + dice.choice([250, 1250]) * MS
+            )
     return run
 
 
@@ -98,6 +116,142 @@ def _fault(run: Run, dice: random.Random) -> str:
             return run.fault(on, off, dice.choice(OF_THE_SYSTEM), "system", **more)
     type_ = dice.choice(list(ON_ROUTES))
     return run.fault(on, off, type_, dice.choice(ROUTES), attributes=ON_ROUTES[type_], **more)
+
+
+def _baseline(run: Run, dice: random.Random) -> None:
+    """More of it: by the other route, or so late that it comes into the storm."""
+    for _ in range(dice.choice([0, 0, 0, 1, 2, 8])):
+        at = -dice.randint(1, 19) / 2
+        message = run.message(at, within=1, baseline=True)
+        run.copy(message, dice.choice([at + 0.1, at + 0.1, _time(dice)]), dice.choice(["backup", *ROUTES]))
+
+
+def _leaves(run: Run, dice: random.Random) -> str:
+    """Mail leaves a broken route, perhaps to come back, in stretches some of which are too short to tell."""
+    broken = dice.choice(["primary", *ROUTES])
+    other = next(route for route in ROUTES if route != broken)
+    on, lasts = dice.randrange(20) / 2, dice.choice([1, 2, 3, 5, 20])
+    fault = run.fault(
+        on, on + lasts, dice.choice(["outage", "refuse", "latency", "auth-failure"]),
+        broken, takes=dice.choice([0, 0.5]), incident=dice.choice([None, None, "both"]),
+    )  # fmt: skip
+    at = max(0, on + dice.choice([-1, -0.5, 0, 0.5, lasts]))
+    for _ in range(dice.randint(1, 5)):
+        via = dice.choice([other, other, broken])
+        for _ in range(dice.choice([1, 2, 3, 4, 5, 10])):
+            at += dice.choice([0, 0.25, 0.25])
+            scheduled = max(0, at - dice.choice([0.25, 0.5, 2]))
+            message = run.message(scheduled, dice.choice([*["transactional"] * 7, "marketing"]))
+            run.copy(message, at, via, took=dice.choice([0, 0.05]))
+    for _ in range(dice.choice([0, 1, 2])):
+        message = run.message(at, dice.choice(["transactional", "transactional", "marketing"]))
+        run.copy(
+            message, max(at, on + lasts) + dice.choice([0, 0, 0.5]), dice.choice([broken, broken, other])
+        )
+    if not dice.randrange(2):
+        noticed = on + dice.choice([-0.5, 0, 0.5, 1, 5, 6, 8])
+        for signal in ("detected", "acknowledged"):
+            route = dice.choice([None, other, broken, broken])
+            run.reads(signal, False, max(0, noticed - 1), route)
+            run.reads(signal, True, max(0.5, noticed), route, before=max(0, noticed - 0.5))
+    return fault
+
+
+def _pauses(run: Run, dice: random.Random) -> None:
+    """Several that begin at one instant, and end by words or by what the system says."""
+    at, until = dice.randrange(30) / 2, dice.choice([0, 1, 5])
+    for _ in range(dice.choice([0, 1, 2])):
+        run.operator("pause", at, dice.choice([None, None, "marketing", "digest"]))
+    for signal, route in (("paused", None), *((s, r) for s in ("paused", "detected") for r in ROUTES)):
+        if not dice.randrange(3):
+            run.reads(signal, False, max(0, at - 1), route)
+            run.reads(signal, True, at, route, before=max(0, at - dice.choice([0.5, 1])))
+            if dice.randrange(2):
+                run.reads(signal, False, at + until + 0.5, route, before=at + until)
+    for _ in range(dice.choice([0, 0, 1, 2])):
+        run.operator(
+            dice.choice(["resume", "approve"]), at + until, dice.choice([None, "marketing", "digest"])
+        )
+
+
+def _waits(run: Run, dice: random.Random) -> str:
+    """The mail of a broken route waits until it is back, or some of it does."""
+    on, broken, lasts = dice.randrange(30) / 2, dice.choice(ROUTES), dice.choice([1, 2, 3])
+    type_ = dice.choice(["outage", "blackhole", "cut", "certificate", "auth-failure", "refuse", "latency"])
+    target = dice.choice([broken, broken, broken, f"{broken}.events"])
+    fault = run.fault(on, on + lasts, type_, target, takes=dice.choice([0, 0.5]))
+    for _ in range(dice.randint(1, 3)):
+        scheduled = on + dice.choice([-0.5, 0, 0.5, lasts - 1, lasts - 1, lasts])
+        message = run.message(scheduled, baseline=not dice.randrange(6))
+        at = on + dice.choice([lasts, lasts, lasts + 0.5, lasts + 1, lasts + 1, 0.5])
+        run.copy(message, max(at, message.at), dice.choice([broken, broken, broken, *ROUTES]))
+    return fault
+
+
+def _comes_to_nothing(run: Run, dice: random.Random) -> str:
+    """What becomes of mail that was taken, or what is told of it, is broken for a while."""
+    on, via, lasts = dice.randrange(30) / 2, dice.choice(ROUTES), dice.choice([1, 2, 3])
+    type_ = dice.choice(["bounce", "bounce", "events-lost", "events-late", "events"])
+    target = f"{via}.events" if type_ == "events" else via
+    fault = run.fault(
+        on, on + lasts, dice.choice(BESIDE) if type_ == "events" else type_, target,
+        takes=dice.choice([0, 0.5]), attributes=dice.choice([{}, {"event": "complained"}]),
+    )  # fmt: skip
+    for _ in range(dice.randint(1, 3)):
+        message = run.message(on + dice.choice([-1, -0.5, 0, 0.5, lasts]), baseline=not dice.randrange(6))
+        at = message.at + dice.choice([0, 0.5])
+        result = dice.choice(["accepted", "accepted", "accepted", "ack-lost", "refused"])
+        whose = dice.choice([None, None, None, None, "system"])
+        run.receipt(message, at, via, result, took=dice.choice([0, 0.05]), canary=whose)
+        for _ in range(dice.choice([1, 1, 2])):
+            event = dice.choice(["bounced", "bounced", "complained", "delivered"])
+            webhook = dice.choice(["none", "delivered", "lost", "late"])
+            told, delay = at + dice.choice([-0.5, 0, 0.5, 1, 2]), dice.choice([None, 0.5, 2])
+            run.provider_says(event, message, max(0, told), via, webhook=webhook, delay=delay)
+            if not dice.randrange(4):
+                run.events[-1] = msgspec.structs.replace(run.events[-1], recipient=None)
+    return fault
+
+
+def _lacks_a_token(run: Run, dice: random.Random) -> str:
+    """Nobody gets in at a route while an endpoint beside it is broken, or does with what he had."""
+    on, via, lasts = dice.randrange(30) / 2, dice.choice(ROUTES), dice.choice([1, 2])
+    fault = run.fault(on, on + lasts, dice.choice(BESIDE), f"{via}.token", takes=dice.choice([0, 0.5]))
+    for _ in range(dice.randint(1, 3)):
+        message = run.message(on + dice.choice([-0.5, 0, 0.5, lasts]), baseline=not dice.randrange(6))
+        whose = dice.choice([None, None, None, "harness", "system"])
+        at = on + dice.choice([-0.5, 0, 0.5, lasts, lasts + 0.5, lasts + 1])
+        if dice.randrange(2):
+            code = dice.choice([200, 399, 400, 401, 503])
+            run.calls(
+                dice.choice(["token", "token", "status"]), max(0, at), code,
+                via=dice.choice([via, via, *ROUTES]), took=dice.choice([0, 0.05]),
+                fault=dice.choice([None, None, fault]), canary=whose,
+            )  # fmt: skip
+        else:
+            run.receipt(
+                message, max(0, at), dice.choice([via, via, *ROUTES]),
+                dice.choice(["refused", "refused", "deferred", "aborted"]), took=dice.choice([0, 0.05]),
+                code=dice.choice([401, 403, 530, 535, 550]), canary=whose,
+            )  # fmt: skip
+    return fault
+
+
+def _goes_beside(run: Run, dice: random.Random) -> str:
+    """Messages go out as an SMS too, or instead; a provider gives some of them back."""
+    on = dice.randrange(30) / 2
+    for _ in range(dice.randint(1, 3)):
+        message = run.message(on, dice.choice(["transactional", "marketing"]))
+        if not dice.randrange(3):
+            run.copy(message, on + 1)
+        for _ in range(dice.randint(1, 3)):
+            via, who = dice.choice(ROUTES), dice.choice(NO_ADDRESS)
+            result = dice.choice(["accepted", "accepted", "ack-lost", "refused"])
+            run.receipt(message, on + dice.choice([0.5, 1, 1, 2]), via, result, recipient=who)
+            if not dice.randrange(3):
+                whose = replace(message, recipient=who)
+                run.provider_says(dice.choice(["bounced", "dropped"]), whose, on + 3, dice.choice(ROUTES))
+    return run.fault(on, on + 2, dice.choice(["outage", "refuse"]), "primary")
 
 
 def _life(run: Run, dice: random.Random) -> None:
@@ -149,7 +303,7 @@ def _attempt(run: Run, dice: random.Random, message: Message, faults: list[str])
     if result == "deferred" and dice.randrange(2):
         more["retry_after_ns"] = dice.choice([500 * MS, 2000 * MS])
     if result in ("refused", "deferred"):
-        more |= {"code": dice.choice([None, 535, 550, 554, 401]), "text": dice.choice(TEXTS)}
+        more |= {"code": dice.choice([None, 535, 550, 554, 401, 403, 530]), "text": dice.choice(TEXTS)}
         more["endpoint"] = dice.choice(["smtp", "smtp", "api"])
     if faults and not dice.randrange(4):
         more["fault"] = dice.choice(faults)
@@ -181,7 +335,7 @@ def _event(run: Run, dice: random.Random, message: Message) -> None:
 
 def _signal(run: Run, dice: random.Random, signal: str) -> None:
     """Read at intervals, not always with an answer that makes sense."""
-    route = None if signal == "paused" else dice.choice([None, *ROUTES])
+    route = dice.choice([None, *ROUTES])
     before: float | None = None
     for at in sorted({_time(dice) for _ in range(dice.randint(1, 6))}):
         value: Any = dice.choice([True, False, True, False, None, "down", "off", "", 0, 1, 2.5])

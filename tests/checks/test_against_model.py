@@ -34,6 +34,7 @@ from harness.checks.suppression import TRIED_AGAIN
 from harness.checks.throttle import EARLY, GRACE_NS, peaks
 from harness.checks.unexpected import UNEXPECTED
 from harness.checks.waves import LEAD_NS, WAVES
+from harness.history import events as ev
 from harness.history.store import History
 from tests.checks.generated import history, in_order
 from tests.checks.histories import Run, opened
@@ -236,6 +237,61 @@ def fallback(route: str | None) -> Callable[[Any], Answers]:
     return ask
 
 
+def switches(con: Any) -> Answers:
+    rows = grouped(con.execute("select run, incident, switched_ns, error_ns, k from switches").fetchall())
+    return {run: {incident: tuple(rest) for incident, *rest in each} for run, each in rows.items()}
+
+
+def failbacks(con: Any) -> Answers:
+    rows = grouped(con.execute("select run, incident, failed_back_ns from failbacks").fetchall())
+    return {run: dict(each) for run, each in rows.items()}
+
+
+def releases(con: Any) -> Answers:
+    rows = con.execute("select run, t_ns, release, number, next_ns from releases order by run, number")
+    return grouped(rows.fetchall())
+
+
+def pauses(con: Any) -> Answers:
+    rows = con.execute(
+        "select run, number, began_by, begin_lo, begin_hi, signal, route, end_ns from pauses('marketing')"
+    ).fetchall()
+    return {
+        run: {number: (by, stops.Pause(*rest)) for number, by, *rest in each}
+        for run, each in grouped(rows).items()
+    }
+
+
+def stopped(con: Any) -> Answers:
+    rows = con.execute(
+        "select run, stop, line, begin_lo, begin_hi, until_ns, approved_ns from stops('marketing')"
+    ).fetchall()
+    return {run: {stop: tuple(rest) for stop, *rest in each} for run, each in grouped(rows).items()}
+
+
+def usual_routes(con: Any) -> Answers:
+    rows = grouped(con.execute("select run, route from usual_routes").fetchall())
+    return {run: sorted(route for (route,) in each) for run, each in rows.items()}
+
+
+def operator_words(con: Any) -> Answers:
+    return grouped(con.execute("select run, t_ns, action, class from operator_words order by seq").fetchall())
+
+
+def by_fallback(con: Any) -> Answers:
+    rows = con.execute(
+        "select run, token, fallback_ns, fallback_route, fallback_error_ns, fallback_taken_ns, "
+        "fallback_bounced from fallbacks"
+    ).fetchall()
+    return {run: {token: tuple(rest) for token, *rest in each} for run, each in grouped(rows).items()}
+
+
+def numbered(times: list[tuple[int, str]]) -> list[tuple[int, str, int, int | None]]:
+    """Each with its number and the time of the next."""
+    after = [at for at, _ in times[1:]]
+    return [(*each, i + 1, after[i] if i < len(after) else None) for i, each in enumerate(times)]
+
+
 QUESTIONS: dict[str, tuple[Callable[[Any], Answers], Callable[[Record], Any]]] = {
     "duplicates": (duplicates, mail.extra_copies),
     "delivered": (delivered, mail.fates),
@@ -248,6 +304,17 @@ QUESTIONS: dict[str, tuple[Callable[[Any], Answers], Callable[[Record], Any]]] =
     ),
     "waves": (waves, lambda run: pace.waves(run, Fraction(1, 10), EVERY_NS)),
     "mttd and mttr": (times, lambda run: instants.instants(run, 2)),
+    "switches": (switches, pace.switches),
+    "failbacks": (failbacks, instants.failbacks),
+    "releases": (releases, lambda run: numbered(pace.named_releases(run))),
+    "pauses": (pauses, lambda run: stops.numbered_pauses(run, "marketing")),
+    "stops": (stopped, lambda run: stops.stops(run, "marketing")),
+    "operator words": (
+        operator_words,
+        lambda run: [(word.t_ns, word.action, word.class_) for word in run.of(ev.Operator)],
+    ),
+    "usual routes": (usual_routes, lambda run: sorted(map(str, stops.usual_routes(run)))),
+    "fallbacks": (by_fallback, accounts.by_fallback),
     "exposure": (exposed, exposure.exposures),
     "pause": (
         tried_while_paused,

@@ -4,32 +4,26 @@
 -- at the shares the baseline had.
 create view _switch_lengths as
 select i.run, i.incident,
-       1 + cast(floor(ln(0.001) / ln((coalesce(b.others, 0) + 1) / (coalesce(b.total, 0) + 2)) + 1e-9) as bigint) as k
-from incidents i
-left join (
-    select i.run, i.incident, sum(b.copies) as total,
-           coalesce(sum(b.copies) filter (not list_contains(i.lead_routes, b.route)), 0) as others
-    from incidents i join baseline_shares b on b.run = i.run group by i.run, i.incident
-) b on b.run = i.run and b.incident = i.incident
-where len(i.routes) > 0;
+       1 + cast(floor(ln(0.001) / ln((coalesce(sum(b.copies) filter (not list_contains(i.lead_routes, b.route)), 0) + 1)
+                                     / (coalesce(sum(b.copies), 0) + 2)) + 1e-9) as bigint) as k
+from incidents i left join baseline_shares b on b.run = i.run
+group by i.run, i.incident;
 
 create table switches as
-with others as (
+with mail as (
+    select run, end_ns, seq, route, error_ns from copies where class = 'transactional' and not baseline
+), others as (
     -- Outside of these no switch can begin, and what is in order of time is costly to put in order.
     select i.run, i.incident, min(c.end_ns) as from_ns, max(c.end_ns) as until_ns
-    from incidents i join copies c on c.run = i.run and not list_contains(i.lead_routes, c.route)
-    where c.class = 'transactional' and not c.baseline and len(i.routes) > 0
-      and c.end_ns >= i.on_lo and (i.next_on_lo is null or c.end_ns < i.next_on_lo)
+    from incidents i join mail c on c.run = i.run and not list_contains(i.lead_routes, c.route)
+    where len(i.routes) > 0 and c.end_ns >= i.on_lo and (i.next_on_lo is null or c.end_ns < i.next_on_lo)
     group by i.run, i.incident
-), seen as (
-    select i.run, i.incident, c.end_ns, c.seq, c.error_ns, not list_contains(i.lead_routes, c.route) as other
-    from incidents i join others o on o.run = i.run and o.incident = i.incident
-    join copies c on c.run = i.run and c.end_ns between o.from_ns and o.until_ns
-    where c.class = 'transactional' and not c.baseline
 ), stretches as (
-    select *, sum(case when other then 0 else 1 end) over (partition by run, incident order by end_ns, seq
-                                                           rows unbounded preceding) as stretch
-    from seen
+    -- The times of two incidents are never the same.
+    select i.run, i.incident, c.end_ns, c.error_ns, not list_contains(i.lead_routes, c.route) as other,
+           count(*) filter (not other) over (partition by i.run order by c.end_ns, c.seq) as stretch
+    from incidents i join others o using (run, incident)
+    join mail c on c.run = i.run and c.end_ns between o.from_ns and o.until_ns
 ), lengths as (
     select run, incident, min(end_ns) as switched_ns, max(error_ns) as error_ns, count(*) as length
     from stretches where other group by run, incident, stretch
@@ -46,11 +40,11 @@ join copies c on c.run = i.run and c.class = 'transactional' and not c.baseline
     and (i.next_on_lo is null or c.end_ns < i.next_on_lo)
 group by i.run, i.incident;
 
--- First false-to-true edge of a signal that names a faulted route (or none), between injecting and off + grace.
+-- First false-to-true edge of each signal that names a faulted route (or none), between injecting and off + grace.
 create view _noticed as
 select i.run, i.incident, e.signal, min(e.lo) as lo, min(e.hi) as hi
 from incidents i join detection_windows w using (run, incident)
-join signal_edges e on e.run = i.run and e.rising and e.signal in ('detected', 'acknowledged')
+join signal_edges e on e.run = i.run and e.rising
     and (list_contains(i.lead_routes, e.route)
          or e.route is null and (i.next_on_lo is null or e.hi < i.next_on_lo))
     and e.hi >= i.on_lo and e.hi <= w.until_ns
@@ -87,6 +81,10 @@ left join _noticed k on k.run = i.run and k.incident = i.incident and k.signal =
 left join switches s on s.run = i.run and s.incident = i.incident
 left join failbacks f on f.run = i.run and f.incident = i.incident;
 
+-- What an operator said, or the scenario in his place. `class` is null where it is about the mail of every class.
+create view operator_words as
+select run, seq, t_ns, action, class from events where kind = 'operator';
+
 -- What lets a backlog go: a switch, a fault's end, an operator's (or the scenario's) word. next_ns is the next one.
 create table releases as
 with told as (
@@ -94,14 +92,12 @@ with told as (
     union all
     select run, 'fault off', off_lo from incidents i join runs r using (run) where off_lo < r.watch_end_ns
     union all
-    select run, action, t_ns from events
-    where kind = 'operator' and action in ('resume', 'approve', 'switch')
+    select run, action, t_ns from operator_words where action in ('resume', 'approve', 'switch')
     union all
     select run, 'resume', hi from signal_edges where signal = 'paused' and not rising
 )
-select run, row_number() over (partition by run order by t_ns, release) as number, release, t_ns,
-       lead(t_ns) over (partition by run order by t_ns, release) as next_ns
-from told;
+select run, row_number() over ordered as number, release, t_ns, lead(t_ns) over ordered as next_ns
+from told window ordered as (partition by run order by t_ns, release);
 
 -- Faults that a provider plays itself on attempts, and marks whom they hit.
 create macro played_by_provider(type) as
@@ -125,8 +121,7 @@ with asked as (
     where not f.aside or f.endpoint = 'events'
        or played_afterwards(f.type) and not list_contains(r.routes_without_mail, f.route)
 ), play as (
-    select f.run, f.fault, count(*) as in_play,
-           count(*) filter (m.scheduled_ns >= f.on_lo) as scheduled
+    select f.run, f.fault, count(*) as in_play
     from asked f join fates m on m.run = f.run
     where f.endpoint is distinct from 'events' and not m.baseline and m.scheduled_ns <= f.off_lo
       and (m.copy_ns is null or m.copy_ns >= f.on_hi)
@@ -192,7 +187,7 @@ with asked as (
         union all select * from cut
     ) group by run, fault
 ), avoided as (
-    select f.run, f.fault, bool_or(e.hi is not null) as detected
+    select f.run, f.fault
     from faults f join signal_edges e
       on e.run = f.run and e.signal = 'detected' and e.rising and e.route = f.route and not f.aside
      and e.hi >= f.on_lo and e.lo <= f.off_hi
@@ -210,26 +205,24 @@ with asked as (
     where not m.baseline and m.scheduled_ns <= f.off_lo - 1_000_000_000 and m.copy_ns >= f.off_lo
       and m.scheduled_ns >= f.on_lo
       and leaves_no_trace(f.type)
-      and not exists (select 1 from copies c where c.run = f.run and c.route = f.route
+      and not exists (from copies c where c.run = f.run and c.route = f.route
                       and c.end_ns > f.on_hi and c.end_ns < f.off_lo)
     group by f.run, f.fault
+), shown as (
+    select f.run, f.fault, f.incident, f.type, f.target, coalesce(p.in_play, b.in_play, 0) as in_play,
+           coalesce(t.attempts, 0) as attempts, a.run is not null as detected, s.run is not null as switched,
+           coalesce(l.overdue, 0) as overdue, coalesce(w.waited, 0) as waited
+    from asked f
+    left join play p on p.run = f.run and p.fault = f.fault
+    left join play_of_events b on b.run = f.run and b.fault = f.fault
+    left join tried t on t.run = f.run and t.fault = f.fault
+    left join avoided a on a.run = f.run and a.fault = f.fault
+    left join incidents i on i.run = f.run and i.incident = f.incident
+    left join switches s on s.run = f.run and s.incident = f.incident and list_contains(i.lead_routes, f.route)
+         and not f.aside
+         and s.switched_ns <= f.off_hi + 5_000_000_000
+    left join late l on l.run = f.run and l.fault = f.fault
+    left join waited w on w.run = f.run and w.fault = f.fault
 )
-select f.run, f.fault, f.incident, f.type, f.target, coalesce(p.in_play, b.in_play, 0) as in_play,
-       coalesce(t.attempts, 0) as attempts,
-       coalesce(a.detected, false) as detected,
-       s.incident is not null as switched, coalesce(l.overdue, 0) as overdue, coalesce(w.waited, 0) as waited,
-       coalesce(p.in_play, b.in_play, 0) > 0 and (
-           f.target = 'system' or coalesce(t.attempts, 0) > 0
-           or coalesce(a.detected, false)
-           or s.incident is not null or coalesce(l.overdue, 0) > 0 or coalesce(w.waited, 0) > 0) as exposed
-from asked f
-left join play p on p.run = f.run and p.fault = f.fault
-left join play_of_events b on b.run = f.run and b.fault = f.fault
-left join tried t on t.run = f.run and t.fault = f.fault
-left join avoided a on a.run = f.run and a.fault = f.fault
-left join incidents i on i.run = f.run and i.incident = f.incident
-left join switches s on s.run = f.run and s.incident = f.incident and list_contains(i.lead_routes, f.route)
-     and not f.aside
-     and s.switched_ns <= f.off_hi + 5_000_000_000
-left join late l on l.run = f.run and l.fault = f.fault
-left join waited w on w.run = f.run and w.fault = f.fault;
+select *, in_play > 0 and (target = 'system' or attempts > 0 or detected or switched or overdue > 0 or waited > 0) as exposed
+from shown;

@@ -6,10 +6,6 @@ select run, route from baseline_shares
 union all
 select distinct run, route from copies anti join (select distinct run from baseline_shares) using (run);
 
--- What an operator said, or the scenario in his place. `class` is null where it is about the mail of every class.
-create view operator_words as
-select run, seq, t_ns, action, class from events where kind = 'operator';
-
 -- One row a pause of a class, begun in (begin_lo, begin_hi]. `began_by` is operator (his word, or the signal `paused`
 -- that the system gives for it) or detection (a fault was detected on a usual route). end_ns is the first moment at
 -- which it may have ended, null where nothing ended it: a resume or an approval, `paused` turned off, or the detection
@@ -27,7 +23,7 @@ with words as (
     where e.signal = 'detected' and e.rising
       and (e.route is null or (e.run, e.route) in (select (run, route) from usual_routes))
 ), numbered as (
-    select *, row_number() over (partition by run order by begin_hi, began_by, signal, route) as number from begun
+    select *, row_number() over (partition by run order by begin_hi, signal, route) as number from begun
 ), falling as (
     select run, signal, coalesce(route, '') as route, lo, hi from signal_edges where not rising
 ), candidates as (
@@ -55,7 +51,7 @@ create macro stops(of_class) as table
 with stopped as (
     select i.run, 'incident ' || i.incident as stop, 'incident ' || i.incident as line, i.on_lo as begin_lo, i.on_hi as begin_hi, i.off_lo as until_ns
     from incidents i
-    where exists (select 1 from usual_routes u where u.run = i.run and list_contains(i.lead_routes, u.route))
+    where exists (from usual_routes u where u.run = i.run and list_contains(i.lead_routes, u.route))
     union all
     select p.run, 'pause ' || p.number, concat_ws(' ', 'paused', p.signal, p.route), p.begin_lo, p.begin_hi, coalesce(p.end_ns, r.watch_end_ns)
     from pauses(of_class) p join runs r using (run) where p.began_by = 'operator'

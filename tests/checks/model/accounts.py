@@ -105,6 +105,20 @@ def repeats(run: Record) -> Counter[tuple[str, str]]:
     return found
 
 
+def by_fallback(run: Record) -> dict[str, tuple[int | None, str | None, int | None, int, bool]]:
+    """(first copy, its route, its clock's error, first hand-off, whether one bounced) of each message of
+    which somebody who is no mail address was to get something.
+    """
+    found = {}
+    for token in run.messages:
+        taken, copies = run.beside(run.handoffs, token), run.beside(run.copies, token)
+        if taken:
+            first = (copies[0].end_ns, copies[0].route, run.error) if copies else (None, None, None)
+            bounced = any(undone in taken and event.event == "bounced" for undone, event in run.undone)
+            found[token] = (*first, taken[0].end_ns, bounced)
+    return found
+
+
 def due(run: Record, after: int, within: int, route: str | None) -> dict[str, str]:
     """What became of each transactional message that was due by the fallback."""
     found = {}

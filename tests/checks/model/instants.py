@@ -58,11 +58,14 @@ def instants(run: Record, at_least: int) -> dict[str, Instants]:
     return {incident.name: _of(run, incident, at_least) for incident in run.incidents}
 
 
-def _of(run: Record, incident: Incident, at_least: int) -> Instants:
-    impact, endless, restored = _span(run, incident, at_least)
-    any_overdue, never_drained, drained = _span(run, incident, 1)
-    own, _, own_restored = _span(run, incident, at_least, as_offered=True)
-    own_any, _, own_drained = _span(run, incident, 1, as_offered=True)
+def failbacks(run: Record) -> dict[str, int]:
+    """When mail first took a route of the incident again, of each that it came back to."""
+    return {
+        incident.name: back for incident in run.incidents if (back := _failed_back(run, incident)) is not None
+    }
+
+
+def _failed_back(run: Record, incident: Incident) -> int | None:
     switched = switch(run, incident)
     back = [
         copy.end_ns
@@ -75,11 +78,19 @@ def _of(run: Record, incident: Incident, at_least: int) -> Instants:
         and copy.end_ns > switched
         and incident.before_next(copy.end_ns)
     ]
+    return min(back, default=None)
+
+
+def _of(run: Record, incident: Incident, at_least: int) -> Instants:
+    impact, endless, restored = _span(run, incident, at_least)
+    any_overdue, never_drained, drained = _span(run, incident, 1)
+    own, _, own_restored = _span(run, incident, at_least, as_offered=True)
+    own_any, _, own_drained = _span(run, incident, 1, as_offered=True)
     return Instants(
         impact, endless, restored, any_overdue is not None, never_drained, drained,
         (own, own_restored, own_any is not None, own_drained),
         _noticed(run, incident, "detected"), _noticed(run, incident, "acknowledged"),
-        switched, min(back, default=None),
+        switch(run, incident), _failed_back(run, incident),
     )  # fmt: skip
 
 

@@ -45,14 +45,28 @@ def too_early(run: Record, route: str) -> int:
     )
 
 
-def switch(run: Record, incident: Incident) -> int | None:
-    """The first of so many copies elsewhere in a row that chance would hardly bring them about."""
-    if not incident.routes:
-        return None
+def hardly_by_chance(run: Record, incident: Incident) -> int:
+    """How many copies elsewhere in a row chance would bring about less than once in a thousand."""
     usual = [copy.route for copy in run.copies if copy.token in run.messages and not run.counted(copy.token)]
     others = sum(route not in incident.lead_routes for route in usual)
     chance = Fraction(others + 1, len(usual) + 2)
-    needed = next(k for k in range(1, 10_000) if chance**k < Fraction(1, 1000))
+    return next(k for k in range(1, 10_000) if chance**k < Fraction(1, 1000))
+
+
+def switches(run: Record) -> dict[str, tuple[int, int, int]]:
+    """(its instant, how far clocks may err, how many copies it takes) of each incident with a switch."""
+    return {
+        incident.name: (at, run.error, hardly_by_chance(run, incident))
+        for incident in run.incidents
+        if (at := switch(run, incident)) is not None
+    }
+
+
+def switch(run: Record, incident: Incident) -> int | None:
+    """The first of so many copies elsewhere in a row."""
+    if not incident.routes:
+        return None
+    needed = hardly_by_chance(run, incident)
     in_a_row: list[int] = []
     for copy in run.copies:
         if not run.counted(copy.token) or not run.transactional(copy):
@@ -66,14 +80,19 @@ def switch(run: Record, incident: Incident) -> int | None:
 
 
 def releases(run: Record) -> list[int]:
-    found = [e.t_ns for e in run.of(ev.Operator) if e.action in ("resume", "approve", "switch")]
-    found += [edge.hi for edge in run.edges if edge.signal == "paused" and not edge.rising]
+    return [at for at, _ in named_releases(run)]
+
+
+def named_releases(run: Record) -> list[tuple[int, str]]:
+    words = ("resume", "approve", "switch")
+    found = [(e.t_ns, str(e.action)) for e in run.of(ev.Operator) if e.action in words]
+    found += [(edge.hi, "resume") for edge in run.edges if edge.signal == "paused" and not edge.rising]
     for incident in run.incidents:
         if incident.off_lo < run.watch_end:
-            found.append(incident.off_lo)
+            found.append((incident.off_lo, "fault off"))
         switched = switch(run, incident)
         if switched is not None:
-            found.append(switched)
+            found.append((switched, "switch"))
     return sorted(found)
 
 

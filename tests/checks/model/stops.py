@@ -56,6 +56,36 @@ def _end(run: Record, class_: str, lo: int, hi: int, signal: str | None, route: 
     return min(ends, default=None)
 
 
+def numbered_pauses(run: Record, class_: str) -> dict[int, tuple[str, Pause]]:
+    """Both kinds, in order."""
+    both = [(by, pause) for by in ("operator", "detection") for pause in pauses(run, class_, by)]
+    both.sort(key=lambda each: (each[1].begin_hi, *_nulls_last(each[1].signal), *_nulls_last(each[1].route)))
+    return dict(enumerate(both, start=1))
+
+
+def _nulls_last(name: str | None) -> tuple[bool, str]:
+    return name is None, name or ""
+
+
+def stops(run: Record, class_: str) -> dict[str, tuple[str, int, int, int, int | None]]:
+    """(its line, begin, until, approved) of what mail of a class may have waited because of, by name."""
+    found = {}
+    for incident in run.incidents:
+        if usual_routes(run).intersection(incident.lead_routes):
+            name = f"incident {incident.name}"
+            found[name] = (name, incident.on_lo, incident.on_hi, incident.off_lo)
+    for number, (by, pause) in numbered_pauses(run, class_).items():
+        if by == "operator":
+            line = " ".join(filter(None, ("paused", pause.signal, pause.route)))
+            end = run.watch_end if pause.end is None else pause.end
+            found[f"pause {number}"] = (line, pause.begin_lo, pause.begin_hi, end)
+    approvals = [word.t_ns for word in words(run, class_) if word.action == "approve"]
+    return {
+        name: (line, lo, hi, until, min((at for at in approvals if at >= lo), default=None))
+        for name, (line, lo, hi, until) in found.items()
+    }
+
+
 def of_class(run: Record, class_: str) -> list[str]:
     return [token for token in run.tokens() if run.messages[token][0].class_ == class_]
 
