@@ -127,6 +127,13 @@ class TestAnswersWithoutSense:
         if hidden:
             assert finding.reason == "the detection signal made no sense during incident f1"
 
+    @pytest.mark.parametrize(("at", "hidden"), [(25.5, True), (25.500000001, False)])
+    def test_after_the_end_at_which_it_was_surely_gone(self, at: float, hidden: bool) -> None:
+        run = outage(switches_at=None, takes=0.5)
+        run.reads("detected", False, 5)
+        garbage(run, at)
+        assert judged(run).verdict is (Verdict.INCONCLUSIVE if hidden else Verdict.FAIL)
+
     @pytest.mark.parametrize(
         ("route", "signal", "hidden"),
         [
