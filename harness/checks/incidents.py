@@ -67,7 +67,7 @@ class Incident:
     what: str  # "auth-failure on primary, latency on backup"
     routes: tuple[str, ...]  # those it began with; empty for a fault of the system itself
     on: tuple[int, int]
-    off: tuple[int, int]
+    off_ns: int  # the last moment at which a fault of it may have been on
     impact_ns: int | None  # first moment at which enough messages were overdue
     restored_ns: int | None  # None too where the impact never ended
     any_overdue: bool
@@ -81,7 +81,7 @@ def incidents(history: History, run: str, min_overdue: int = MIN_OVERDUE) -> lis
     """In the order in which they began."""
     rows = history.con.execute(
         """
-        select i.incident, w.what, n.lead_routes, i.on_lo, i.on_hi, i.off_lo, i.off_hi, i.impact_ns,
+        select i.incident, w.what, n.lead_routes, i.on_lo, i.on_hi, i.off_hi, i.impact_ns,
                i.restored_ns, i.any_overdue, i.drained_ns,
                i.detected_lo, i.detected_hi, i.switched_lo, i.switched_hi,
                i.offered_impact_ns, i.offered_restored_ns, i.offered_any_overdue, i.offered_drained_ns
@@ -98,14 +98,14 @@ def incidents(history: History, run: str, min_overdue: int = MIN_OVERDUE) -> lis
             what=str(row[1]),
             routes=tuple(row[2]),
             on=(row[3], row[4]),
-            off=(row[5], row[6]),
-            impact_ns=row[7],
-            restored_ns=row[8],
-            any_overdue=row[9],
-            drained_ns=row[10],
-            detected=None if row[12] is None else (row[11], row[12]),
-            switched=None if row[14] is None else (row[13], row[14]),
-            offered=AsOffered(*row[15:]),
+            off_ns=row[5],
+            impact_ns=row[6],
+            restored_ns=row[7],
+            any_overdue=row[8],
+            drained_ns=row[9],
+            detected=None if row[11] is None else (row[10], row[11]),
+            switched=None if row[13] is None else (row[12], row[13]),
+            offered=AsOffered(*row[14:]),
         )
         for row in rows
     ]

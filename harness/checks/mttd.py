@@ -97,7 +97,7 @@ def _detection(history: History, run: str, incident: Incident, finished: bool, g
         from readings
         where run = $run and signal = 'detected' and (route is null or list_contains($routes, route))
         """,
-        {"run": run, "routes": list(incident.routes), "on": incident.on[0], "off": incident.off[1]},
+        {"run": run, "routes": list(incident.routes), "on": incident.on[0], "off": incident.off_ns},
     ).fetchall()
     name = f"incident {incident.name}"
     if errors_then or (errors and not truths):

@@ -97,6 +97,7 @@ class TestTheValue:
         assert (finding.numbers["mttd_s_max"], finding.numbers["mttd_s_mean"]) == (None, None)
         assert (finding.numbers["undetected"], finding.counted) == (0, 1)
         assert finding.summary == "it cannot be told when faults were detected"
+        assert finding.error.startswith("± 0.000 s")
 
     def test_has_a_mean_over_those_that_were_detected(self) -> None:
         run = outage()
@@ -126,6 +127,19 @@ class TestAnswersWithoutSense:
         assert finding.verdict is (Verdict.INCONCLUSIVE if hidden else Verdict.FAIL)
         if hidden:
             assert finding.reason == "the detection signal made no sense during incident f1"
+
+    def test_from_the_moment_at_which_it_began_to_come_on(self) -> None:
+        run = outage(switches_at=None, takes=0.5)
+        run.reads("detected", False, 5)
+        garbage(run, 10)
+        assert judged(run).verdict is Verdict.INCONCLUSIVE
+
+    @pytest.mark.parametrize(("at", "hidden"), [(25.5, True), (25.500000001, False)])
+    def test_after_the_end_at_which_it_was_surely_gone(self, at: float, hidden: bool) -> None:
+        run = outage(switches_at=None, takes=0.5)
+        run.reads("detected", False, 5)
+        garbage(run, at)
+        assert judged(run).verdict is (Verdict.INCONCLUSIVE if hidden else Verdict.FAIL)
 
     @pytest.mark.parametrize(
         ("route", "signal", "hidden"),

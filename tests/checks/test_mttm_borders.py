@@ -66,6 +66,7 @@ class TestTheValue:
         assert (finding.numbers["mttm_s_mean"], finding.numbers["unmitigated"]) == (None, 0)
         assert finding.numbers["target_s"] == (None if target is None else 5)
         assert (finding.counted, finding.offenders) == (1, [])
+        assert finding.error.startswith("± 0.000 s")
 
     @pytest.mark.parametrize(("target", "verdict"), [("19.5s", "inconclusive"), ("19499ms", "fail")])
     def test_where_the_record_is_cut_it_is_at_least_what_was_seen(self, target: str, verdict: str) -> None:

@@ -64,7 +64,9 @@ class TestTheValue:
         run = Run()
         run.fault(10, 20, "latency", attributes={"latency": 50})
         run.traffic(0, 30, 0.5)
-        numbers = judged(run, params).numbers
+        finding = judged(run, params)
+        numbers = finding.numbers
+        assert finding.error.startswith("± 0.000 s")
         assert (numbers["mttr_s_max"], numbers["mttr_s_mean"]) == (None, None)
         assert (numbers["with_impact"], numbers["worst_late_s"]) == (0, None)
         assert numbers["target_s"] == (5 if params else None)
