@@ -12,6 +12,7 @@ import argparse
 import os
 import sys
 import time
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from tests.mutants import known, report
@@ -36,7 +37,7 @@ def main() -> int:
         survivors = known.survivors()
         mutants = [each for each in mutants if each.name in survivors]
     chosen = sampled(mutants, asked.sample, asked.seed) if asked.sample else mutants
-    files = _recorded(asked.jobs)
+    files = _recorded(asked.jobs, asked.tests)
     questions = read(files)
     judge = Judge(of_chance(HISTORIES), by_hand(questions, map(place, files)), questions)
     print(
@@ -59,14 +60,17 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--sample", type=int, default=0, help="so many mutants instead of all")
     parser.add_argument("--seed", default="", help="which ones; with the same seed and code, the same")
     parser.add_argument("--only", default="", help="mutants whose name is like this, with * for anything")
+    parser.add_argument(
+        "--tests", default="*", help="by these files of tests alone, such as test_wa*; quicker"
+    )
     parser.add_argument("--again", action="store_true", help="of those, what survived the last time")
     parser.add_argument("--jobs", type=int, default=2)
     return parser.parse_args()
 
 
-def _recorded(jobs: int) -> list[Path]:
-    """The files of tests, recorded; each is kept in `.mutants` until it, or what it tests, changes."""
-    files, failed = test_files(), list[Path]()
+def _recorded(jobs: int, like: str) -> list[Path]:
+    """The files of tests, recorded; each is kept in `.mutants` until it changes."""
+    files, failed = [each for each in test_files() if fnmatchcase(each.name, like)], list[Path]()
     FOLDER.mkdir(exist_ok=True)
     children = Children(jobs, cpu_seconds=900)
     for file in files:
