@@ -88,6 +88,8 @@ def history(name: str, dice: random.Random) -> Run:
             "token", _time(dice), dice.choice([200, 401, 503]), via=dice.choice(ROUTES),
             fault=dice.choice([None, *faults]), canary=dice.choice([None, None, "harness"]),
         )  # fmt: skip
+    if plain and dice.randrange(2):
+        _leaves_late(run, dice)
     for index, event in enumerate(run.events):
         if isinstance(event, Receipt) and not dice.randrange(8):  # as one whose answer was held back
             run.events[index] = msgspec.structs.replace(
@@ -155,6 +157,17 @@ def _leaves(run: Run, dice: random.Random) -> str:
             run.reads(signal, False, max(0, noticed - 1), route)
             run.reads(signal, True, max(0.5, noticed), route, before=max(0, noticed - 0.5))
     return fault
+
+
+def _leaves_late(run: Run, dice: random.Random) -> None:
+    """Mail leaves a route only after its fault, at the instant at which some still takes it."""
+    on = 18 + dice.randrange(4) / 2
+    run.fault(on, on + 1, "refuse", "primary")
+    at = on + dice.choice([1, 1.5])
+    for via in ("primary", *["backup"] * 10, "primary")[: dice.choice([11, 12])]:
+        message = run.message(at)
+        run.copy(message, at, via)
+        at += dice.choice([0, 0, 0.25])
 
 
 def _pauses(run: Run, dice: random.Random) -> None:

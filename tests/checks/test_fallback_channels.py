@@ -4,6 +4,7 @@ counts, whichever of them the record tells first.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -47,3 +48,14 @@ def test_it_went_by_the_route_of_the_first() -> None:
     assert [(offender.token, offender.why) for offender in finding.offenders] == [
         (message.token, "left by primary after incident f1, which nobody ever approved")
     ]
+
+
+def test_what_becomes_of_an_sms_does_not_show_that_mail_met_a_fault() -> None:
+    run = Run()
+    run.fault(10, 20, "bounce", "primary")
+    message = run.message(12)
+    run.copy(message, 12.1)
+    run.provider_says("bounced", replace(message, recipient=SMS["recipient"]), 12.5)
+    assert check(run, "exposure", "required").verdict is Verdict.INCONCLUSIVE
+    run.provider_says("bounced", message, 13)
+    assert check(run, "exposure", "required").verdict is Verdict.PASS

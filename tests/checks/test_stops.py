@@ -23,7 +23,7 @@ def test_a_pause_of_one_route_ends_when_the_system_says_so_of_it(
     tried: float, attempts: int, verdict: Verdict
 ) -> None:
     """It may have ended as early as the reading before."""
-    run = paused()
+    run = paused(f"annex {attempts} {tried}")
     run.copy(run.message(8, "marketing"), tried)
     finding = check(run, "pause", "marketing")
     assert (finding.numbers["pauses"], finding.numbers["attempts"]) == (1, attempts)
