@@ -144,6 +144,14 @@ class TestHolds:
     ) -> None:
         assert self.held(*told) == late_s
 
+    def test_one_that_was_told_before_the_fate_was_unknown_counts_from_its_first_word(self) -> None:
+        run = Run()
+        message = run.message(10)
+        run.says(message, "held", 14)
+        run.says(message, "held", 16)
+        run.receipt(message, 18, result="aborted")
+        assert overdue(run) == (1, 0, 4)
+
     def test_a_hold_without_need_ends_nothing(self) -> None:
         run = Run()
         message = run.message(10)

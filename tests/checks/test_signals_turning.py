@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness.checks import CHECKS, parse_params
-from harness.history.journal import write_events
-from harness.history.store import History
 from tests.checks.histories import Run, check
 
 
@@ -132,13 +127,3 @@ class TestOrder:
         for value in values:
             run.reads("detected", value, 12)
         assert detected(run) == found
-
-    def test_else_their_times_decide_and_not_when_they_were_written_down(self) -> None:
-        run = faulty()
-        run.reads("detected", True, 12, before=11)
-        run.reads("detected", False, 11, before=10)
-        with tempfile.TemporaryDirectory() as folder:
-            write_events(path := Path(folder) / "history.jsonl", run.name, run.events)
-            with History.open(path) as history:
-                found = CHECKS["mttd"].evaluate(history, run.name, parse_params("mttd", "50s"))
-                assert (found.numbers["mttd_s_max"], found.numbers["mttd_s_mean"]) == (2, 1.5)
