@@ -12,18 +12,16 @@ with said as (
     select run, message, token, rkey, state, t_ns, last_value(state) over told as final_state,
            last_value(events_known) over told as final_events, max(t_ns) over told as final_ns
     from _said
-    window told as (partition by run, token, rkey order by t_ns, seq
+    window told as (partition by message order by t_ns, seq
                     rows between unbounded preceding and unbounded following)
 ), changed as (
-    select *, max(case when state <> final_state then t_ns end) over (partition by run, token, rkey) as other_ns
-    from said
+    select *, max(case when state <> final_state then t_ns end) over (partition by message) as other_ns from said
 )
-select run, any_value(message) as message, token, rkey, any_value(final_state) as state,
-       coalesce(min(t_ns) filter (state = final_state and t_ns > other_ns),
-                min(t_ns) filter (state = final_state and other_ns is null), any_value(final_ns)) as since_ns,
+select run, message, token, rkey, any_value(final_state) as state,
+       coalesce(min(t_ns) filter (other_ns is null or t_ns > other_ns), any_value(final_ns)) as since_ns,
        any_value(other_ns) is not null as changed, any_value(final_events) as events_known,
        any_value(final_ns) as read_ns
-from changed group by run, token, rkey;
+from changed group by run, message, token, rkey;
 
 -- Ends that left the system no time to read an answer. One that was asked to end has it.
 create view kills as select run, t_ns from process_changes where change in ('killed', 'exited');
@@ -34,7 +32,7 @@ select run, t_ns from kills
 union all
 select s.run, s.t_ns from process_changes s
 where s.change = 'stopped'
-  and exists (select 1 from process_changes c where c.run = s.run and c.change = 'started' and c.seq > s.seq);
+  and exists (from process_changes c where c.run = s.run and c.change = 'started' and c.seq > s.seq);
 
 -- Messages whose fate the SUT cannot know: only these may it hold back.
 create table unknown_fates as
@@ -43,7 +41,7 @@ with last_words as (
     from kills k join _said s on s.run = k.run and s.t_ns <= k.t_ns
     group by k.run, k.t_ns, s.message, s.token, s.rkey
 )
-select run, any_value(message) as message, token, rkey, min(why) as why, max(at_ns) as at_ns from (
+select run, message, token, rkey, min(why) as why, max(at_ns) as at_ns from (
     select run, message, token, rkey, 'acknowledgement lost' as why, end_ns as at_ns from lost_acks
     union all
     select run, message, token, rkey, 'body aborted', end_ns from receipts where result = 'aborted' and canary is null
@@ -69,12 +67,12 @@ select run, any_value(message) as message, token, rkey, min(why) as why, max(at_
               or f.type in ('outage', 'auth-failure') and m.scheduled_ns <= f.on_hi
               or f.type = 'cut' and f.attributes ->> '$.stream' = 'upstream'
               or f.type in ('hang', 'disconnect') and f.attributes ->> '$.stage' = 'head'
-              or f.type = 'restart' and exists (select 1 from kills k where k.run = f.run
+              or f.type = 'restart' and exists (from kills k where k.run = f.run
                                                 and k.t_ns between f.on_lo and f.off_hi))
-    where m.scheduled_ns <= f.off_hi and (m.copy_ns is null or m.copy_ns + m.error_ns >= f.on_lo)
-      and not exists (select 1 from receipts r
+    where m.scheduled_ns <= f.off_hi and m.copy_ns is null
+      and not exists (from receipts r
           where r.message = m.rowid and r.end_ns + r.error_ns >= f.on_lo)
-) where token is not null group by run, token, rkey;
+) where message is not null group by run, message, token, rkey;
 
 -- What providers said of messages afterwards that makes up for a missing copy.
 create table _bounced as
@@ -90,25 +88,25 @@ with recount as (
     select rowid as message from _messages where copies > 1 or starts_with(token, 'canary')
     union
     select m.rowid from _messages m join runs r
-      on r.run = m.run and len(r.system_canaries) > 0 and list_contains(r.system_canaries, m.rkey)
+      on r.run = m.run and list_contains(r.system_canaries, m.rkey)
     union
-    select message from _undone where message is not null
+    select message from _undone
     union
-    select message from _receipts where unaddressed and message is not null
+    select message from _receipts where unaddressed
 ), counted as (
-    select message, true as counted, count(*) filter (not given) as attempts,
+    select message, true as counted, count(*) filter (attempted) as attempts,
            min(end_ns) filter (taken) as taken_ns,
-           count(*) filter (copy) as copies, min(end_ns) filter (copy) as copy_ns, max(end_ns) filter (copy) as last_copy_ns,
-           arg_min(route, (end_ns, seq)) filter (copy) as copy_route, coalesce(max(error_ns) filter (copy), 0) as error_ns,
-           coalesce(bool_or(observed_after) filter (copy), false) as observed_after
-    from (select message, route, end_ns, r.seq, error_ns, observed_after, r.seq is null or canary is not null as given,
-                 not given and result in ('accepted', 'ack-lost') as taken, taken and u.seq is null as copy
-          from recount left join _receipts r using (message)
+           count(*) filter (copy) as copies, min(end_ns) filter (copy) as copy_ns,
+           arg_min(route, (end_ns, seq)) filter (copy) as copy_route, max(error_ns) filter (copy) as error_ns,
+           bool_or(observed_after) filter (copy) as observed_after
+    from (select message, route, end_ns, r.seq, error_ns, observed_after, canary is null as attempted,
+                 attempted and result in ('accepted', 'ack-lost') as taken, taken and u.seq is null as copy
+          from recount join _receipts r using (message)
           left join (select distinct run, seq from _undone) u on u.run = r.run and u.seq = r.seq)
     group by message
 ), undone as (
     select message, bool_or(event = 'bounced') as bounced, bool_or(event = 'dropped') as dropped
-    from _undone where message is not null group by message
+    from _undone group by message
 ), returned as (
     select m.rowid as message from _messages m semi join (
         select run, token from receipts where notice = 'failed' and result in ('accepted', 'ack-lost')
@@ -120,11 +118,10 @@ with recount as (
     select message from counted union select message from _bounced union select message from returned
     union select message from beside union select message from states union select message from unknown_fates
 )
-select c.message, coalesce(n.counted, false) as counted, n.attempts, n.taken_ns, n.copies, n.copy_ns, n.last_copy_ns, n.copy_route,
-       n.error_ns, n.observed_after, b.message is not null or coalesce(u.bounced, false) as bounced,
-       coalesce(u.dropped, false) as dropped, g.message is not null as returned, k.fallback_ns, k.fallback_route,
+select c.message, n.counted, n.attempts, n.taken_ns, n.copies, n.copy_ns, n.copy_route,
+       n.error_ns, n.observed_after, b.message is not null or u.bounced as bounced, u.dropped, g.message is not null as returned, k.fallback_ns, k.fallback_route,
        k.fallback_error_ns, k.fallback_taken_ns, k.fallback_bounced,
-       s.state, s.since_ns as state_since_ns, s.events_known, s.read_ns as state_read_ns, f.why as unknown_fate,
+       s.state, s.events_known, s.read_ns as state_read_ns, f.why as unknown_fate,
        case when s.state = 'held' and f.why is not null
             then case when s.changed then s.since_ns else least(s.since_ns, f.at_ns) end end as held_ns
 from concerned c
@@ -134,8 +131,7 @@ left join _bounced b using (message)
 left join returned g using (message)
 left join beside k using (message)
 left join states s using (message)
-left join unknown_fates f using (message)
-where c.message is not null;
+left join unknown_fates f using (message);
 
 -- One row per (token, recipient) offered to the SUT. `result` is accepted if any offer was; refused only if every offer
 -- certainly was. `message` is its number in this opening, by which receipts and copies are joined most cheaply.
@@ -156,17 +152,16 @@ select m.rowid as message, m.run, m.token, m.rkey, coalesce(m.spelt, m.rkey) as 
             else 'indeterminate' end as result,
        case when x.counted then x.copies else m.copies end as copies,
        case when x.counted then x.copy_ns else m.copy_ns end as copy_ns,
-       case when x.counted then x.last_copy_ns else m.copy_ns end as last_copy_ns,
        case when x.counted then x.copy_route else m.copy_route end as copy_route,
-       case when x.counted then x.error_ns else coalesce(m.error_ns, 0) end as error_ns,
-       case when x.counted then x.observed_after else m.observed_after end as observed_after,
+       coalesce(case when x.counted then x.error_ns else m.error_ns end, 0) as error_ns,
+       coalesce(case when x.counted then x.observed_after else m.observed_after end, false) as observed_after,
        case when x.counted then x.attempts else m.attempts end as attempts,
        case when x.counted then x.taken_ns else m.copy_ns end as taken_ns,
        coalesce(x.bounced, false) as bounced, coalesce(x.dropped, false) as dropped,
        coalesce(x.returned, false) as returned, x.fallback_ns, x.fallback_route,
        coalesce(x.fallback_error_ns, 0) as fallback_error_ns, x.fallback_taken_ns,
        coalesce(x.fallback_bounced, false) as fallback_bounced,
-       x.state, x.state_since_ns, x.events_known, x.state_read_ns, x.unknown_fate, x.held_ns
+       x.state, x.events_known, x.state_read_ns, x.unknown_fate, x.held_ns
 from _messages m left join _exceptions x on x.message = m.rowid;
 
 -- Transactional messages past their time, [from_ns, until_ns); until_ns is null where nothing ever ended it. One that

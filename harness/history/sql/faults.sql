@@ -1,5 +1,8 @@
 -- Faults, incidents, and how the system's own life and signals went.
 
+create view process_changes as
+select run, seq, t_ns, change from events where kind = 'system.process';
+
 -- One row a fault that was in place. It came on in (on_lo, on_hi] and went off in (off_lo, off_hi]. What nobody
 -- removed lasts until the system is back (a kill, a restart) or to the end of the record. `endpoint` is the one beside
 -- that of the mail that it is on, null where it is on that. `aside`: no mail is held up by it, as on the way of events
@@ -8,8 +11,7 @@
 create table faults as
 with told as (
     select run, fault, any_value(incident) as incident, any_value(type) as type, any_value(target) as target,
-           any_value(attributes) as attributes,
-           min(t_ns) filter (kind = 'fault.injecting') as injecting_ns,
+           any_value(attributes) as attributes, min(t_ns) as on_lo,
            min(t_ns) filter (kind = 'fault.active') as active_ns,
            min(t_ns) filter (kind = 'fault.removing') as removing_ns,
            min(t_ns) filter (kind = 'fault.removed') as removed_ns
@@ -18,8 +20,7 @@ with told as (
     group by run, fault
 ), back as (
     select t.run, t.fault, min(e.t_ns) as back_ns
-    from told t join events e
-      on e.run = t.run and e.kind = 'system.process' and e.change = 'started' and e.t_ns >= t.injecting_ns
+    from told t join process_changes e on e.run = t.run and e.change = 'started' and e.t_ns >= t.on_lo
     where t.type in ('kill', 'restart') group by t.run, t.fault
 )
 select t.run, t.fault, coalesce(nullif(t.incident, ''), t.fault) as incident, t.type, t.target, t.attributes,
@@ -27,7 +28,7 @@ select t.run, t.fault, coalesce(nullif(t.incident, ''), t.fault) as incident, t.
        nullif(split_part(t.target, '.', 2), '') as endpoint,
        split_part(t.target, '.', 2) = 'events' or t.type in ('bounce', 'events-lost', 'events-late', 'status')
            or list_contains(r.routes_without_mail, split_part(t.target, '.', 1)) as aside,
-       coalesce(t.injecting_ns, t.active_ns) as on_lo, t.active_ns as on_hi,
+       t.on_lo, t.active_ns as on_hi,
        coalesce(b.back_ns, t.removing_ns, r.watch_end_ns) as off_lo,
        coalesce(b.back_ns, t.removed_ns, r.watch_end_ns) as off_hi
 from told t join runs r using (run) left join back b using (run, fault)
@@ -52,7 +53,7 @@ with largest as (
                                   * coalesce(ceil(l.bytes / nullif(said(f.attributes, 'size'), 0)), 0)
                 else 0 end as bigint) as delay_ns
     from faults f left join largest l on l.run = f.run and l.route = f.route
-    where f.target <> 'system' and f.endpoint is null and not f.aside
+    where f.endpoint is null
 )
 select run, route, max(total_ns) as delay_ns from (
     select a.run, a.route, cast(sum(b.delay_ns) as bigint) as total_ns
@@ -86,17 +87,11 @@ from incidents i left join incidents n
   on n.run = i.run and n.number > i.number and list_has_any(n.lead_routes, i.lead_routes)
 group by i.run, i.incident, i.on_lo, i.off_hi;
 
-create view process_changes as
-select run, seq, t_ns, change from events where kind = 'system.process';
-
--- Readings as truth values. An answer that made no sense has none.
+-- Readings as truth values, where true is 1. An answer that made no sense has none.
 create table readings as
 select run, seq, t_ns, signal, route, previous_read_ns, error,
-       case json_type(value)
-            when 'BOOLEAN' then cast(value as boolean)
-            when 'VARCHAR' then lower(value ->> '$') not in ('', 'false', 'no', 'off', '0')
-            when 'NULL' then null
-            else cast(value as double) <> 0 end as truth,
+       case json_type(value) when 'VARCHAR' then lower(value ->> '$') not in ('', 'false', 'no', 'off', '0')
+                            else cast(value as double) <> 0 end as truth,
        case when json_type(value) in ('BIGINT', 'UBIGINT', 'DOUBLE') then cast(value as double) end as number
 from events where kind = 'signal';
 
@@ -105,14 +100,14 @@ from events where kind = 'signal';
 -- sense in between widen the interval.
 create table signal_edges as
 with grouped as (
+    -- A stretch is one answer that made sense, and those before it that did not.
     select *, count(truth) over (partition by run, signal, route order by t_ns, seq
                                  rows between unbounded preceding and 1 preceding) as stretch
     from readings
 ), truths as (
-    select run, signal, route, stretch, max(t_ns) filter (truth is not null) as hi,
-           min(previous_read_ns) as lo, bool_or(previous_read_ns is null) as untold, any_value(truth) as truth,
-           any_value(seq) filter (truth is not null) as seq
-    from grouped group by run, signal, route, stretch having count(truth) > 0
+    select run, signal, route, stretch, max(t_ns) as hi,
+           min(previous_read_ns) as lo, bool_or(previous_read_ns is null) as untold, any_value(truth) as truth
+    from grouped group by run, signal, route, stretch
 ), turned as (
     select *, lag(truth) over told as was, lag(hi) over told as was_read_ns
     from truths window told as (partition by run, signal, route order by stretch)

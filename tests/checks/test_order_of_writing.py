@@ -1,0 +1,72 @@
+"""What was written down late is in its place all the same: the order is that of the times."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.checks import CHECKS, parse_params
+from harness.checks.finding import Finding
+from harness.history.journal import write_events
+from harness.history.store import History
+from tests.checks.histories import Run
+
+
+def check_as_written(run: Run, name: str, params: Any) -> Finding:
+    """The events in the order in which the test tells them."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "history.jsonl"
+        write_events(path, run.name, run.events)
+        with History.open(path) as history:
+            return CHECKS[name].evaluate(history, run.name, parse_params(name, params))
+
+
+def test_readings_of_a_signal() -> None:
+    run = Run()
+    run.fault(10, 20)
+    run.reads("detected", True, 12, before=11)
+    run.reads("detected", False, 11, before=10)
+    numbers = check_as_written(run, "mttd", "50s").numbers
+    assert (numbers["mttd_s_max"], numbers["mttd_s_mean"]) == (2, 1.5)
+
+
+@pytest.mark.parametrize(("depth", "later"), [(0, 7), (7, 0)])
+def test_readings_of_the_queue(depth: int, later: int) -> None:
+    run = Run()
+    run.copy(run.message(5), 5.1)
+    run.reads("queue_depth", later, 60, None)
+    run.reads("queue_depth", depth, 50, None)
+    assert check_as_written(run, "quiescence", "reached").numbers["queue_depth"] == later
+
+
+def test_what_the_system_said_last_of_a_message() -> None:
+    run = Run()
+    message = run.message(5)
+    run.says(message, "failed", 91, ["deferred"])
+    run.says(message, "sent", 90, ["delivered"])
+    finding = check_as_written(run, "reconciliation", "agrees")
+    assert (finding.numbers["agree"], finding.numbers["sent_without_copy"]) == (1, 0)
+
+
+def test_what_it_said_last_before_it_was_killed() -> None:
+    for states, held in ((("sending", "pending"), 1), (("pending", "sending"), 0)):
+        run = Run()
+        message = run.message(50)
+        run.says(message, "held", 90)
+        for state, at in zip(states, (52, 51), strict=True):
+            run.says(message, state, at)
+        run.process("killed", 53)
+        assert check_as_written(run, "delivered", "all").numbers["held"] == held
+
+
+def test_the_copies_of_a_message() -> None:
+    run = Run()
+    message = run.message(5)
+    run.says(message, "failed", 90)
+    run.copy(message, 7, "primary")
+    run.copy(message, 6, "backup")
+    finding = check_as_written(run, "reconciliation", "agrees")
+    assert finding.offenders[0].why == "the system says failed, and backup took it"
