@@ -72,7 +72,7 @@ with stopped as (
 )
 select run, any_value(token) as token, any_value(recipient) as recipient, any_value(left_ns) as left_ns,
        any_value(copy_route) as route, any_value(observed_after) as observed_after, bool_or(before) as before,
-       bool_or(perhaps_before) as perhaps_before, arg_max(stop, begin_lo) filter (before) as stop,
+       bool_or(perhaps_before) as perhaps_before, arg_max(stop, (begin_lo, stop)) filter (before) as stop,
        any_value(approved_ns) filter (before) as approved_ns
 from judged group by run, message
 """
