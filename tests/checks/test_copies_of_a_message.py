@@ -232,6 +232,14 @@ class TestGivenBack:
         finding = delivered(run)
         assert (finding.numbers["bounced"], finding.numbers["lost"]) == (0, 1)
 
+    def test_a_notice_gives_back_the_message_that_it_is_about_and_no_other(self) -> None:
+        run = Run()
+        about, other = run.message(5), run.message(6)
+        run.receipt(about, 7, recipient="no-reply@shop.example", notice="failed")
+        finding = delivered(run)
+        assert (finding.numbers["returned"], finding.numbers["lost"]) == (1, 1)
+        assert [each.recipient for each in finding.offenders] == [other.recipient, about.recipient]
+
     def test_a_bounce_of_another_message_accounts_for_none(self) -> None:
         run = Run()
         message = run.message(5)
@@ -249,6 +257,23 @@ class TestProbes:
         run.copy(run.message(6), 6.1)
         finding = delivered(run)
         assert (finding.numbers["arrived"], finding.numbers["lost"]) == (1, 1)
+        assert attempts(run) == (1, 1)
+
+    def test_whose_they_are_the_run_itself_says(self) -> None:
+        run = Run()
+        run.events[0] = msgspec.structs.replace(
+            run.events[0],
+            resolved={"system": {"canaries": ["one@of-this-run.example", "two@of-this-run.example"]}},
+        )
+        run.copy(run.message(5, recipient="one@of-this-run.example"), 5.1)
+        run.copy(run.message(6, recipient="probe@canary.example"), 6.1)
+        assert attempts(run) == (1, 1)
+
+    def test_one_that_was_never_tried_took_no_attempt(self) -> None:
+        run = Run()
+        run.message(5, token="canary0001")
+        run.message(5, recipient="probe@canary.example")
+        run.copy(run.message(6), 6.1)
         assert attempts(run) == (1, 1)
 
 

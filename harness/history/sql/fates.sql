@@ -104,9 +104,8 @@ with recount as (
           from recount join _receipts r using (message)
           left join (select distinct run, seq from _undone) u on u.run = r.run and u.seq = r.seq)
     group by message
-), undone as (
-    select message, bool_or(event = 'bounced') as bounced, bool_or(event = 'dropped') as dropped
-    from _undone group by message
+), dropped as (
+    select distinct message from _undone where event = 'dropped'
 ), returned as (
     select m.rowid as message from _messages m semi join (
         select run, token from receipts where notice = 'failed' and result in ('accepted', 'ack-lost')
@@ -119,37 +118,37 @@ with recount as (
     union select message from beside union select message from states union select message from unknown_fates
 )
 select c.message, n.counted, n.attempts, n.taken_ns, n.copies, n.copy_ns, n.copy_route,
-       n.error_ns, n.observed_after, b.message is not null or u.bounced as bounced, u.dropped, g.message is not null as returned, k.fallback_ns, k.fallback_route,
+       n.error_ns, n.observed_after, b.message is not null as bounced, u.message is not null as dropped, g.message is not null as returned, k.fallback_ns, k.fallback_route,
        k.fallback_error_ns, k.fallback_taken_ns, k.fallback_bounced,
        s.state, s.events_known, s.read_ns as state_read_ns, f.why as unknown_fate,
        case when s.state = 'held' and f.why is not null
             then case when s.changed then s.since_ns else least(s.since_ns, f.at_ns) end end as held_ns
 from concerned c
 left join counted n using (message)
-left join undone u using (message)
+left join dropped u using (message)
 left join _bounced b using (message)
 left join returned g using (message)
 left join beside k using (message)
 left join states s using (message)
 left join unknown_fates f using (message);
 
--- One row per (token, recipient) offered to the SUT. `result` is accepted if any offer was; refused only if every offer
--- certainly was. `message` is its number in this opening, by which receipts and copies are joined most cheaply.
+-- How the SUT answered in all: accepted if any offer was, refused only if every offer certainly was.
+create macro answered(accepted_ns, refusals, offers) as
+    case when accepted_ns is not null then 'accepted' when refusals = offers then 'refused' else 'indeterminate' end;
+
+-- One row per (token, recipient) offered to the SUT. `message` is its number in this opening, by which receipts and copies
+-- are joined most cheaply.
 create view messages as
 select rowid as message, run, token, rkey, coalesce(spelt, rkey) as recipient, stream, class, scheduled_ns, first_offer_ns, offers,
        within_ns, expires_ns, baseline, accepted_ns,
-       case when accepted_ns is not null then 'accepted'
-            when refusals = offers then 'refused'
-            else 'indeterminate' end as result
+       answered(accepted_ns, refusals, offers) as result
 from _messages;
 
 -- The same with everything that decides the message's fate. Times are null where it did not happen.
 create view fates as
 select m.rowid as message, m.run, m.token, m.rkey, coalesce(m.spelt, m.rkey) as recipient, m.stream, m.class, m.scheduled_ns,
        m.first_offer_ns, m.offers, m.within_ns, m.expires_ns, m.baseline, m.accepted_ns,
-       case when m.accepted_ns is not null then 'accepted'
-            when m.refusals = m.offers then 'refused'
-            else 'indeterminate' end as result,
+       answered(m.accepted_ns, m.refusals, m.offers) as result,
        case when x.counted then x.copies else m.copies end as copies,
        case when x.counted then x.copy_ns else m.copy_ns end as copy_ns,
        case when x.counted then x.copy_route else m.copy_route end as copy_route,
