@@ -139,13 +139,11 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
 
 
 def _how(history: History, run: str) -> str:
-    row = history.con.execute(
-        "select coalesce(bool_or(kind = 'system.state' and events_known is not null), false), "
-        "coalesce(bool_or(kind = 'signal' and signal = $signal), false) from events "
+    ((by_states, by_signal),) = history.con.execute(
+        "select bool_or(events_known is not null), bool_or(signal = $signal) from events "
         "where run = $run and kind in ('system.state', 'signal')",
         {"run": run, "signal": SIGNAL},
-    ).fetchone()
-    by_states, by_signal = row if row else (False, False)
+    ).fetchall()
     return "states" if by_states else "signal" if by_signal else "answers"
 
 
@@ -154,7 +152,7 @@ def _uncounted(history: History, run: str, values: dict[str, Any], lost: int) ->
 
     The count is of all kinds: by so many as others were told of, what is short may be theirs.
     """
-    row = history.con.execute(
+    ((events, others, number, stale),) = history.con.execute(
         """
         with told as (
             select count(*) as events,
@@ -166,14 +164,13 @@ def _uncounted(history: History, run: str, values: dict[str, Any], lost: int) ->
             select last(number order by t_ns, seq) as number, max(t_ns) as read_ns from readings
             where run = $run and signal = $signal
         )
-        select t.events, t.others, s.number, coalesce(s.read_ns < t.last_ns, false) from told t, seen s
+        select t.events, t.others, s.number, s.read_ns < t.last_ns from told t, seen s
         """,
         values | {"signal": SIGNAL},
-    ).fetchone()
-    events, others, number, stale = row if row else (0, 0, None, False)
+    ).fetchall()
     if number is None:
         return lost, 0, f"the last reading of {SIGNAL} is no number"
-    short = max(0, int(events - number))
+    short = int(events - number)
     if short > lost and stale:
         return lost, 0, f"events came through after the last reading of {SIGNAL}"
     certain = max(0, short - int(others))

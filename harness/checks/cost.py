@@ -83,8 +83,7 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
     )
     (unnamed,) = _one_row(
         history,
-        "select count(*) from receipts "
-        "where run = $run and token is null and canary is null and not baseline",
+        "select count(*) from receipts where run = $run and token is null and canary is null",
         {"run": run},
     )
     mean = attempts / counted if counted else 0.0
@@ -141,7 +140,8 @@ def _offenders(history: History, run: str, allowed: int) -> list[Offender]:
             from ({REPEATS}) semi join worst using (token, rkey) group by token, rkey
         )
         select w.token, w.recipient, w.attempts,
-               coalesce(s.sdk, 0), coalesce(s.same, 0), coalesce(s.over, 0), w.by_fallback
+               coalesce(s.sdk, 0), coalesce(s.same, 0), coalesce(s.over, 0),
+               case when w.attempts = w.by_fallback then w.by_fallback - 1 else w.by_fallback end
         from worst w left join split s using (token, rkey) order by w.attempts desc, w.token, w.rkey
         """,
         {"run": run, "allowed": allowed, "most": MAX_OFFENDERS},
