@@ -85,9 +85,10 @@ def latest_of(facts: RunFacts) -> Latest | None:
     """None where no message that was taken had a time to keep, or none of them arrived."""
     row = facts.history.con.execute(
         """
-        select max_by(stream, copy_ns - scheduled_ns), max(copy_ns - scheduled_ns),
-               max_by(within_ns, copy_ns - scheduled_ns), count(*) filter (copy_ns is null)
-        from fates
+        select max_by(stream, (waited_ns, stream)) filter (waited_ns is not null), max(waited_ns),
+               max_by(within_ns, (waited_ns, stream)) filter (waited_ns is not null),
+               count(*) filter (waited_ns is null)
+        from (select *, copy_ns - scheduled_ns as waited_ns from fates)
         where run = ? and class = 'transactional' and within_ns is not null and not baseline
           and result = 'accepted'
         """,
