@@ -50,6 +50,7 @@ class Params(CheckParams):
 # One row per copy after the first. `run` null asks for all runs at once.
 EXTRA_COPIES = """
 with several as (
+    -- Those with one copy need not be numbered, which is costly.
     select run, token, rkey from fates
     where copies > 1 and not baseline and ($run is null or run = $run)
     union all
@@ -105,14 +106,13 @@ def cause_words(cause: str, crossed: bool) -> str:
 
 def evaluate(history: History, run: str, params: Params) -> Finding:
     ground = grounds(history, run)
-    row = history.con.execute(
+    ((messages, copies),) = history.con.execute(
         "select count(*), coalesce(sum(copies), 0) + (select count(*) from copies anti join "
         "(select run, token from messages where baseline) using (run, token) "
         "where run = $run and known and scheduled_ns is null) "
         "from fates where run = $run and not baseline and (copies > 0 or fallback_ns is not null)",
         {"run": run},
-    ).fetchone()
-    messages, copies = (int(row[0]), int(row[1])) if row else (0, 0)
+    ).fetchall()
     extra = history.con.execute(EXTRA_COPIES, {"run": run}).fetchall()
     causes = [(cause, cause_words(cause, before != route)) for *_, before, route, _, _, cause in extra]
     duplicated = len({(token, rkey) for _, token, _, rkey, *_ in extra})
@@ -127,7 +127,7 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
     numbers: dict[str, float | int | str | None] = {
         "messages": messages,
         "duplicated": duplicated,
-        "copies": copies,
+        "copies": int(copies),
         "duplicated_share": round(duplicated / messages, 6) if messages else 0.0,
     }
     split = Counter(words for _, words in causes)

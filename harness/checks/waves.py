@@ -92,16 +92,15 @@ order by s.run, s.number
 def evaluate(history: History, run: str, params: Params) -> Finding:
     con = history.con
     ground = grounds(history, run)
-    spread = con.execute("select max(delay_ns) from route_delays where run = ?", [run]).fetchone()
-    spread_ns = int(spread[0] or 0) if spread else 0
-    margin_ns = max(-(-params.every // 20), 100_000_000 + spread_ns)
-    releases = con.execute("select count(*) from releases where run = ?", [run]).fetchone()
-    released = int(releases[0]) if releases else 0
-    sent = con.execute(
+    ((spread_ns,),) = con.execute(
+        "select coalesce(max(delay_ns), 0) from route_delays where run = ?", [run]
+    ).fetchall()
+    margin_ns = max(-(-params.every // 20), 100_000_000 + int(spread_ns))
+    ((released,),) = con.execute("select count(*) from releases where run = ?", [run]).fetchall()
+    ((sent,),) = con.execute(
         "select count(*) from fates where run = $run and not baseline and ($class is null or class = $class)",
         {"run": run, "class": params.class_},
-    ).fetchone()
-    nobody = sent is None or sent[0] == 0
+    ).fetchall()
     rows = con.execute(
         WAVES,
         {"run": run, "class": params.class_, "share": params.share, "every": params.every, "lead": LEAD_NS},
@@ -119,10 +118,10 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
     kind = f"{params.class_} messages" if params.class_ else "messages"
     verdict, reason = conclude(
         failed=bool(broken) and not ground.read_back_routes and not blurred,
-        counted=0 if nobody else released,
-        nothing=f"no {kind} were sent"
-        if nobody
-        else "there was no release: no switch, no fault's end, no resume, no approval",
+        counted=released if sent else 0,
+        nothing="there was no release: no switch, no fault's end, no resume, no approval"
+        if sent
+        else f"no {kind} were sent",
         doubts=doubts,
     )
     worst = max(rows, key=lambda row: (max(0, row[5] - row[7]), row[5], row[4]), default=None)
