@@ -1,4 +1,4 @@
-"""Rates of many digits, long records, what a bucket may be, and what Retry-After forbids to the nanosecond."""
+"""Rates of many digits, long records, what a bucket may be, and Retry-After to the nanosecond."""
 
 from __future__ import annotations
 

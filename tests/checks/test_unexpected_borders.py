@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from harness.checks.finding import Finding, Verdict
-from tests.checks.histories import Message, Run, check
+from tests.checks.histories import Message, Run, check, ns
 
 WITHOUT_NONCE = ["recipient", "header"]
 
@@ -46,6 +48,12 @@ class TestWhatIsNamed:
         assert finding.numbers == {"handoffs": 12, "unexpected": 11, "changed": 1}
         assert finding.counted == 12
         assert finding.summary == "11 copies were never submitted, 1 body changed"
+
+    def test_is_in_the_order_in_which_it_was_taken_and_not_recorded(self) -> None:
+        run = Run()
+        tokens = [stray(run, 5, "z"), stray(run, 6, "b")]
+        run.events[-2] = replace(run.events[-2], t_ns=ns(9))
+        assert [each.token for each in judged(run).offenders] == tokens
 
     def test_of_what_was_taken_at_one_time_is_the_first_in_the_journal(self) -> None:
         run = Run()
