@@ -38,7 +38,7 @@ with sent as (
     -- Whose each is, is looked up afterwards: to put that in order as well costs three times as much.
     select run, seq, route, begin_ns, baseline, error_ns, lag(route) over told as before,
            begin_ns - error_ns <= lag(begin_ns + error_ns) over told as open
-    from copies where known and class = 'transactional' and ($run is null or run = $run)
+    from copies where class = 'transactional' and ($run is null or run = $run)
     window told as (partition by run order by begin_ns, seq)
 ), changes as (
     from sent where route <> before and not baseline
@@ -52,11 +52,10 @@ order by s.run, s.begin_ns, s.seq
 def evaluate(history: History, run: str, params: Params) -> Finding:
     con = history.con
     ground = grounds(history, run)
-    row = con.execute(
-        "select count(*) from copies where run = ? and known and class = 'transactional' and not baseline",
+    ((counted,),) = con.execute(
+        "select count(*) from copies where run = ? and class = 'transactional' and not baseline",
         [run],
-    ).fetchone()
-    counted = int(row[0]) if row else 0
+    ).fetchall()
     rows = con.execute(CHANGES, {"run": run}).fetchall()
     certain = len(rows) - 2 * sum(1 for *_, unordered in rows if unordered)
     doubts = [ground.exposure_reason(), ground.gap_reason()]

@@ -43,8 +43,7 @@ order by r.run, r.begin_ns, r.seq
 def evaluate(history: History, run: str, params: Params) -> Finding:
     con = history.con
     ground = grounds(history, run)
-    row = con.execute("select count(*) from unwanted where run = ?", [run]).fetchone()
-    counted = int(row[0]) if row else 0
+    ((counted,),) = con.execute("select count(*) from unwanted where run = ?", [run]).fetchall()
     rows = con.execute(TRIED_AGAIN, {"run": run, "grace": params.grace}).fetchall()
     recipients = len({recipient.lower() for _, _, recipient, *_ in rows})
     elsewhere = sum(1 for _, _, _, route, _, _, by_route, _ in rows if route != by_route)

@@ -25,8 +25,7 @@ class Params(CheckParams):
 # One row per hand-off that is not right. `run` null asks for all runs at once.
 UNEXPECTED = """
 with keeps as (
-    select run, count(*) filter (nonce) > 0 or count(*) = 0 as keeps_nonce
-    from handoffs where baseline and nonce is not null group by run
+    select run, bool_or(nonce) as keeps_nonce from handoffs where baseline group by run
 )
 select h.run, h.seq, h.token, h.recipient, h.provider, h.route, h.end_ns,
        case when not h.known then 'unexpected' else 'changed' end as what
@@ -40,18 +39,14 @@ order by h.run, h.end_ns, h.seq
 def evaluate(history: History, run: str, params: Params) -> Finding:
     con = history.con
     ground = grounds(history, run)
-    row = con.execute(
-        "select count(*) filter (not baseline), count(*) filter (baseline and nonce = false), "
-        "count(*) filter (baseline and nonce) from handoffs where run = ?",
+    ((counted, keeps_nonce),) = con.execute(
+        "select count(*) filter (not baseline), bool_or(nonce) filter (baseline) from handoffs where run = ?",
         [run],
-    ).fetchone()
-    counted, without, with_nonce = row if row else (0, 0, 0)
+    ).fetchall()
     rows = con.execute(UNEXPECTED, {"run": run}).fetchall()
     unexpected = sum(1 for *_, what in rows if what == "unexpected")
     changed = len(rows) - unexpected
-    bodies = (
-        "; bodies are rewritten even in the baseline and were not judged" if without > with_nonce == 0 else ""
-    )
+    bodies = "; bodies are rewritten even in the baseline and were not judged" if keeps_nonce is False else ""
     verdict, reason = conclude(
         failed=bool(rows), counted=counted, nothing="no message arrived at all", doubts=[ground.gap_reason()]
     )
