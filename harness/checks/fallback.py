@@ -45,7 +45,10 @@ class Params(CheckParams):
 DUE = """
 with channel as (
     select run, token, min(end_ns) filter (result in ('accepted', 'ack-lost')) as at_ns,
-           max(error_ns) as channel_error_ns, count(*) as attempts, arg_min(route, (end_ns, seq)) as route
+           arg_min(error_ns, (end_ns, seq)) filter (result in ('accepted', 'ack-lost')) as channel_error_ns,
+           count(*) as attempts,
+           coalesce(arg_min(route, (end_ns, seq)) filter (result in ('accepted', 'ack-lost')),
+                    arg_min(route, (end_ns, seq))) as route
     from receipts
     where known and canary is null and notice is null and ($run is null or run = $run)
       and case when $route is null then scheduled_ns is null else route = $route end
@@ -60,7 +63,7 @@ with channel as (
       and ($run is null or run = $run)
 ), needs as (
     select a.*, a.due_ns + $within as until_ns, least(mail_ns, held_ns, expires_ns, bounced_ns) as ended_ns,
-           c.at_ns, coalesce(c.channel_error_ns, 0) as channel_error_ns, c.attempts, c.route, r.watch_end_ns
+           c.at_ns, c.channel_error_ns, c.attempts, c.route, r.watch_end_ns
     from asked a join runs r using (run) left join channel c using (run, token)
 )
 select *,
@@ -141,7 +144,7 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
 
 def _offenders(history: History, values: dict[str, Any], bad: list[str], where: str) -> list[Offender]:
     rows = history.con.execute(
-        "select token, recipient, fate, coalesce(route, $where), coalesce(attempts, 0), at_ns - until_ns, "
+        "select token, recipient, fate, coalesce(route, $where), attempts, at_ns - until_ns, "
         f"until_ns - begun_ns from ({DUE}) where list_contains($bad, fate) "
         "order by list_position($bad, fate), at_ns - until_ns desc, begun_ns, token limit $most",
         values | {"bad": bad, "where": where, "most": MAX_OFFENDERS},

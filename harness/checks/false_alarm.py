@@ -48,7 +48,7 @@ _EXPLAINED = """
 ALARMS = f"""
 with explained as ({_EXPLAINED})
 select a.run, a.route, a.lo, a.hi from signal_edges a join runs r using (run)
-where a.signal = 'detected' and a.rising and a.lo <= r.watch_end_ns and ($run is null or a.run = $run)
+where a.signal = 'detected' and a.rising and a.hi <= r.watch_end_ns and ($run is null or a.run = $run)
   and not exists (select 1 from explained e where e.run = a.run
                   and (e.route is null or a.route is null or e.route = a.route)
                   and a.hi >= e.from_ns and a.lo <= e.until_ns)
@@ -94,9 +94,9 @@ from (
 def evaluate(history: History, run: str, params: Params) -> Finding:
     con = history.con
     asked = {"run": run, "grace": params.grace}
-    read, signals, on_from_the_first, alarms = con.execute(READ, {"run": run}).fetchall()[0]
+    ((read, signals, on_from_the_first, alarms),) = con.execute(READ, {"run": run}).fetchall()
     unreadable = sum(times for _, times in con.execute(UNREADABLE, asked).fetchall())
-    false = con.execute(f"select count(*) from ({ALARMS})", asked).fetchall()[0][0]
+    ((false,),) = con.execute(f"select count(*) from ({ALARMS})", asked).fetchall()
     rows = con.execute(
         f"select a.route, a.hi, a.hi - max(f.off_hi) from ({ALARMS}) a left join faults f on f.run = a.run "
         "and not f.aside and f.off_hi <= a.lo and (a.route is null or f.route is null or f.route = a.route) "

@@ -30,7 +30,7 @@ class Params(CheckParams):
 
 # What the system last said of its queue; `number` is null where that made no sense.
 DEPTH = """
-select last(number order by t_ns, seq), last(coalesce(error, '') order by t_ns, seq)
+select last(number order by t_ns, seq), last(error order by t_ns, seq)
 from readings join runs using (run)
 where run = $run and signal = 'queue_depth' and t_ns <= watch_end_ns
 having count(*) > 0
@@ -51,15 +51,14 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
     row = con.execute("select quiet_ns, needed_ns, given_ns from quiescence where run = ?", [run]).fetchone()
     quiet_ns, needed_ns, given_ns = (None, None, None) if row is None else row
     told = con.execute(DEPTH, {"run": run}).fetchone()
-    depth, depth_error = (None, "") if told is None else told
-    outcome, counted = con.execute(
+    depth, depth_error = (None, None) if told is None else told
+    ((outcome, counted),) = con.execute(
         "select (select outcome from runs where run = $run), count(*) from messages where run = $run",
         {"run": run},
-    ).fetchall()[0]
+    ).fetchall()
     read_back = bool(ground.read_back_routes)
     complete = outcome == "completed"
-    missing_ns = 0 if needed_ns is None else max(0, needed_ns - quiet_ns)
-    too_short = missing_ns > ground.error_ns
+    too_short = needed_ns is not None and needed_ns - quiet_ns > ground.error_ns
     hurried = needed_ns is not None and given_ns < needed_ns
     blurred = needed_ns is not None and not too_short and quiet_ns - ground.error_ns < needed_ns
     waiting = depth is not None and depth > 0

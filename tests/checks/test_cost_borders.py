@@ -149,16 +149,21 @@ class TestOffenders:
         assert finding.offenders[0].recipient == over_it.recipient
         assert finding.offenders[0].why == "4 attempts; beyond the first, 3 on the same route"
 
-    def test_the_worst_ten_are_named_and_those_alike_by_token_and_recipient(self) -> None:
+    def test_the_worst_ten_are_named_and_those_alike_by_token(self) -> None:
         run = Run()
-        for number in range(9, 4, -1):  # two recipients each, the later of whom comes first
-            for name in ("b", "a"):
-                message = run.message(5, token=f"alike-{number}", recipient=f"{name}@customer.example")
-                tried(run, message, *["primary"] * 4)
-        tried(run, run.message(5, token="worst", recipient="b@customer.example"), *["primary"] * 6)
-        named = [(each.token, (each.recipient or "")[0]) for each in judged(run).offenders]
-        alike = [(f"alike-{number}", name) for number in range(5, 10) for name in "ab"]
-        assert named == [("worst", "b"), *alike[:9]]
+        for number in range(11, 0, -1):  # whose recipients come the other way round
+            name = f"r{20 - number}@customer.example"
+            tried(run, run.message(5, token=f"alike-{number:02}", recipient=name), *["primary"] * 4)
+        tried(run, run.message(5, token="worst"), *["primary"] * 6)
+        named = [each.token for each in judged(run).offenders]
+        assert named == ["worst", *(f"alike-{number:02}" for number in range(1, 10))]
+
+    def test_of_one_message_ten_recipients_are_named_in_their_order(self) -> None:
+        run = Run()
+        names = [f"r{number:02}@customer.example" for number in range(12)]
+        for name in reversed(names):
+            tried(run, run.message(5, token="all", recipient=name), *["primary"] * 4)
+        assert [each.recipient for each in judged(run).offenders] == names[:10]
 
     def test_each_is_split_by_what_was_its_own(self) -> None:
         run = Run()
