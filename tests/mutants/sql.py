@@ -136,7 +136,7 @@ def _aggregates(node: exp.Expression) -> Iterator[tuple[str, Change]]:
     kind = type(node)
     if kind in AGGREGATES:
         yield "aggregate", lambda n: AGGREGATES[type(n)](**{k: v for k, v in n.args.items() if v is not None})
-    if kind is exp.AnyValue:
+    if kind is exp.AnyValue and not isinstance(node.parent, exp.Filter):  # null takes no filter
         yield "aggregate", lambda n: exp.Null()
     if kind is exp.Count and not isinstance(node.this, exp.Star | None.__class__):
         if isinstance(node.this, exp.Distinct):
