@@ -158,7 +158,7 @@ select m.rowid as message, m.run, m.token, m.rkey, coalesce(m.spelt, m.rkey) as 
        case when x.counted then x.taken_ns else m.copy_ns end as taken_ns,
        coalesce(x.bounced, false) as bounced, coalesce(x.dropped, false) as dropped,
        coalesce(x.returned, false) as returned, x.fallback_ns, x.fallback_route,
-       coalesce(x.fallback_error_ns, 0) as fallback_error_ns, x.fallback_taken_ns,
+       x.fallback_error_ns, x.fallback_taken_ns,
        coalesce(x.fallback_bounced, false) as fallback_bounced,
        x.state, x.events_known, x.state_read_ns, x.unknown_fate, x.held_ns
 from _messages m left join _exceptions x on x.message = m.rowid;
@@ -173,7 +173,7 @@ with due as (
            least(f.copy_ns, f.fallback_ns, f.held_ns, f.expires_ns, case when f.bounced then f.taken_ns end) as until_ns,
            greatest(f.error_ns, f.fallback_error_ns) as error_ns, r.watch_end_ns
     from fates f join runs r using (run)
-    where f.class = 'transactional' and f.within_ns is not null and not f.baseline
+    where f.class = 'transactional' and not f.baseline  -- without a time to keep, from_ns is null
 )
 select * exclude (watch_end_ns) from due
 where from_ns < watch_end_ns and (until_ns is null or until_ns > from_ns);
