@@ -279,4 +279,6 @@ def test_a_share_and_a_time_of_nothing_are_refused(share: str, every: str) -> No
 
 
 def test_the_shortest_time_there_is_is_not_refused() -> None:
-    parse_params("waves", {"share": "10%", "every": "0.000001ms"})
+    run = Run()
+    portion(run, 10, 10, 2)
+    assert judged(run, every="0.000001ms").verdict is Verdict.INCONCLUSIVE
