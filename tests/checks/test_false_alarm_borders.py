@@ -184,10 +184,19 @@ class TestWithoutSense:
     def test_is_of_each_signal_by_itself(self) -> None:
         run = Run()
         run.reads("detected", False, 30, "primary")
+        run.reads("detected", False, 30.5, "backup")
         garbage(run, 31, "primary")
         run.reads("detected", False, 32, "backup")
         run.reads("detected", False, 34, None)
-        run.reads("detected", False, 40, "primary")
+        run.reads("detected", False, 36, "primary")
+        assert judged(run).reason == "the detection signal made no sense 1 time when nothing was broken"
+
+    def test_lasts_to_the_answer_that_was_recorded_after_it_at_the_same_moment(self) -> None:
+        run = Run()
+        run.reads("detected", False, 30)
+        garbage(run, 36)
+        for at in (36, 37):
+            run.reads("detected", False, at)
         assert judged(run).reason == "the detection signal made no sense 1 time when nothing was broken"
 
     def test_is_not_made_shorter_by_a_signal_without_a_route(self) -> None:
@@ -288,6 +297,12 @@ class TestOffenders:
             finding = CHECKS["false-alarm"].evaluate(history, "whole", parse_params("false-alarm", "none"))
         (offender,) = finding.offenders
         assert offender.cause == "without a fault"
+
+
+def test_none_at_all_may_be_said_in_a_number() -> None:
+    run = Run()
+    run.detects(30)
+    assert judged(run, {"at_most": 0}).verdict is Verdict.FAIL
 
 
 @pytest.mark.parametrize("allowed", ["1", 1.0, -1])
