@@ -58,7 +58,8 @@ def place(file: Path) -> Path:
 def forget_old() -> None:
     kept = {place(file) for file in test_files()}
     for old in [each for each in FOLDER.iterdir() if each.is_dir() and each not in kept]:
-        shutil.rmtree(old)
+        if ".unfinished" not in old.name:  # another process may be recording it
+            shutil.rmtree(old)
 
 
 def read(files: list[Path]) -> list[Asked]:
