@@ -175,6 +175,14 @@ class TestWhatMayBeOpen:
             "1 message arrived too close to the expiry to tell, or had been offered too late"
         )
 
+    def test_nothing_missing_is_no_doubt_however_restless_the_end(self) -> None:
+        run = Run(longest_retry="60s")
+        run.message(5, result="indeterminate")
+        run.copy(run.message(6), 90)
+        finding = judged(run)
+        assert finding.verdict is Verdict.INCONCLUSIVE
+        assert finding.reason == "1 message got no clear answer from the system"
+
     @pytest.mark.parametrize("bad", ["missing", "undelivered", "returned", "stale"])
     def test_one_failure_is_a_pass_with_a_doubt_it_proves_nothing_and_two_are_a_fail(self, bad: str) -> None:
         for more, verdict in (

@@ -46,7 +46,11 @@ class TestAnExpiry:
         run = Run()
         message = run.message(5, expires=10, offered=4)
         run.copy(message, 10 + NS)
-        assert judged(run).numbers["stale"] == 1
+        in_time = run.message(5, expires=10, offered=4)
+        run.copy(in_time, 10)
+        finding = judged(run)
+        assert finding.numbers["stale"] == 1
+        assert [each.token for each in finding.offenders] == [message.token]
 
     @pytest.mark.parametrize(("at", "verdict"), [(13, Verdict.INCONCLUSIVE), (13 + NS, Verdict.FAIL)])
     def test_is_put_off_by_the_longer_of_a_late_offer_and_a_late_answer(
