@@ -39,7 +39,7 @@ def main() -> int:
     chosen = sampled(mutants, asked.sample, asked.seed) if asked.sample else mutants
     files = _recorded(asked.jobs, asked.tests)
     questions = read(files)
-    judge = Judge(of_chance(HISTORIES), by_hand(questions, map(place, files)), questions)
+    judge = Judge(of_chance(HISTORIES), by_hand(questions, map(place, files)), questions, asked.jobs)
     print(
         f"{len(chosen)} of {len(mutants)} mutants, {HISTORIES} random histories, {len(judge.asked)} of "
         f"{len(questions)} questions of tests; ready after {time.monotonic() - begun:.0f} s",

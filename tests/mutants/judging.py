@@ -15,6 +15,8 @@ import random
 import re
 import tempfile
 from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -61,13 +63,13 @@ def by_hand(asked: list[Asked], folders: Iterable[Path]) -> Database:
 
 
 class Judge:
-    def __init__(self, chance: Database, hand: Database, asked: list[Asked]) -> None:
+    def __init__(self, chance: Database, hand: Database, asked: list[Asked], jobs: int) -> None:
         self._chance, self._hand = chance, hand
         chance.remember()
         hand.remember()
         self._true = {name: ask() for name, ask in self._questions(against_model).items()}
         # What is not the same in a database with other runs is nothing to judge by.
-        self.asked = [each for each in asked if not _differs(each, hand)]
+        self.asked = _answered_as_recorded(asked, hand, jobs)
 
     def fate(self, mutant: Mutant) -> Fate:
         """In a child: it changes the process that it is called in."""
@@ -164,6 +166,22 @@ class Judge:
 def _told(answers: dict[str, Any]) -> dict[str, Any]:
     """To the test a run without an answer is one with an empty answer."""
     return {run: answer for run, answer in answers.items() if answer}
+
+
+def _answered_as_recorded(asked: list[Asked], database: Database, jobs: int) -> list[Asked]:
+    """Asks in children, which have the database as it is now."""
+    _shared[:] = [(asked, database)]
+    with ProcessPoolExecutor(jobs, mp_context=get_context("fork")) as pool:
+        same = pool.map(_same, range(len(asked)), chunksize=50)
+        return [each for each, is_same in zip(asked, same, strict=True) if is_same]
+
+
+_shared: list[tuple[list[Asked], Database]] = []
+
+
+def _same(index: int) -> bool:
+    ((asked, database),) = _shared
+    return not _differs(asked[index], database)
 
 
 def _differs(asked: Asked, database: Database) -> bool:
