@@ -39,6 +39,18 @@ def recorded(run: Run) -> Finding:
             return CHECKS["false-alarm"].evaluate(history, run.name, parse_params("false-alarm", "none"))
 
 
+def from_two_files(run: Run, params: Any) -> Finding:
+    """The later half of the record is in the file that is read first."""
+    with tempfile.TemporaryDirectory() as folder:
+        whole, later, earlier = (Path(folder) / f"{name}.jsonl" for name in ("whole", "later", "earlier"))
+        write_events(whole, run.name, sorted(run.events, key=lambda event: int(event.t_ns)))
+        lines = whole.read_text().splitlines(keepends=True)
+        later.write_text("".join(reversed(lines[len(lines) // 2 :])))
+        earlier.write_text("".join(lines[: len(lines) // 2]))
+        with History.open([later, earlier]) as history:
+            return CHECKS["false-alarm"].evaluate(history, run.name, parse_params("false-alarm", params))
+
+
 class TestTheNumbers:
     def test_of_three_signals(self) -> None:
         run = outage()
@@ -79,6 +91,28 @@ class TestTheNumbers:
         run.reads("detected", True, 40, before=30)
         finding = judged(run)
         assert (finding.numbers["alarms"], finding.numbers["false_alarms"]) == (1, 1)
+
+    def test_of_two_readings_at_one_moment_the_first_recorded_is_the_earlier_wherever_it_lies(self) -> None:
+        run = Run()
+        run.reads("detected", False, 30)
+        run.reads("detected", True, 30, before=30)
+        run.reads("detected", False, 40, before=30)
+        finding = from_two_files(run, {"at_most": 1})
+        assert (finding.verdict, finding.reason) == (Verdict.PASS, "")
+        assert (finding.numbers["alarms"], finding.numbers["false_alarms"]) == (1, 1)
+
+    def test_of_two_signals_read_by_turns_are_of_each_by_itself(self) -> None:
+        run = outage()
+        run.fault(10, 20, target="backup")
+        for at, truth in ((9, False), (12, True)):
+            run.reads("detected", truth, at, "primary", before=at - 3)
+            run.reads("detected", truth, at, "backup", before=at - 3)
+        finding = judged(run)
+        assert (finding.verdict, finding.numbers["alarms"], finding.numbers["signals"]) == (
+            Verdict.PASS,
+            2,
+            2,
+        )
 
     def test_readings_come_in_their_order_whenever_they_were_recorded(self) -> None:
         run = Run()
@@ -153,6 +187,16 @@ class TestWithoutSense:
         assert finding.reason == (
             "the detection signal made no sense 1 time when nothing was broken" if times else ""
         )
+
+    def test_does_not_count_for_two_short_times_of_which_each_ends_in_an_answer(self) -> None:
+        run = Run()
+        run.reads("detected", False, 30)
+        garbage(run, 31)
+        run.reads("detected", False, 34)
+        garbage(run, 36)
+        run.reads("detected", False, 38)
+        finding = judged(run)
+        assert (finding.verdict, finding.reason) == (Verdict.PASS, "")
 
     def test_counts_each_time(self) -> None:
         run = Run()
