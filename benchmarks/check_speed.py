@@ -103,7 +103,7 @@ def measure(folder: Path, events: int) -> None:
     yard = yards[1]
     print(f"{events:,} events; the yardstick takes {yard:.2f} s of the processor")
     history, total, wall = timed(lambda: History.open(folder))
-    print(f"  {'message and attempt tables':28} {total / yard:5.2f} ×")
+    print(f"  {'message and attempt tables':28} {total / yard:5.2f} ×  peak {_peak_mb():,.0f} MB")
     with history:
         run = history.runs()[0]
         expected = history.run_started(run).expect
@@ -114,12 +114,12 @@ def measure(folder: Path, events: int) -> None:
             finding, took, more = timed(lambda each=each: one(history, run, each))  # type: ignore[misc]
             total, wall = total + took, wall + more
             findings.append(finding)
-            print(f"  {each['check']:28} {took / yard:5.2f} × (target ≤ 4 ×)")
+            print(f"  {each['check']:28} {took / yard:5.2f} × (target ≤ 4 ×)  peak {_peak_mb():,.0f} MB")
     for finding in findings:
         print(f"  {finding.verdict:12} {finding.check}: {finding.summary}")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
-        f"  all together {total / yard:.1f} × (target ≤ 12 ×), {wall:.1f} s on the wall, peak {peak:,.0f} MB"
+        f"  all together {total / yard:.1f} × (target ≤ 12 ×), {wall:.1f} s on the wall, "
+        f"peak {_peak_mb():,.0f} MB (target for 100 million ≤ 4,096 MB)"
     )
     if events <= FOLD_AT_MOST:
         for name, other in (("plain Python", by_fold), ("Polars", by_polars)):
@@ -127,6 +127,10 @@ def measure(folder: Path, events: int) -> None:
             print(
                 f"  {name}: {f'{found} duplicates, {took / yard:.1f} ×' if found is not None else 'not here'}"
             )
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main(sizes: list[str]) -> None:
