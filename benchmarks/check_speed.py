@@ -2,7 +2,7 @@
 
     python benchmarks/check_speed.py [EVENTS...]
 
-By default for one and ten million events; 100000000 takes about 10 GB of disk and a quarter of an hour. Times
+By default for one and ten million events; 100000000 needs disk to spill to, and minutes. Times
 are of the processor, in one process for each size, so that a busy machine changes little; the targets are
 12 × the yardstick for all together and 4 × for any one check. A fold in plain Python, and Polars where it is
 installed, find the same duplicates.

@@ -23,14 +23,13 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from harness.checks.finding import MAX_OFFENDERS, Finding, Offender
-from harness.checks.grounds import conclude, grounds, seconds
+from harness.checks.grounds import conclude, count_of, grounds, seconds
 from harness.checks.units import NS_PER_S, Rate
 from harness.history.store import History
 
 GRACE_NS = 100_000_000
-_AT_ONCE = (
-    4_000  # attempts looked at in one step: few enough to stay in the processor's own memory, for speed
-)
+# Attempts looked at in one step: few enough to stay in the processor's own memory, for speed.
+_AT_ONCE = 4_000
 
 
 class Bucket(BaseModel):
@@ -167,7 +166,7 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
     summary = (
         f"attempts exceeded the limit of {', '.join(broken)}"
         if broken
-        else f"{counted:,} attempts stayed under the limits of {names}"
+        else f"{count_of(counted, 'attempt')} stayed under the limits of {names}"
         if counted
         else f"there were no attempts on {names}"
     )

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from harness.checks import CHECKS, parse_params
 from harness.checks.finding import Finding, Verdict
 from harness.history import events as ev
-from harness.history.journal import write_events
-from harness.history.store import History
 from tests.checks.histories import PROVIDERS, Run, check, ns, span
+from tests.checks.two_files import check_in_two_files
 
 # A message at 5 s that should arrive within 1 s is due by another channel at 9 s, and has to be out at 11 s.
 ANY: dict[str, Any] = {"after": "3s", "within": "2s"}
@@ -22,18 +18,6 @@ NUMBER: dict[str, Any] = {"recipient": "+12025550123", "carriers": ["nonce"]}
 
 def judged(run: Run) -> Finding:
     return check(run, "fallback", ANY)
-
-
-def from_two_files(run: Run) -> Finding:
-    """The later half of the record is in the file that is read first."""
-    with tempfile.TemporaryDirectory() as folder:
-        whole, later, earlier = (Path(folder) / f"{name}.jsonl" for name in ("whole", "later", "earlier"))
-        write_events(whole, run.name, sorted(run.events, key=lambda event: int(event.t_ns)))
-        lines = whole.read_text().splitlines(keepends=True)
-        later.write_text("".join(reversed(lines[len(lines) // 2 :])))
-        earlier.write_text("".join(lines[: len(lines) // 2]))
-        with History.open([later, earlier]) as history:
-            return CHECKS["fallback"].evaluate(history, run.name, parse_params("fallback", ANY))
 
 
 def recorded_later(run: Run, receipt: ev.Receipt, at: float) -> None:
@@ -73,7 +57,7 @@ class TestTheFirst:
         message = run.message(5)
         run.receipt(message, 10, "primary", **NUMBER)
         run.receipt(message, 10, "backup", **NUMBER)
-        finding = from_two_files(run)
+        finding = check_in_two_files(run, "fallback", ANY)
         assert (finding.verdict, finding.numbers["in_time"]) == (Verdict.PASS, 1)
 
     def test_recorded_names_the_route_of_those_that_ended_together(self) -> None:
@@ -82,7 +66,7 @@ class TestTheFirst:
         for via in ("primary", "backup"):
             run.receipt(taken, 12, via, **NUMBER)
             run.receipt(refused, 12, via, "refused", **NUMBER)
-        assert [each.why for each in from_two_files(run).offenders] == [
+        assert [each.why for each in check_in_two_files(run, "fallback", ANY).offenders] == [
             "2 attempts by primary, and none was taken",
             "out by primary 1.000 s too late",
         ]

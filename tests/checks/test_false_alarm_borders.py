@@ -13,6 +13,7 @@ from harness.checks.finding import Finding, Verdict
 from harness.history.journal import write_events
 from harness.history.store import History
 from tests.checks.histories import Run, check, opened
+from tests.checks.two_files import check_in_two_files
 
 
 def judged(run: Run, params: Any = "none") -> Finding:
@@ -37,18 +38,6 @@ def recorded(run: Run) -> Finding:
         write_events(path, run.name, run.events)
         with History.open(path) as history:
             return CHECKS["false-alarm"].evaluate(history, run.name, parse_params("false-alarm", "none"))
-
-
-def from_two_files(run: Run, params: Any) -> Finding:
-    """The later half of the record is in the file that is read first."""
-    with tempfile.TemporaryDirectory() as folder:
-        whole, later, earlier = (Path(folder) / f"{name}.jsonl" for name in ("whole", "later", "earlier"))
-        write_events(whole, run.name, sorted(run.events, key=lambda event: int(event.t_ns)))
-        lines = whole.read_text().splitlines(keepends=True)
-        later.write_text("".join(reversed(lines[len(lines) // 2 :])))
-        earlier.write_text("".join(lines[: len(lines) // 2]))
-        with History.open([later, earlier]) as history:
-            return CHECKS["false-alarm"].evaluate(history, run.name, parse_params("false-alarm", params))
 
 
 class TestTheNumbers:
@@ -97,7 +86,7 @@ class TestTheNumbers:
         run.reads("detected", False, 30)
         run.reads("detected", True, 30, before=30)
         run.reads("detected", False, 40, before=30)
-        finding = from_two_files(run, {"at_most": 1})
+        finding = check_in_two_files(run, "false-alarm", {"at_most": 1})
         assert (finding.verdict, finding.reason) == (Verdict.PASS, "")
         assert (finding.numbers["alarms"], finding.numbers["false_alarms"]) == (1, 1)
 

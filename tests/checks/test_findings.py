@@ -64,6 +64,10 @@ def test_what_is_found_is_what_was_found_before(check: str, histories: History) 
     assert found == path.read_text(encoding="utf-8")
 
 
+def test_every_file_has_its_check() -> None:
+    assert {path.stem for path in FOLDER.glob("*.txt")} == set(ASKED)
+
+
 def _told(finding: Finding) -> str:
     numbers = ", ".join(f"{name} {value}" for name, value in finding.numbers.items())
     lines = [f"{finding.verdict}: {finding.summary}", f"  {finding.counted} counted; {numbers}"]

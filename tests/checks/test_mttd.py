@@ -7,24 +7,12 @@ from typing import Any
 import pytest
 
 from harness.checks.finding import Finding, Verdict
+from tests.checks.detections import outage
 from tests.checks.histories import Run, check
 
 
 def judged(run: Run, params: Any = "5s") -> Finding:
     return check(run, "mttd", params)
-
-
-def outage(on: float = 10, off: float = 20, *, switches_at: float | None = 15, run: Run | None = None) -> Run:
-    """Mail that suffers from an outage, and takes the other route from some moment on."""
-    run = run or Run()
-    run.fault(on, off)
-    for number in range(round((off - on) * 5)):
-        message = run.message(on + number / 5)
-        if switches_at is not None:
-            run.copy(message, max(switches_at, message.at + 0.1), "backup")
-        else:
-            run.copy(message, off + 1)
-    return run
 
 
 def test_a_signal_in_time_is_a_pass() -> None:

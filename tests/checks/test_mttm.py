@@ -8,23 +8,11 @@ import pytest
 
 from harness.checks.finding import Finding, Verdict
 from tests.checks.histories import Run, check
+from tests.checks.mitigations import outage
 
 
 def judged(run: Run, params: Any = "8s") -> Finding:
     return check(run, "mttm", params)
-
-
-def outage(switches_at: float | None = 15, *, run: Run | None = None, on: float = 10, off: float = 20) -> Run:
-    """An outage whose messages wait until the switch, or for its end."""
-    run = run or Run()
-    run.fault(on, off)
-    for number in range(round((off - on) * 5)):
-        message = run.message(on + number / 5)
-        if switches_at is None:
-            run.copy(message, off + 1 + number / 100)
-        else:
-            run.copy(message, max(switches_at + number / 1000, message.at + 0.1), "backup")
-    return run
 
 
 def test_a_switch_in_time_is_a_pass() -> None:

@@ -55,7 +55,7 @@ class TestTheNumbers:
         assert finding.verdict is Verdict.PASS
         assert (finding.numbers["primary_attempts"], finding.numbers["primary_peak"]) == (1, 3)
         assert finding.numbers["primary_excess"] == 0
-        assert finding.summary == "1 attempts stayed under the limits of primary"
+        assert finding.summary == "1 attempt stayed under the limits of primary"
 
     def test_are_none_where_there_were_no_attempts(self) -> None:
         finding = judged(quiet(), burst=3)

@@ -114,10 +114,7 @@ class Judge:
         return Fate.BY_TEST if own_test_fails(inside) else Fate.SURVIVED
 
     def _using(self, mutant: Mutant) -> list[Asked]:
-        """Questions that come through a file that names a constant, or a class, of the module.
-
-        Parameters that were refused came no further than to the class of the check's own.
-        """
+        """Questions that come through a file that names a constant, or a class, of the module."""
         name = mutant.where.split(".")[0]
         folder = ROOT / "harness" / "checks"
         files = [
@@ -125,12 +122,9 @@ class Judge:
             for path in folder.rglob("*.py")
             if path == ROOT / mutant.path or re.search(rf"\b{name}\b", path.read_text(encoding="utf-8"))
         ]
-        refused = []
         if mutant.where.startswith("Params"):
             files = [mutant.path.relative_to("harness/checks").as_posix()]
-            own = mutant.path.stem.replace("_", "-")
-            refused = [e for e in self.asked if e.run is None and e.check == own]
-        return refused + [e for e in self.asked if any(call.split(": ")[0] in files for call in e.calls)]
+        return [e for e in self.asked if any(call.split(": ")[0] in files for call in e.calls)]
 
     def _questions(self, test: Any) -> dict[str, Callable[[], dict[str, Any]]]:
         runs = [run for (run,) in self._chance.con.execute("select run from runs").fetchall()][:OF_RATES]

@@ -23,7 +23,7 @@ with others as (
     join copies c on c.run = i.run and c.end_ns between o.from_ns and o.until_ns
     where c.class = 'transactional' and not c.baseline
 ), stretches as (
-    -- `filter` in a window, or the default frame, would make this a hundred times slower.
+    -- A filtered count in place of the sum takes a hundred times as long.
     select *, sum(case when other then 0 else 1 end) over (partition by run, incident order by end_ns, seq
                                                            rows unbounded preceding) as stretch
     from seen
