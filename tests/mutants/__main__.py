@@ -33,9 +33,18 @@ def main() -> int:
     mutants, refused = every(asked.only, asked.jobs)
     for line in refused:
         print(f"cannot be parsed, and so is not mutated: {line}")
+    if not mutants and not refused:
+        print(
+            f"no mutant is like {asked.only}; a name begins `harness/checks/waves.py: WAVES: sql filter`",
+            file=sys.stderr,
+        )
+        return 2
     if asked.again:
         survivors = known.survivors()
         mutants = [each for each in mutants if each.name in survivors]
+        if not mutants:
+            print("none of them survived the last time")
+            return 0
     chosen = sampled(mutants, asked.sample, asked.seed) if asked.sample else mutants
     files = _recorded(asked.jobs, asked.tests)
     questions = read(files)
