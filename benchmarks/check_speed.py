@@ -99,7 +99,7 @@ def one(history: History, run: str, expected: dict[str, Any]) -> Finding:
 
 
 def yardstick(folder: Path) -> float:
-    """Seconds of the processor, the middle of three; in a process of its own, whose memory is not the checks'."""
+    """Seconds of the processor, the middle of three; in processes whose memory is not the checks'."""
     asked = [sys.executable, __file__, "--yardstick", str(folder)]
     took = [float(subprocess.run(asked, check=True, stdout=subprocess.PIPE).stdout) for _ in range(3)]
     return sorted(took)[1]
