@@ -146,22 +146,30 @@ from _messages;
 
 -- The same with everything that decides the message's fate. Times are null where it did not happen.
 create view fates as
-select m.rowid as message, m.run, m.token, m.rkey, coalesce(m.spelt, m.rkey) as recipient, m.stream, m.class, m.scheduled_ns,
-       m.first_offer_ns, m.offers, m.within_ns, m.expires_ns, m.baseline, m.accepted_ns,
-       answered(m.accepted_ns, m.refusals, m.offers) as result,
-       case when x.counted then x.copies else m.copies end as copies,
-       case when x.counted then x.copy_ns else m.copy_ns end as copy_ns,
-       case when x.counted then x.copy_route else m.copy_route end as copy_route,
-       coalesce(case when x.counted then x.error_ns else m.error_ns end, 0) as error_ns,
-       coalesce(case when x.counted then x.observed_after else m.observed_after end, false) as observed_after,
-       case when x.counted then x.attempts else m.attempts end as attempts,
-       case when x.counted then x.taken_ns else m.copy_ns end as taken_ns,
-       coalesce(x.bounced, false) as bounced, coalesce(x.dropped, false) as dropped,
-       coalesce(x.returned, false) as returned, x.fallback_ns, x.fallback_route,
-       x.fallback_error_ns, x.fallback_taken_ns,
-       coalesce(x.fallback_bounced, false) as fallback_bounced,
-       x.state, x.events_known, x.state_read_ns, x.unknown_fate, x.held_ns
-from _messages m left join _exceptions x on x.message = m.rowid;
+with told as (
+    -- Of most there is no more to say; to join these with nothing costs more than to read them.
+    select m.rowid as message, m.* from _messages m anti join _exceptions x on x.message = m.rowid
+    union all by name
+    select m.rowid as message, m.*, x.counted, x.attempts as attempts_counted, x.taken_ns, x.copies as copies_counted,
+           x.copy_ns as copy_counted_ns, x.copy_route as route_counted, x.error_ns as error_counted_ns,
+           x.observed_after as after_counted, x.bounced, x.dropped, x.returned, x.fallback_ns, x.fallback_route,
+           x.fallback_error_ns, x.fallback_taken_ns, x.fallback_bounced, x.state, x.events_known, x.state_read_ns,
+           x.unknown_fate, x.held_ns
+    from _messages m join _exceptions x on x.message = m.rowid
+)
+select message, run, token, rkey, coalesce(spelt, rkey) as recipient, stream, class, scheduled_ns, first_offer_ns, offers,
+       within_ns, expires_ns, baseline, accepted_ns, answered(accepted_ns, refusals, offers) as result,
+       case when counted then copies_counted else copies end as copies,
+       case when counted then copy_counted_ns else copy_ns end as copy_ns,
+       case when counted then route_counted else copy_route end as copy_route,
+       coalesce(case when counted then error_counted_ns else error_ns end, 0) as error_ns,
+       coalesce(case when counted then after_counted else observed_after end, false) as observed_after,
+       case when counted then attempts_counted else attempts end as attempts,
+       case when counted then taken_ns else copy_ns end as taken_ns,
+       coalesce(bounced, false) as bounced, coalesce(dropped, false) as dropped, coalesce(returned, false) as returned,
+       fallback_ns, fallback_route, fallback_error_ns, fallback_taken_ns, coalesce(fallback_bounced, false) as fallback_bounced,
+       state, events_known, state_read_ns, unknown_fate, held_ns
+from told;
 
 -- Transactional messages past their time, [from_ns, until_ns); until_ns is null where nothing ever ended it. One that
 -- bounced was on time if its provider took it in time. A copy by a fallback channel ends it as one by mail does. One that

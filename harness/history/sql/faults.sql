@@ -1,7 +1,7 @@
 -- Faults, incidents, and how the system's own life and signals went.
 
 create view process_changes as
-select run, seq, t_ns, change from events where kind = 'system.process';
+select cast(run as _run) as run, seq, t_ns, change from events where kind = 'system.process';
 
 -- One row a fault that was in place. It came on in (on_lo, on_hi] and went off in (off_lo, off_hi]. What nobody
 -- removed lasts until the system is back (a kill, a restart) or to the end of the record. `endpoint` is the one beside
@@ -10,7 +10,7 @@ select run, seq, t_ns, change from events where kind = 'system.process';
 -- status page says; what lies on the mail's way, such as a token service, is not aside.
 create table faults as
 with told as (
-    select run, fault, any_value(incident) as incident, any_value(type) as type, any_value(target) as target,
+    select cast(run as _run) as run, fault, any_value(incident) as incident, any_value(type) as type, any_value(target) as target,
            any_value(attributes) as attributes, min(t_ns) as on_lo,
            min(t_ns) filter (kind = 'fault.active') as active_ns,
            min(t_ns) filter (kind = 'fault.removing') as removing_ns,
@@ -24,7 +24,7 @@ with told as (
     where t.type in ('kill', 'restart') group by t.run, t.fault
 )
 select t.run, t.fault, coalesce(nullif(t.incident, ''), t.fault) as incident, t.type, t.target, t.attributes,
-       case when t.target <> 'system' then split_part(t.target, '.', 1) end as route,
+       case when t.target <> 'system' then cast(split_part(t.target, '.', 1) as _route) end as route,
        nullif(split_part(t.target, '.', 2), '') as endpoint,
        split_part(t.target, '.', 2) = 'events' or t.type in ('bounce', 'events-lost', 'events-late', 'status')
            or list_contains(r.routes_without_mail, split_part(t.target, '.', 1)) as aside,
@@ -41,9 +41,10 @@ create macro said(attributes, name) as coalesce(cast(attributes ->> ('$.' || nam
 -- Those that are on at once add up. What carries few bytes at a time holds the largest message longest, and 8 kB for
 -- what is said around it. One on an endpoint beside holds back what comes before an attempt; a slow acknowledgement
 -- comes after it.
-create view route_delays as
+create table route_delays as
 with largest as (
-    select run, route, max(coalesce(body_bytes, 0)) + 8000 as bytes from events where kind = 'receipt' group by run, route
+    select cast(run as _run) as run, cast(route as _route) as route, max(coalesce(body_bytes, 0)) + 8000 as bytes
+    from events where kind = 'receipt' group by run, route
 ), delays as (
     select f.run, f.route, f.on_lo, f.off_hi,
            cast(case f.type
@@ -89,7 +90,7 @@ group by i.run, i.incident, i.on_lo, i.off_hi;
 
 -- Readings as truth values, where true is 1. An answer that made no sense has none.
 create table readings as
-select run, seq, t_ns, signal, route, previous_read_ns, error,
+select cast(run as _run) as run, seq, t_ns, signal, route, previous_read_ns, error,
        case json_type(value) when 'VARCHAR' then lower(value ->> '$') not in ('', 'false', 'no', 'off', '0')
                             else cast(value as double) <> 0 end as truth,
        case when json_type(value) in ('BIGINT', 'UBIGINT', 'DOUBLE') then cast(value as double) end as number

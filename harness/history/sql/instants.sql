@@ -86,7 +86,7 @@ left join failbacks f on f.run = i.run and f.incident = i.incident;
 
 -- What an operator said, or the scenario in his place. `class` is null where it is about the mail of every class.
 create view operator_words as
-select run, seq, t_ns, action, class from events where kind = 'operator';
+select cast(run as _run) as run, seq, t_ns, action, class from events where kind = 'operator';
 
 -- What lets a backlog go: a switch, a fault's end, an operator's (or the scenario's) word. next_ns is the next one.
 create table releases as

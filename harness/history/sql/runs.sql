@@ -4,7 +4,10 @@
 create type _run as enum (select distinct run from events where run is not null order by run);
 create type _source as enum (select distinct source from events where source is not null order by source);
 create type _provider as enum (select distinct provider from events where provider is not null order by provider);
-create type _route as enum (select distinct route from events where route is not null order by route);
+create type _route as enum (
+    select route from events where route is not null
+    union select split_part(target, '.', 1) from events where kind = 'fault.injecting' and target is not null order by 1
+);
 create type _endpoint as enum (select distinct endpoint from events where endpoint is not null order by endpoint);
 create type _result as enum (select distinct result from events where result is not null order by result);
 create type _stream as enum (select distinct stream from events where stream is not null order by stream);
@@ -22,7 +25,7 @@ create macro duration_ns(written) as
 
 -- One row a source: its times are right to +- error_ns. A drift between start and end counts as error.
 create table clock as
-select run, source, max(error_ns) + (max(offset_ns) - min(offset_ns)) as error_ns
+select cast(run as _run) as run, source, max(error_ns) + (max(offset_ns) - min(offset_ns)) as error_ns
 from events where kind = 'clock.calibrated' group by run, source;
 
 -- One row a run. The record ends at watch_end_ns: what would have come later is unknown.
@@ -41,7 +44,7 @@ with spans as (
            any_value(routes_without_mail) filter (kind = 'run.started') as routes_without_mail
     from events where kind in ('run.started', 'phase.entered', 'run.finished') group by run
 ), lasts as (
-    select run, greatest(max(t_ns), max(end_ns), 0) as last_ns from events group by run
+    select cast(run as _run) as run, greatest(max(t_ns), max(end_ns), 0) as last_ns from events group by run
 )
 select run, scenario, seed, wall_start, outcome, spans.finished_ns is not null as finished, t0_ns, drain_ns,
        coalesce(teardown_ns, finished_ns, last_ns) as watch_end_ns,
@@ -57,23 +60,25 @@ from lasts left join spans using (run);
 -- named its recipient: of the others `_exceptions` tells. To ask, there are `messages` and `fates`.
 create table _messages as
 with told as (
-    select cast(e.run as _run) as run, token, lower(recipient) as rkey, recipient, kind, t_ns, class, stream, scheduled_ns,
-           within_ns, expires_ns, baseline, result, route, observed = 'after' as observed_after,
-           coalesce(end_ns, t_ns) as end_ns, coalesce(c.error_ns, 0) as error_ns,
-           kind = 'receipt' and canary is null as attempted,
-           kind = 'receipt' and canary is null and result in ('accepted', 'ack-lost') as taken
+    -- What an aggregate leaves out is null: a filter on each of them costs more.
+    select cast(e.run as _run) as run, token, lower(recipient) as rkey, recipient, class, stream, scheduled_ns, within_ns,
+           expires_ns, baseline,
+           case when kind = 'message.submitting' then t_ns end as offered_ns,
+           case when kind = 'message.submitted' and result = 'refused' then t_ns end as refused_ns,
+           case when kind = 'message.submitted' and result = 'accepted' then t_ns end as accepted_ns,
+           case when kind = 'receipt' and canary is null then coalesce(end_ns, t_ns) end as attempt_ns,
+           case when result in ('accepted', 'ack-lost') then attempt_ns end as copy_ns,
+           case when copy_ns is not null then cast(route as _route) end as copy_route,
+           case when copy_ns is not null then coalesce(c.error_ns, 0) end as error_ns,
+           case when copy_ns is not null then observed = 'after' end as observed_after
     from events e left join clock c on c.run = e.run and c.source = e.source
     where kind in ('message.submitting', 'message.submitted', 'receipt')
 )
-select run, token, rkey, any_value(recipient) filter (recipient <> rkey and kind = 'message.submitting') as spelt,
+select run, token, rkey, any_value(case when recipient <> rkey and offered_ns is not null then recipient end) as spelt,
        any_value(cast(stream as _stream)) as stream, any_value(cast(class as _class)) as class,
-       min(scheduled_ns) as scheduled_ns,
-       min(t_ns) filter (kind = 'message.submitting') as first_offer_ns,
-       count(*) filter (kind = 'message.submitting') as offers,
+       min(scheduled_ns) as scheduled_ns, min(offered_ns) as first_offer_ns, count(offered_ns) as offers,
        max(within_ns) as within_ns, max(expires_ns) as expires_ns, coalesce(bool_or(baseline), false) as baseline,
-       count(*) filter (kind = 'message.submitted' and result = 'refused') as refusals,
-       min(t_ns) filter (kind = 'message.submitted' and result = 'accepted') as accepted_ns,
-       count(*) filter (attempted) as attempts, count(*) filter (taken) as copies, min(end_ns) filter (taken) as copy_ns,
-       min(cast(route as _route)) filter (taken) as copy_route, max(error_ns) filter (taken) as error_ns,
-       coalesce(bool_or(observed_after) filter (taken), false) as observed_after
+       count(refused_ns) as refusals, min(accepted_ns) as accepted_ns,
+       count(attempt_ns) as attempts, count(copy_ns) as copies, min(copy_ns) as copy_ns, min(copy_route) as copy_route,
+       max(error_ns) as error_ns, coalesce(bool_or(observed_after), false) as observed_after
 from told group by run, token, rkey having offers > 0;
