@@ -50,9 +50,8 @@ with stopped as (
 ), spread as (
     select run, max(delay_ns) as delay_ns from route_delays group by run
 ), due as (
-    select f.run, l.line, f.message, f.token, f.recipient,
-           coalesce(f.copy_route, f.fallback_route) as copy_route, f.observed_after, f.scheduled_ns,
-           coalesce(f.copy_ns, f.taken_ns, f.fallback_taken_ns) as left_ns,
+    select f.run, l.line, f.message, coalesce(f.copy_route, f.fallback_route) as copy_route,
+           f.observed_after, f.scheduled_ns, coalesce(f.copy_ns, f.taken_ns, f.fallback_taken_ns) as left_ns,
            left_ns - r.error_ns as earliest_ns,
            coalesce(left_ns + r.error_ns, 9223372036854775807) as latest_ns,
            $lead + coalesce(d.delay_ns, 0) as needed_ns
@@ -70,8 +69,8 @@ with stopped as (
       on s.run = d.run and s.line = d.line and d.earliest_ns - d.needed_ns >= s.begin_hi
     where d.scheduled_ns + $lead <= p.until_ns and d.latest_ns >= d.scheduled_ns + d.needed_ns
 )
-select run, any_value(token) as token, any_value(recipient) as recipient, any_value(left_ns) as left_ns,
-       any_value(copy_route) as route, any_value(observed_after) as observed_after, bool_or(before) as before,
+select run, message, any_value(left_ns) as left_ns, any_value(copy_route) as route,
+       any_value(observed_after) as observed_after, bool_or(before) as before,
        bool_or(perhaps_before) as perhaps_before, arg_max(stop, (begin_lo, stop)) filter (before) as stop,
        any_value(approved_ns) filter (before) as approved_ns
 from judged group by run, message
@@ -141,8 +140,8 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
 def _offenders(history: History, timed: dict[str, Any]) -> list[Offender]:
     """Those that surely left before their approval, in order."""
     rows = history.con.execute(
-        f"select token, recipient, left_ns, route, stop, approved_ns from ({WAITED}) "
-        "where before and not observed_after order by left_ns, token limit $most",
+        f"select token, recipient, left_ns, route, stop, approved_ns from ({WAITED}) join messages "
+        "using (message) where before and not observed_after order by left_ns, token limit $most",
         timed | {"most": MAX_OFFENDERS},
     ).fetchall()
     return [

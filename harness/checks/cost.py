@@ -52,14 +52,14 @@ REPEATS = """
 with calls as (
     select run, seq, sdk_retry from events where kind = 'receipt' and sdk_retry is not null
 ), several as (
-    select run, token, rkey from fates where attempts > 1 and not baseline and ($run is null or run = $run)
+    select message from fates where attempts > 1 and not baseline and ($run is null or run = $run)
 ), numbered as (
     select r.run, r.token, r.rkey, r.route, c.sdk_retry, lag(r.route) over told as before_route,
            lag(c.sdk_retry) over told as before_call, row_number() over told as i
-    from receipts r join several s on s.run = r.run and s.token = r.token and s.rkey = r.rkey
+    from receipts r join several s using (message)
     left join calls c on c.run = r.run and c.seq = r.seq
     where r.canary is null
-    window told as (partition by r.run, r.token, r.rkey order by r.begin_ns, r.end_ns, r.seq)
+    window told as (partition by message order by r.begin_ns, r.end_ns, r.seq)
 )
 select run, token, rkey,
        case when route <> before_route then 'failover'

@@ -63,10 +63,11 @@ with channel as (
       and ($run is null or run = $run)
 ), needs as (
     select a.*, a.due_ns + $within as until_ns, least(mail_ns, held_ns, expires_ns, bounced_ns) as ended_ns,
-           c.at_ns, c.channel_error_ns, c.attempts, c.route, r.watch_end_ns
-    from asked a join runs r using (run) left join channel c using (run, token)
+           r.watch_end_ns
+    from asked a join runs r using (run)
+    where due_ns < watch_end_ns and (ended_ns is null or ended_ns - a.error_ns > due_ns)
 )
-select *,
+select n.*, c.at_ns, c.channel_error_ns, c.attempts, c.route,
        case
            when at_ns + channel_error_ns <= until_ns then 'in time'
            when ended_ns + error_ns <= until_ns then 'ended'
@@ -75,8 +76,7 @@ select *,
            when watch_end_ns < until_ns then 'open'
            else 'missing'
        end as fate
-from needs
-where due_ns < watch_end_ns and (ended_ns is null or ended_ns - error_ns > due_ns)
+from needs n left join channel c using (run, token)
 """
 
 

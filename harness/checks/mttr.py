@@ -51,12 +51,11 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
     ground = grounds(history, run)
     found = incidents(history, run, params.min_overdue)
     [(watched, read_back, watch_end)] = history.con.execute(
-        "select count(*) filter (class = 'transactional' and within_ns is not null and exists ("
-        "from incidents i where i.run = $run and scheduled_ns <= i.off_hi "
-        "and (copy_ns is null or copy_ns >= i.on_lo))), "
-        "bool_or(observed_after) filter (class = 'transactional'), "
-        "(select watch_end_ns from runs where run = $run) "
-        "from fates where run = $run and not baseline",
+        "with mail as (from fates where run = $run and class = 'transactional' and not baseline) "
+        "select (select count(*) from mail m semi join incidents i on i.run = m.run "
+        "and m.scheduled_ns <= i.off_hi and (m.copy_ns is null or m.copy_ns >= i.on_lo) "
+        "where m.within_ns is not null), (select bool_or(observed_after) from mail), watch_end_ns "
+        "from runs where run = $run",
         {"run": run},
     ).fetchall()
     values = {

@@ -54,28 +54,28 @@ NEVER = 2**63 - 1
 # ends before an earlier one, so the last that began before an instant is the one that lasts longest.
 PAUSED = """
 select run, number, coalesce(signal, '') as signal, coalesce(route, '') as of_route, begin_hi,
-       begin_hi + $grace as from_ns, end_ns
+       begin_hi + $grace as from_ns, end_ns,
+       dense_rank() over (order by run, coalesce(signal, ''), coalesce(route, '')) as kind
 from pauses($class) where began_by = $by and ($run is null or run = $run)
 """
 
 # One row per receipt of an attempt that began in a pause. `blurred`: the last answer before it made no sense.
 OFFENCES = f"""
 with paused as ({PAUSED}), kinds as (
-    select run, signal, of_route, min(from_ns) as first_ns, max(coalesce(end_ns, {NEVER})) as last_ns
-    from paused group by run, signal, of_route
+    select run, signal, of_route, kind, min(from_ns) as first_ns, max(coalesce(end_ns, {NEVER})) as last_ns
+    from paused group by run, signal, of_route, kind
 ), tried as (
     -- What lies before all pauses or after them is left out first: the asof join puts the rest in order.
     select r.run, r.seq, r.source, r.attempt, r.token, r.recipient, r.route, r.result, r.begin_ns,
            r.begin_ns - r.error_ns - coalesce(d.delay_ns, 0) as earliest_ns,
-           r.begin_ns + r.error_ns as latest_ns, k.signal, k.of_route
+           r.begin_ns + r.error_ns as latest_ns, k.signal, k.of_route, k.kind
     from receipts r
     join kinds k on k.run = r.run and r.begin_ns > k.first_ns and r.begin_ns < k.last_ns
     left join route_delays d on d.run = r.run and d.route = r.route
     where r.class = $class and not r.baseline and r.canary is null and not r.observed_after
 ), within_pause as (
     select t.*, p.begin_hi
-    from tried t asof join paused p
-      on p.run = t.run and p.signal = t.signal and p.of_route = t.of_route and t.earliest_ns > p.from_ns
+    from tried t asof join paused p on p.kind = t.kind and t.earliest_ns > p.from_ns
     where p.end_ns is null or t.latest_ns < p.end_ns
 ), answers as (
     select run, signal, coalesce(route, '') as of_route, t_ns, truth from readings
@@ -92,17 +92,17 @@ group by w.run, w.seq
 # What was there to be sent while it was paused, after the grace: not refused, nor taken, nor expired by then.
 IN_PLAY = f"""
 with paused as (from ({PAUSED}) where end_ns is null or end_ns > from_ns), kinds as (
-    select distinct run, signal, of_route from paused
+    select run, kind, min(from_ns) as first_ns, max(coalesce(end_ns, {NEVER})) as last_ns
+    from paused group by run, kind
 ), there as (
-    select f.run, f.message, f.scheduled_ns, k.signal, k.of_route,
+    select f.run, f.message, f.scheduled_ns, k.kind,
            coalesce(least(coalesce(f.copy_ns, f.taken_ns, f.fallback_taken_ns), f.expires_ns),
                     {NEVER}) as until_ns
-    from fates f join kinds k on k.run = f.run
-    where f.class = $class and not f.baseline and f.result <> 'refused'
+    from fates f join kinds k on k.run = f.run and f.scheduled_ns < k.last_ns
+    where f.class = $class and not f.baseline and f.result <> 'refused' and until_ns > k.first_ns
 )
 select t.run, count(distinct t.message)
-from there t asof join paused p
-  on p.run = t.run and p.signal = t.signal and p.of_route = t.of_route and t.until_ns > p.from_ns
+from there t asof join paused p on p.kind = t.kind and t.until_ns > p.from_ns
 where p.end_ns is null or t.scheduled_ns < p.end_ns
 group by t.run
 """

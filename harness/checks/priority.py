@@ -75,7 +75,7 @@ backlog as (
     select d.run, d.number, any_value(d.token) as token, any_value(d.size) as size,
            any_value(d.p95_ns) as then_ns, any_value(d.recipient) as recipient,
            any_value(d.there_ns) as there_ns, min(r.begin_ns) as turn_ns
-    from due d join receipts r using (message)
+    from due d join (from receipts semi join due using (message)) r using (message)
     where r.canary is null and not r.observed_after and r.end_ns >= d.t_ns
     group by d.run, d.number, message
 )

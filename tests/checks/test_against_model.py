@@ -163,7 +163,9 @@ def there_to_be_sent(con: Any) -> Answers:
 def waited(con: Any) -> Answers:
     asked = {"run": None, "class": "marketing", "lead": LEAD_NS}
     rows = con.execute(
-        f"select run, token, left_ns, before, perhaps_before from ({WAITED})", asked
+        "select w.run, token, left_ns, before, perhaps_before "
+        f"from ({WAITED}) w join messages using (message)",
+        asked,
     ).fetchall()
     return {
         run: {token: None if copy is None else tuple(rest) for token, copy, *rest in each}
