@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.mutants import known, report
 from tests.mutants.corpus import FOLDER, forget_old, place, read, test_files
-from tests.mutants.judging import Judge, by_hand, of_chance
+from tests.mutants.judging import ByHand, Judge, of_chance
 from tests.mutants.killing import Children, Fate
 from tests.mutants.making import every, sampled
 from tests.mutants.mutant import ROOT, Mutant
@@ -48,7 +48,7 @@ def main() -> int:
     chosen = sampled(mutants, asked.sample, asked.seed) if asked.sample else mutants
     files = _recorded(asked.jobs, asked.tests)
     questions = read(files)
-    judge = Judge(of_chance(HISTORIES), by_hand(questions, map(place, files)), questions, asked.jobs)
+    judge = Judge(of_chance(HISTORIES), ByHand(questions, map(place, files)), questions, asked.jobs)
     print(
         f"{len(chosen)} of {len(mutants)} mutants, {HISTORIES} random histories, {len(judge.asked)} of "
         f"{len(questions)} questions of tests; ready after {time.monotonic() - begun:.0f} s",

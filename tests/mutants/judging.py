@@ -1,4 +1,4 @@
-"""Would a test notice? In three stages, the cheapest first, each of which does what tests do.
+"""Would a test notice? In three stages, each of which does what tests do.
 
 By the model: the questions of tests/checks/test_against_model.py to the random histories of the same seeds.
 That test proves that the model and the true SQL agree on them, so that whoever differs from the true SQL
@@ -14,9 +14,11 @@ import os
 import random
 import re
 import tempfile
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from multiprocessing.sharedctypes import RawArray
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,7 @@ from tests.mutants.recording import QUIET
 
 # The same seeds as in every run of the tests; the rates are the test's own too.
 RATES = (("primary", 2.0), ("backup", 0.75))
+PARTS = 12  # of the histories written by hand
 OF_RATES = 100  # runs of which rates are asked: one query a run
 DIRECTLY = {
     "units.py": "test_units.py", "params.py": "test_units.py", "evaluation.py": "test_evaluation.py",
@@ -54,8 +57,26 @@ def of_chance(count: int) -> Database:
         return Database([file])
 
 
-def by_hand(asked: list[Asked], folders: Iterable[Path]) -> Database:
-    files = [path for folder in folders for path in sorted(folder.glob("*.parquet"))]
+class ByHand:
+    """The histories that tests wrote: all together, which a mutated view is built over once; and in parts, of
+    which one answers several times as fast."""
+
+    def __init__(self, asked: list[Asked], folders: Iterable[Path]) -> None:
+        parts: list[list[Path]] = [[] for _ in range(PARTS)]
+        self._part_of: dict[str, int] = {}
+        for folder in folders:
+            part = min(range(PARTS), key=lambda number: len(parts[number]))
+            parts[part] += sorted(folder.glob("*.parquet"))
+            self._part_of[folder.name.rpartition("-")[0]] = part
+        self.whole, *self._parts = (
+            _of_files(asked, files) for files in ([file for part in parts for file in part], *parts)
+        )
+
+    def part(self, run: str) -> Database:
+        return self._parts[self._part_of[run.split("/")[0]]]
+
+
+def _of_files(asked: list[Asked], files: list[Path]) -> Database:
     place = r"^.*/([^/]+)-[0-9a-f]+/([0-9]+)\.parquet$"
     found = Database(files, rf"regexp_replace(filename, '{place}', '\1/\2/') || run")
     found.beside = {each.run: each.folder for each in asked if each.run and each.folder}
@@ -63,13 +84,17 @@ def by_hand(asked: list[Asked], folders: Iterable[Path]) -> Database:
 
 
 class Judge:
-    def __init__(self, chance: Database, hand: Database, asked: list[Asked], jobs: int) -> None:
+    def __init__(self, chance: Database, hand: ByHand, asked: list[Asked], jobs: int) -> None:
         self._chance, self._hand = chance, hand
         chance.remember()
-        hand.remember()
+        hand.whole.remember()
         self._true = {name: ask() for name, ask in self._questions(against_model).items()}
         # What is not the same in a database with other runs is nothing to judge by.
         self.asked = _answered_as_recorded(asked, hand, jobs)
+        # When a question last noticed a mutant, in memory that the children share: the next mutant is likely
+        # to be noticed by the same.
+        self._number = {id(each): number for number, each in enumerate(self.asked)}
+        self._noticed = RawArray("d", len(self.asked))
 
     def fate(self, mutant: Mutant) -> Fate:
         """In a child: it changes the process that it is called in."""
@@ -89,19 +114,22 @@ class Judge:
         if self._chance.differing(changed) and self._model_notices(against_model):
             return Fate.BY_MODEL
         try:
-            different = self._hand.differing(self._hand.rebuild(mutant))
+            different = self._hand.whole.differing(self._hand.whole.rebuild(mutant))
         except duckdb.Error:
             return Fate.BY_HISTORY
         concerned = [each for each in self.asked if each.run in different]
-        return Fate.BY_HISTORY if self._history_notices(mutant, concerned) else Fate.SURVIVED
+        noticed = self._history_notices(mutant, concerned, lambda _: self._hand.whole)
+        return Fate.BY_HISTORY if noticed else Fate.SURVIVED
 
     def _of_module(self, mutant: Mutant) -> Fate:
         inside = mutant.path.relative_to("harness/checks").as_posix()
+        if own_test_fails(inside):
+            return Fate.BY_TEST
         called = [each for each in self.asked if f"{inside}: {mutant.where}" in each.calls]
         # A parameter's limits are pydantic's to keep: no call of the check's shows that they were asked.
         own = mutant.path.stem.replace("_", "-")
         refused = [each for each in self.asked if each.run is None and each.check == own]
-        if self._history_notices(mutant, [*refused, *(called or self._using(mutant))]):
+        if self._history_notices(mutant, [*refused, *(called or self._using(mutant))], self._hand.part):
             return Fate.BY_HISTORY
         try:
             questions = importlib.import_module("tests.checks.test_against_model")
@@ -111,16 +139,17 @@ class Judge:
             raise Refused(str(error)) from error
         except Exception:  # noqa: BLE001 - whatever it is, the test ends with it
             return Fate.BY_MODEL
-        return Fate.BY_TEST if own_test_fails(inside) else Fate.SURVIVED
+        return Fate.SURVIVED
 
     def _using(self, mutant: Mutant) -> list[Asked]:
         """Questions that come through a file that names a constant, or a class, of the module."""
-        name = mutant.where.split(".")[0]
+        name, module = mutant.where.split(".")[0], ".".join(mutant.path.with_suffix("").parts)
         folder = ROOT / "harness" / "checks"
         files = [
             path.relative_to(folder).as_posix()
             for path in folder.rglob("*.py")
-            if path == ROOT / mutant.path or re.search(rf"\b{name}\b", path.read_text(encoding="utf-8"))
+            if path == ROOT / mutant.path
+            or (module in (text := path.read_text(encoding="utf-8")) and re.search(rf"\b{name}\b", text))
         ]
         if mutant.where.startswith("Params"):
             files = [mutant.path.relative_to("harness/checks").as_posix()]
@@ -152,9 +181,19 @@ class Judge:
                 return True
         return False
 
-    def _history_notices(self, mutant: Mutant, asked: list[Asked]) -> bool:
+    def _history_notices(
+        self, mutant: Mutant, asked: list[Asked], database: Callable[[str], Database]
+    ) -> bool:
         own = mutant.path.stem.replace("_", "-")
-        return any(_differs(each, self._hand) for each in sorted(asked, key=lambda each: each.check != own))
+
+        def order(each: Asked) -> tuple[float, bool]:
+            return -self._noticed[self._number[id(each)]], each.check != own
+
+        for each in sorted(asked, key=order):
+            if _differs(each, database):
+                self._noticed[self._number[id(each)]] = time.monotonic()
+                return True
+        return False
 
 
 def _told(answers: dict[str, Any]) -> dict[str, Any]:
@@ -162,23 +201,23 @@ def _told(answers: dict[str, Any]) -> dict[str, Any]:
     return {run: answer for run, answer in answers.items() if answer}
 
 
-def _answered_as_recorded(asked: list[Asked], database: Database, jobs: int) -> list[Asked]:
-    """Asks in children, which have the database as it is now."""
-    _shared[:] = [(asked, database)]
+def _answered_as_recorded(asked: list[Asked], hand: ByHand, jobs: int) -> list[Asked]:
+    """Asks in children, which have the databases as they are now."""
+    _shared[:] = [(asked, hand)]
     with ProcessPoolExecutor(jobs, mp_context=get_context("fork")) as pool:
         same = pool.map(_same, range(len(asked)), chunksize=50)
         return [each for each, is_same in zip(asked, same, strict=True) if is_same]
 
 
-_shared: list[tuple[list[Asked], Database]] = []
+_shared: list[tuple[list[Asked], ByHand]] = []
 
 
 def _same(index: int) -> bool:
-    ((asked, database),) = _shared
-    return not _differs(asked[index], database)
+    ((asked, hand),) = _shared
+    return not any(_differs(asked[index], database) for database in (lambda _: hand.whole, hand.part))
 
 
-def _differs(asked: Asked, database: Database) -> bool:
+def _differs(asked: Asked, database: Callable[[str], Database]) -> bool:
     """Raises Refused."""
     from pydantic import ValidationError
 
@@ -188,7 +227,7 @@ def _differs(asked: Asked, database: Database) -> bool:
         params = parse_params(asked.check, asked.raw)
         if asked.run is None:
             return True
-        finding = CHECKS[asked.check].evaluate(database, asked.run, params)
+        finding = CHECKS[asked.check].evaluate(database(asked.run), asked.run, params)
     except ValidationError:
         return asked.run is not None
     except REFUSED as error:
