@@ -3,7 +3,8 @@
 By the model: the questions of tests/checks/test_against_model.py to the random histories of the same seeds.
 That test proves that the model and the true SQL agree on them, so that whoever differs from the true SQL
 here fails there. By the histories written by hand: each question that a test asks of one, where what the
-test looked at is another (corpus.py). And what has tests that ask no check is judged by these themselves.
+test looked at is another (corpus.py). And what has tests that ask no check is judged by these themselves,
+as the views are that nobody noticed so far.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from tests.mutants.databases import REFUSED, Database, Refused
 from tests.mutants.killing import Fate
 from tests.mutants.looked import seen
 from tests.mutants.mutant import ROOT, Mutant
-from tests.mutants.placing import Unplaceable, put_in_place
+from tests.mutants.placing import Unplaceable, put_in_place, put_view_in_place
 from tests.mutants.recording import QUIET
 
 # The same seeds as in every run of the tests; the rates are the test's own too.
@@ -45,6 +46,7 @@ DIRECTLY = {
     "__init__.py": "test_evaluation.py", "finding.py": "test_evaluation.py",
     "own": "own", "mail": "test_mail_domains.py",
 }  # fmt: skip
+VIEWS = "tests/history/test_views.py"
 Answers = dict[str, dict[str, Any]]
 
 
@@ -119,7 +121,10 @@ class Judge:
             return Fate.BY_HISTORY
         concerned = [each for each in self.asked if each.run in different]
         noticed = self._history_notices(mutant, concerned, lambda _: self._hand.whole)
-        return Fate.BY_HISTORY if noticed else Fate.SURVIVED
+        if noticed:
+            return Fate.BY_HISTORY
+        put_view_in_place(mutant)
+        return Fate.BY_TEST if _fails(VIEWS) else Fate.SURVIVED
 
     def _of_module(self, mutant: Mutant) -> Fate:
         inside = mutant.path.relative_to("harness/checks").as_posix()
@@ -253,9 +258,11 @@ def _built_on(module: str) -> set[str]:
 
 def own_test_fails(inside: str) -> bool:
     test = DIRECTLY.get(inside) or DIRECTLY.get(inside.split("/")[0])
-    if test is None:
-        return False
+    return test is not None and _fails(f"tests/checks/{test}")
+
+
+def _fails(test: str) -> bool:
     # pytest rewrites what belongs to a plugin of its own, as the harness does: it would load the true module.
-    asked = [*QUIET, "--assert=plain", str(ROOT / "tests" / "checks" / test)]
+    asked = [*QUIET, "--assert=plain", str(ROOT / test)]
     with open(os.devnull, "w") as sink, contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink):
         return int(pytest.main(asked)) != 0

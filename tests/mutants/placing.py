@@ -1,4 +1,4 @@
-"""Putting a mutant of a module in the place of the true one, in a process that may have imported that.
+"""Putting a mutant in the place of what is true, in a process that may have imported that.
 
 Everything of harness.checks, and the tests that build on it, is imported anew from then on, the mutated
 module from the mutant's text: constants made of other constants, models and tables all follow.
@@ -13,6 +13,9 @@ from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
 
+import duckdb
+
+from harness.history import store, views
 from tests.mutants.mutant import ROOT, Mutant
 
 
@@ -32,6 +35,17 @@ def put_in_place(mutant: Mutant) -> None:
             del sys.modules[each]
     name = ".".join(mutant.path.with_suffix("").parts).removesuffix(".__init__")
     sys.meta_path.insert(0, _Finder(name, path, mutant.text))
+
+
+def put_view_in_place(mutant: Mutant) -> None:
+    """Every history that is opened from then on has the mutated view."""
+
+    def create(con: duckdb.DuckDBPyConnection) -> None:
+        for name in views.FILES:
+            file = mutant.path.with_name(f"{name}.sql")
+            con.execute(mutant.text if file == mutant.path else (ROOT / file).read_text(encoding="utf-8"))
+
+    views.create_views = store.create_views = create
 
 
 class _Finder(importlib.abc.MetaPathFinder):
