@@ -9,6 +9,7 @@ whenever the code is another; `--again` those that survived the last time.
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 import time
@@ -54,6 +55,8 @@ def main() -> int:
         f"{len(questions)} questions of tests; ready after {time.monotonic() - begun:.0f} s",
         flush=True,
     )
+    gc.collect()
+    gc.freeze()  # or every child goes through all of it, again and again
     expected = known.entries()
     fates = _fates(judge, chosen, expected, asked.jobs)
     known.remember(fates)

@@ -15,13 +15,11 @@ create type _class as enum (select distinct class from events where class is not
 
 -- A duration as a scenario writes it ('2s', '400ms') or as plain nanoseconds.
 create macro duration_ns(written) as
-    case when written is null then null
-         when regexp_full_match(written, '\d+') then cast(written as bigint)
-         else cast(round(cast(regexp_extract(written, '^\s*([\d.]+)', 1) as double)
-              * case regexp_extract(written, '([a-z]+)\s*$', 1)
-                     when 'ms' then 1e6 when 's' then 1e9 when 'm' then 6e10 when 'min' then 6e10
-                     when 'h' then 3.6e12 end) as bigint)
-    end;
+    coalesce(try_cast(written as bigint),
+             cast(round(cast(regexp_extract(written, '[\d.]+') as double)
+                        * case regexp_extract(written, '[a-z]+')
+                               when 'ms' then 1e6 when 's' then 1e9 when 'm' then 6e10 when 'min' then 6e10
+                               when 'h' then 3.6e12 end) as bigint));
 
 -- One row a source: its times are right to +- error_ns. A drift between start and end counts as error.
 create table clock as
@@ -32,22 +30,15 @@ from events where kind = 'clock.calibrated' group by run, source;
 create table runs as
 with spans as (
     select run,
-           min(t_ns) filter (kind = 'phase.entered' and phase = 'storm') as t0_ns,
-           min(t_ns) filter (kind = 'phase.entered' and phase = 'drain') as drain_ns,
-           min(t_ns) filter (kind = 'phase.entered' and phase = 'teardown') as teardown_ns,
-           min(t_ns) filter (kind = 'run.finished') as finished_ns,
-           any_value(outcome) filter (kind = 'run.finished') as outcome,
-           any_value(scenario) filter (kind = 'run.started') as scenario,
-           any_value(seed) filter (kind = 'run.started') as seed,
-           any_value(resolved) filter (kind = 'run.started') as resolved,
-           any_value(wall_start) filter (kind = 'run.started') as wall_start,
-           any_value(routes_without_mail) filter (kind = 'run.started') as routes_without_mail
+           min(t_ns) filter (phase = 'teardown') as teardown_ns, min(t_ns) filter (kind = 'run.finished') as finished_ns,
+           any_value(outcome) as outcome, any_value(scenario) as scenario, any_value(seed) as seed,
+           any_value(resolved) as resolved, any_value(wall_start) as wall_start,
+           any_value(routes_without_mail) as routes_without_mail
     from events where kind in ('run.started', 'phase.entered', 'run.finished') group by run
 ), lasts as (
     select cast(run as _run) as run, greatest(max(t_ns), max(end_ns), 0) as last_ns from events group by run
 )
-select run, scenario, seed, wall_start, outcome, spans.finished_ns is not null as finished, t0_ns, drain_ns,
-       coalesce(teardown_ns, finished_ns, last_ns) as watch_end_ns,
+select run, scenario, seed, wall_start, outcome, coalesce(teardown_ns, finished_ns, last_ns) as watch_end_ns,
        duration_ns(resolved ->> '$.system.longest_retry') as longest_retry_ns,
        coalesce(cast(resolved -> '$.system.canaries' as varchar[]), []) as system_canaries,
        coalesce(routes_without_mail, []) as routes_without_mail,
