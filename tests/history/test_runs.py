@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from harness.history import events as ev
 from tests.checks.histories import Run, ns, opened, span
-
-
-def ask(run: Run, sql: str) -> list[tuple[Any, ...]]:
-    with opened(run) as history:
-        return history.con.execute(sql).fetchall()
+from tests.history.asking import ask
 
 
 class TestDurations:

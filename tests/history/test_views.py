@@ -8,12 +8,8 @@ import pytest
 
 from harness.providers.faults import FaultType
 from harness.scenario.faults import KINDS
-from tests.checks.histories import Run, ns, opened, span
-
-
-def ask(run: Run, sql: str) -> list[tuple[Any, ...]]:
-    with opened(run) as history:
-        return history.con.execute(sql).fetchall()
+from tests.checks.histories import Run, ns, span
+from tests.history.asking import ask
 
 
 def test_nothing_at_all_is_a_history_too() -> None:

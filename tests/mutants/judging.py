@@ -46,7 +46,10 @@ DIRECTLY = {
     "__init__.py": "test_evaluation.py", "finding.py": "test_evaluation.py",
     "own": "own", "mail": "test_mail_domains.py",
 }  # fmt: skip
-VIEWS = ("tests/history/test_runs.py", "tests/history/test_views.py")
+OF_VIEWS = {
+    "runs.sql": ("test_runs.py",),
+    "receipts.sql": ("test_receipts.py", "test_lost_acks.py", "test_unwanted.py"),
+}
 Answers = dict[str, dict[str, Any]]
 
 
@@ -125,7 +128,8 @@ class Judge:
         if noticed:
             return Fate.BY_HISTORY
         put_view_in_place(mutant)
-        return Fate.BY_TEST if _fails(*VIEWS) else Fate.SURVIVED
+        tests = OF_VIEWS.get(mutant.path.name, ("test_views.py",))
+        return Fate.BY_TEST if _fails(*(f"tests/history/{each}" for each in tests)) else Fate.SURVIVED
 
     def _of_module(self, mutant: Mutant) -> Fate:
         inside = mutant.path.relative_to("harness/checks").as_posix()

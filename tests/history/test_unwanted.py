@@ -1,0 +1,89 @@
+"""Who is not to be written to any more, and since when."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.checks.histories import Run, ns, span
+from tests.history.asking import ask, clock
+
+
+class TestWhoIsNotToBeWrittenTo:
+    def unwanted(self, run: Run) -> list[tuple[Any, ...]]:
+        return ask(run, "select why, route, at_ns, error_ns, told from unwanted")
+
+    @pytest.mark.parametrize(
+        ("endpoint", "code", "text", "found"),
+        [
+            ("smtp", 550, "5.1.1 no such user", 1),
+            ("smtp", 550, "5.1.0 no", 1),
+            ("smtp", 550, "5.1.6 no", 1),
+            ("smtp", 550, "5.1.10 no", 1),
+            ("smtp", 550, "5.1.7 your sender", 0),
+            ("smtp", 550, "5.1.8 sender", 0),
+            ("smtp", 552, "5.2.1 disabled", 1),
+            ("smtp", 552, "5.2.2 full", 0),
+            ("smtp", 551, "5.4.1 no", 1),
+            ("smtp", 550, "5.7.1 blocked", 0),
+            ("smtp", 550, "gone", 1),
+            ("smtp", 551, "gone", 1),
+            ("smtp", 553, "gone", 1),
+            ("smtp", 550, None, 1),
+            ("smtp", 552, "gone", 0),
+            ("smtp", 554, "gone", 0),
+            ("smtp", 535, "5.7.8 no", 0),
+            ("mail", 400, "whatever", 1),
+        ],
+    )
+    def test_a_final_no_that_is_about_him(
+        self, endpoint: str, code: int, text: str | None, found: int
+    ) -> None:
+        run = Run(baseline=0)
+        more = {} if text is None else {"text": text}
+        run.receipt(run.message(1), 2, result="refused", endpoint=endpoint, code=code, **more)
+        assert len(self.unwanted(run)) == found
+
+    @pytest.mark.parametrize(
+        ("event", "webhook", "canary", "found"),
+        [
+            ("bounced", "delivered", None, 1),
+            ("complained", "late", None, 1),
+            ("delivered", "delivered", None, 0),
+            ("bounced", "lost", None, 0),
+            ("bounced", "none", None, 0),
+            ("bounced", "delivered", "harness", 0),
+        ],
+    )
+    def test_an_event_that_got_through(
+        self, event: str, webhook: str, canary: str | None, found: int
+    ) -> None:
+        run = Run(baseline=0)
+        clock(run, "m365", 0.002)
+        run.provider_says(event, run.message(1), 5, webhook=webhook, canary=canary)
+        assert self.unwanted(run) == [(event, "primary", ns(5), span(0.002), True)] * found
+
+    def test_the_first_word_counts_and_a_refusal_before_an_event_at_once(self) -> None:
+        run = Run(baseline=0)
+        clock(run, "m365", 0.002)
+        clock(run, "sendgrid", 0.003)
+        message = run.message(1)
+        run.receipt(message, 5, "backup", "refused", code=550, text="5.1.1 no")
+        run.provider_says("bounced", message, 5, webhook="delivered")
+        run.provider_says("complained", message, 4.999999999, "backup", webhook="delivered")
+        assert self.unwanted(run) == [("complained", "backup", ns(4.999999999), span(0.003), True)]
+        run.events.pop()
+        assert self.unwanted(run) == [("refused for good", "backup", ns(5), span(0.003), False)]
+
+    def test_a_canary_says_nothing_of_anybody(self) -> None:
+        run = Run(baseline=0)
+        run.receipt(run.message(1), 5, result="refused", code=550, text="5.1.1 no", canary="system")
+        assert self.unwanted(run) == []
+
+    def test_he_is_the_same_in_any_case(self) -> None:
+        run = Run(baseline=0)
+        message = run.message(1, recipient="Anna@customer.example")
+        run.provider_says("bounced", message, 6, webhook="delivered")
+        run.receipt(run.message(2, recipient="anna@customer.example"), 5, result="refused", code=550)
+        assert ask(run, "select rkey, at_ns from unwanted") == [("anna@customer.example", ns(5))]
