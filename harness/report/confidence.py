@@ -190,7 +190,7 @@ def _record(facts: RunFacts) -> Iterator[Remark]:
         routes = ", ".join(str(route) for (route,) in read_back)
         text = f"receipts of {routes} were read back after the fact; their times are not exact"
         yield Remark(Topic.RECORD, text, lowers=True)
-    ended = con.execute("select finished from runs where run = ?", [facts.run]).fetchone()
+    ended = con.execute("select outcome is not null from runs where run = ?", [facts.run]).fetchone()
     if ended is None or not ended[0]:
         yield Remark(Topic.RECORD, "the recording has no end", lowers=True)
     row = con.execute("select count(*) from receipts where run = ?", [facts.run]).fetchone()
