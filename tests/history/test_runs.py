@@ -104,3 +104,10 @@ def test_what_is_told_of_a_run_is_as_its_first_event_says() -> None:
         run,
         "select scenario, seed, wall_start, outcome, system_canaries, routes_without_mail from runs",
     ) == [("made-up", 1, "2026-11-24T12:00:00Z", "completed", ["probe@canary.example"], ["sms"])]
+
+
+def test_a_fault_whose_beginning_is_missing_has_a_route_all_the_same() -> None:
+    run = Run(baseline=0)
+    run.fault(5, 20, target="elsewhere.events")
+    run.events = [each for each in run.events if not isinstance(each, ev.FaultInjecting)]
+    assert ask(run, "select route, endpoint, on_lo from faults") == [("elsewhere", "events", ns(5))]

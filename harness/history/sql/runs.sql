@@ -6,7 +6,7 @@ create type _source as enum (select distinct source from events where source is 
 create type _provider as enum (select distinct provider from events where provider is not null order by provider);
 create type _route as enum (
     select route from events where route is not null
-    union select split_part(target, '.', 1) from events where kind = 'fault.injecting' and target is not null order by 1
+    union select split_part(target, '.', 1) from events where target is not null order by 1
 );
 create type _endpoint as enum (select distinct endpoint from events where endpoint is not null order by endpoint);
 create type _result as enum (select distinct result from events where result is not null order by result);
