@@ -74,9 +74,8 @@ async def test_a_fault_on_the_way_is_proved_felt_and_gone(bench: Bench, type_: s
     assert bench.endpoint("backup").holding == {}  # the mail's own way knows nothing of it
     await send(bench, token)
     if type_ in DELAYING:
-        await until(
-            lambda: len(told(bench, token)) == 2, 20
-        )  # before it goes: what is on its way then may be cut
+        # Before it goes: what is on its way at that moment may come by a second attempt, and is late.
+        await until(lambda: len(told(bench, token)) == 2, 20)
     else:
         await bench.testbed.settle(2.5)
         assert told(bench, token) == {}
