@@ -330,27 +330,3 @@ class TestSwitches:
         run.traffic(11, 25, 0.5, via="backup")
         run.traffic(25, 30, 0.5)
         assert ask(run, "select failed_back_ns from failbacks") == [(ns(25.1),)]
-
-
-def test_a_gap_is_a_number_that_nobody_saw() -> None:
-    run = Run()
-    run.loses_record("backup")
-    run.loses_record("backup")
-    run.copy(run.message(5), 5.1, "backup")
-    assert ask(run, "select source, missing from gaps") == [("sendgrid", 2)]
-
-
-def test_durations_in_the_scenario_are_read_as_written_or_as_nanoseconds() -> None:
-    for written, ns_ in (("2s", 2e9), ("400ms", 4e8), ("1.5m", 9e10), ("1h", 3.6e12), ("5", 5)):
-        assert ask(Run(longest_retry=written), "select longest_retry_ns from runs") == [(int(ns_),)]
-
-
-def test_clock_error_is_the_worst_calibration_plus_the_drift() -> None:
-    from harness.history.events import ClockCalibrated
-
-    run = Run(clock_error=0.001)
-    run.events.append(
-        ClockCalibrated(t_ns=ns(99), source="m365", when="end", offset_ns=5_000, error_ns=2_000_000)
-    )
-    assert ask(run, "select error_ns from clock where source = 'm365'") == [(2_005_000,)]
-    assert ask(run, "select error_ns from runs") == [(2_005_000,)]

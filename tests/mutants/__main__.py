@@ -13,12 +13,13 @@ import gc
 import os
 import sys
 import time
+from collections.abc import Callable
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from tests.mutants import known, report
 from tests.mutants.corpus import FOLDER, forget_old, place, read, test_files
-from tests.mutants.judging import ByHand, Judge, of_chance
+from tests.mutants.judging import ByHand, Judge, fails, of_chance, own_tests
 from tests.mutants.killing import Children, Fate
 from tests.mutants.making import every, sampled
 from tests.mutants.mutant import ROOT, Mutant
@@ -82,26 +83,34 @@ def _arguments() -> argparse.Namespace:
 
 def _recorded(jobs: int, like: str) -> list[Path]:
     """The files of tests, recorded; each is kept in `.mutants` until it changes."""
-    files, failed = [each for each in test_files() if fnmatchcase(each.name, like)], list[Path]()
+    files = [each for each in test_files() if fnmatchcase(each.name, like)]
     FOLDER.mkdir(exist_ok=True)
+    new = [file for file in files if not place(file).exists()]
+    if new:
+        print(f"recording what {len(new)} files of tests ask", flush=True)
+    _each_passes(jobs, [str(file) for file in new], lambda file: record(Path(file)) == 0)
+    _each_passes(jobs, own_tests(), lambda test: not fails(test))
+    forget_old()
+    return files
+
+
+def _each_passes(jobs: int, tests: list[str], passes: Callable[[str], bool]) -> None:
+    """Raises SystemExit."""
+    failed = list[str]()
     children = Children(jobs, cpu_seconds=900)
-    for file in files:
-        if place(file).exists():
-            continue
+    for test in tests:
 
-        def work(file: Path = file) -> Fate:
-            return Fate.SURVIVED if record(file) == 0 else Fate.INVALID
+        def work(test: str = test) -> Fate:
+            return Fate.SURVIVED if passes(test) else Fate.INVALID
 
-        def done(fate: Fate, file: Path = file) -> None:
+        def done(fate: Fate, test: str = test) -> None:
             if fate is not Fate.SURVIVED:
-                failed.append(file)
+                failed.append(test)
 
         children.run(work, done)
     children.finish()
-    forget_old()
     if failed:
         raise SystemExit(f"{failed[0]} fails without any mutant: nothing can be said of mutants")
-    return files
 
 
 def _fates(judge: Judge, mutants: list[Mutant], expected: list[known.Entry], jobs: int) -> dict[str, Fate]:

@@ -50,6 +50,7 @@ OF_VIEWS = {
     "runs.sql": ("test_runs.py",),
     "receipts.sql": ("test_receipts.py", "test_lost_acks.py", "test_unwanted.py"),
 }
+ANY_VIEW = ("test_views.py",)
 Answers = dict[str, dict[str, Any]]
 
 
@@ -128,8 +129,8 @@ class Judge:
         if noticed:
             return Fate.BY_HISTORY
         put_view_in_place(mutant)
-        tests = OF_VIEWS.get(mutant.path.name, ("test_views.py",))
-        return Fate.BY_TEST if _fails(*(f"tests/history/{each}" for each in tests)) else Fate.SURVIVED
+        tests = OF_VIEWS.get(mutant.path.name, ANY_VIEW)
+        return Fate.BY_TEST if fails(*(f"tests/history/{each}" for each in tests)) else Fate.SURVIVED
 
     def _of_module(self, mutant: Mutant) -> Fate:
         inside = mutant.path.relative_to("harness/checks").as_posix()
@@ -261,12 +262,19 @@ def _built_on(module: str) -> set[str]:
     return found
 
 
+def own_tests() -> list[str]:
+    """What judges a mutant by itself. It must pass without one, or all that it says is nothing."""
+    checks = {f"tests/checks/{test}" for test in DIRECTLY.values()}
+    views = {f"tests/history/{test}" for tests in (*OF_VIEWS.values(), ANY_VIEW) for test in tests}
+    return sorted(checks | views)
+
+
 def own_test_fails(inside: str) -> bool:
     test = DIRECTLY.get(inside) or DIRECTLY.get(inside.split("/")[0])
-    return test is not None and _fails(f"tests/checks/{test}")
+    return test is not None and fails(f"tests/checks/{test}")
 
 
-def _fails(*tests: str) -> bool:
+def fails(*tests: str) -> bool:
     # pytest rewrites what belongs to a plugin of its own, as the harness does: it would load the true module.
     asked = [*QUIET, "--assert=plain", *(str(ROOT / test) for test in tests)]
     with open(os.devnull, "w") as sink, contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink):

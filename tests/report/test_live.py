@@ -16,7 +16,7 @@ from harness.report.live import show_live
 from harness.report.live_picture import picture
 from harness.report.live_state import LiveState, live_state
 from harness.scenario import timeline as tl
-from tests.report.samples import T0, Router, S, history
+from tests.report.router import T0, Router, S, history
 
 PLAN = tl.Timeline(
     scenario="m365-auth-outage",

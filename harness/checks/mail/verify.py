@@ -169,9 +169,9 @@ class Verifier:
 
 def is_aligned(author: str, domain: str, mode: str) -> bool:
     """RFC 7489, 3.1: the same domain (`s`), or one organisation's (`r`)."""
-    if not author or not domain:
-        return False
-    return author == domain or (mode != "s" and organisation(author) == organisation(domain))
+    return bool(author) and (
+        author == domain or (mode != "s" and organisation(author) == organisation(domain))
+    )
 
 
 @lru_cache(maxsize=1_000)

@@ -17,8 +17,8 @@ select e.run, e.seq, e.source, e.n, e.provider, e.route, e.endpoint, e.result, e
        m.class, m.stream, m.scheduled_ns, m.expires_ns, coalesce(m.baseline, false) as baseline
 from (select cast(run as _run) as run, seq, cast(source as _source) as source, n, cast(provider as _provider) as provider,
              cast(route as _route) as route, cast(endpoint as _endpoint) as endpoint, cast(result as _result) as result,
-             attempt, token, recipient, lower(recipient) as rkey, code, text, coalesce(begin_ns, end_ns, t_ns) as begin_ns,
-             coalesce(end_ns, t_ns) as end_ns, connection, retry_after_ns, fault, notice,
+             attempt, token, recipient, lower(recipient) as rkey, code, text, begin_ns, end_ns, connection, retry_after_ns,
+             fault, notice,
              coalesce(observed = 'after', false) as observed_after,
              case when len(carriers) > 0 then list_contains(carriers, 'nonce') end as nonce, canary
       from events where kind = 'receipt') e

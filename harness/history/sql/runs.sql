@@ -57,7 +57,7 @@ with told as (
            case when kind = 'message.submitting' then t_ns end as offered_ns,
            case when kind = 'message.submitted' and result = 'refused' then t_ns end as refused_ns,
            case when kind = 'message.submitted' and result = 'accepted' then t_ns end as accepted_ns,
-           case when kind = 'receipt' and canary is null then coalesce(end_ns, t_ns) end as attempt_ns,
+           case when kind = 'receipt' and canary is null then end_ns end as attempt_ns,
            case when result in ('accepted', 'ack-lost') then attempt_ns end as copy_ns,
            case when copy_ns is not null then cast(route as _route) end as copy_route,
            case when copy_ns is not null then coalesce(c.error_ns, 0) end as error_ns,
