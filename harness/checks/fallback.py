@@ -3,14 +3,15 @@
 A message is due by the fallback once it has been overdue for `after` (from its schedule and its stream's
 `within` on; from its first offer, where the driver was late with that) without a copy by mail. Then a
 provider on `route` must have taken it no later than `within` after that: an SMS, a note in the application,
-known by the token, whoever of its recipients it is for. A copy by mail in that time, a valid hold, its expiry
-and a bounce end the need; who is suppressed has none. A hand-off before it was due is in time, and counted as
-early.
+known by the token, whoever of its recipients it is for. Or `route` leads to a status page, which is for
+everybody: then it must tell of something that the system announced when the message is due, or no later than
+`within` after that. A copy by mail in that time, a valid hold, its expiry and a bounce end the need; who is
+suppressed has none. A hand-off before it was due is in time, and counted as early.
 
 It proves that a provider took the message, not that it was read, nor that the channel was the right one for
-its customer. An announcement that is for everybody, as on a status page, names no message, and is not judged.
-Inconclusive: no message was due, a fault that was never met, records missing, receipts without exact times,
-a margin within the clocks' error, or a need that came too shortly before the end of the record.
+its customer; and of a status page that it told of something, not of what. Inconclusive: no message was due,
+a fault that was never met, records missing, receipts without exact times, a margin within the clocks' error,
+or a need that came too shortly before the end of the record.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Params(CheckParams):
     within: Annotated[Duration, Field(gt=0)]
     """How much later, at the most, the fallback has it."""
     route: str | None = None
-    """The fallback's; by default whichever goes to somebody who is no mail address."""
+    """The fallback's, as a status page's; by default whichever goes to somebody who is no mail address."""
     class_: str = Field(default="transactional", alias="class")
     """Whose messages."""
 
@@ -53,6 +54,10 @@ with channel as (
     where known and canary is null and notice is null and ($run is null or run = $run)
       and case when $route is null then scheduled_ns is null else route = $route end
     group by run, token
+), page as (
+    select a.run, a.route, a.from_ns, a.until_ns, a.error_ns,
+           coalesce(a.until_ns + a.error_ns, r.watch_end_ns) as perhaps_until_ns
+    from announcements a join runs r using (run) where a.route = $route
 ), asked as (
     select run, token, recipient, greatest(scheduled_ns, first_offer_ns) as begun_ns,
            begun_ns + coalesce(within_ns, 0) + $after as due_ns,
@@ -66,17 +71,25 @@ with channel as (
            r.watch_end_ns
     from asked a join runs r using (run)
     where due_ns < watch_end_ns and (ended_ns is null or ended_ns - a.error_ns > due_ns)
+), reached as (
+    -- Of a status page the first span that is not surely over by then; it may be over all the same.
+    select n.*, coalesce(c.at_ns, p.from_ns) as at_ns,
+           coalesce(c.channel_error_ns, p.error_ns) as channel_error_ns, c.attempts,
+           coalesce(c.route, p.route) as route, p.run is not null as announced,
+           coalesce(p.until_ns - p.error_ns <= n.due_ns, false) as perhaps_over
+    from needs n left join channel c on c.run = n.run and c.token = n.token
+    asof left join page p on p.run = n.run and n.due_ns < p.perhaps_until_ns
 )
-select n.*, c.at_ns, c.channel_error_ns, c.attempts, c.route,
+select *,
        case
-           when at_ns + channel_error_ns <= until_ns then 'in time'
+           when at_ns + channel_error_ns <= until_ns and not perhaps_over then 'in time'
            when ended_ns + error_ns <= until_ns then 'ended'
            when at_ns - channel_error_ns <= until_ns or ended_ns - error_ns <= until_ns then 'perhaps late'
            when at_ns is not null then 'late'
            when watch_end_ns < until_ns then 'open'
            else 'missing'
        end as fate
-from needs n left join channel c using (run, token)
+from reached
 """
 
 
@@ -90,15 +103,16 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
         "within": params.within,
     }
     rows = history.con.execute(
-        "select fate, count(*), count(*) filter (at_ns < due_ns), count(*) filter (at_ns is not null and "
-        f"mail_ns is not null), max(at_ns - due_ns) from ({DUE}) group by fate",
+        "select fate, count(*), count(*) filter (at_ns < due_ns and not announced), "
+        "count(*) filter (at_ns is not null and mail_ns is not null and not announced), "
+        f"max(at_ns - due_ns) from ({DUE}) group by fate",
         values,
     ).fetchall()
     counts = {str(fate): int(count) for fate, count, *_ in rows}
     bad = ["late"] if ground.gaps else ["missing", "late"]
     failed = sum(counts.get(fate, 0) for fate in bad)
     due = sum(counts.values()) - counts.get("ended", 0)
-    where = params.route or "another channel"
+    where = _where(history, run, params.route)
     worst_ns = max((worst for *_, worst in rows if worst is not None), default=None)
     doubts = [
         ground.exposure_reason(),
@@ -115,14 +129,14 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
     verdict, reason = conclude(
         failed=failed > 0 and not ground.read_back_routes,
         counted=due,
-        nothing=f"no {params.class_} message was so late by mail that it had to go out by {where}",
+        nothing=f"no {params.class_} message was so late by mail that it had to go out {where}",
         doubts=doubts,
     )
     return Finding(
         check="fallback",
         verdict=verdict,
         summary=f"{counts.get('in time', 0):,} of {count_of(due, 'message')} that mail could not carry in "
-        f"time went out by {where} within {seconds(params.within):g} s",
+        f"time went out {where} within {seconds(params.within):g} s",
         numbers={
             "due": due,
             "in_time": counts.get("in time", 0),
@@ -133,7 +147,7 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
             "by_mail_after_all": counts.get("ended", 0),
             "after_due_s_max": None if worst_ns is None else seconds(max(0, worst_ns)),
         },
-        formula=f"no copy by offer + within + {seconds(params.after):g} s ⇒ a hand-off on {where} within "
+        formula=f"no copy by offer + within + {seconds(params.after):g} s ⇒ out {where} within "
         f"{seconds(params.within):g} s",
         error=clock_error(ground.error_ns),
         counted=due,
@@ -142,22 +156,31 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
     )
 
 
+def _where(history: History, run: str, route: str | None) -> str:
+    if route is None:
+        return "by another channel"
+    is_page = history.con.execute(
+        "select count(*) from runs where run = ? and list_contains(routes_without_mail, ?)", [run, route]
+    ).fetchall() == [(1,)]
+    return f"on {route}" if is_page else f"by {route}"
+
+
 def _offenders(history: History, values: dict[str, Any], bad: list[str], where: str) -> list[Offender]:
     rows = history.con.execute(
-        "select token, recipient, fate, coalesce(route, $where), attempts, at_ns - until_ns, "
-        f"until_ns - begun_ns from ({DUE}) where list_contains($bad, fate) "
+        "select token, recipient, fate, coalesce(if(announced, 'on ', 'by ') || route, $where), attempts, "
+        f"at_ns - until_ns, until_ns - begun_ns from ({DUE}) where list_contains($bad, fate) "
         "order by list_position($bad, fate), at_ns - until_ns desc, begun_ns, token limit $most",
         values | {"bad": bad, "where": where, "most": MAX_OFFENDERS},
     ).fetchall()
     found = []
-    for token, recipient, fate, route, attempts, late_ns, allowed_ns in rows:
+    for token, recipient, fate, where, attempts, late_ns, allowed_ns in rows:
         if fate == "late":
-            why, cause = f"out by {route} {late_ns / 1e9:.3f} s too late", "too late"
+            why, cause = f"out {where} {late_ns / 1e9:.3f} s too late", "too late"
         elif attempts:
-            why = f"{count_of(attempts, 'attempt')} by {route}, and none was taken"
+            why = f"{count_of(attempts, 'attempt')} {where}, and none was taken"
             cause = "tried in vain"
         else:
-            why = f"neither by mail nor by {route} {allowed_ns / 1e9:.1f} s after it was offered"
+            why = f"neither by mail nor {where} {allowed_ns / 1e9:.1f} s after it was offered"
             cause = "never tried"
         found.append(Offender(token=token, recipient=recipient, why=why, cause=cause))
     return found

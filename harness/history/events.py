@@ -183,6 +183,7 @@ class EndpointCalled(Event, frozen=True, kw_only=True, tag="endpoint.called"):
     tenant: str = ""
     canary: str | None = None  # "harness"
     fault: str | None = None  # the provider-side fault that shaped the answer
+    announced: bool | None = None  # whether a status page tells, from then on, of what the system announced
 
 
 class _Fault(Event, frozen=True, kw_only=True):

@@ -14,8 +14,8 @@ from typing import Any
 
 import msgspec
 
-from harness.history.events import Receipt
-from tests.checks.histories import PROVIDERS, Message, Run
+from harness.history.events import ClockCalibrated, Receipt
+from tests.checks.histories import PAGE, PROVIDERS, Message, Run
 
 ROUTES = tuple(PROVIDERS)
 MS = 1_000_000
@@ -95,6 +95,8 @@ def history(name: str, dice: random.Random) -> Run:
             run.events[index] = msgspec.structs.replace(
                 event, t_ns=event.t_ns + dice.choice([250, 1250]) * MS
             )
+    if not dice.randrange(3):
+        _announces(run, dice)
     return run
 
 
@@ -265,6 +267,17 @@ def _goes_beside(run: Run, dice: random.Random) -> str:
                 whose = replace(message, recipient=who)
                 run.provider_says(dice.choice(["bounced", "dropped"]), whose, on + 3, dice.choice(ROUTES))
     return run.fault(on, on + 2, dice.choice(["outage", "refuse"]), "primary")
+
+
+def _announces(run: Run, dice: random.Random) -> None:
+    """The system tells of it on its status page, and calls it over, at times that may be equal."""
+    error_ns = max(event.error_ns for event in run.events if isinstance(event, ClockCalibrated))
+    run.events.append(ClockCalibrated(t_ns=1, source=PAGE, when="end", offset_ns=0, error_ns=error_ns))
+    for _ in range(dice.randint(1, 5)):
+        run.announces(
+            _time(dice), dice.choice([True, True, False, None]),
+            via=dice.choice([PAGE, PAGE, PAGE, "backup"]), canary=dice.choice([None, None, None, "harness"]),
+        )  # fmt: skip
 
 
 def _life(run: Run, dice: random.Random) -> None:

@@ -22,6 +22,7 @@ from harness.history.store import History
 
 T0 = 10.0
 PROVIDERS = {"primary": "m365", "backup": "sendgrid"}
+PAGE = "page"  # the route, and the provider, of the system's own status page
 
 
 def ns(seconds: float) -> int:
@@ -215,6 +216,26 @@ class Run:
                 end_ns=ns(at),
                 fault=fault,
                 canary=canary,
+            )
+        )
+
+    def announces(self, at: float, told: bool | None = True, *, via: str = PAGE, **more: Any) -> None:
+        """The system told its customers on its status page, or (`told` false) called it over."""
+        number = self._numbers[PAGE] = self._numbers.get(PAGE, 0) + 1
+        self.events.append(
+            ev.EndpointCalled(
+                t_ns=ns(at),
+                source=PAGE,
+                n=number,
+                provider=PAGE,
+                route=via,
+                endpoint="manage",
+                request="POST /v1/pages/p/incidents",
+                code=201,
+                begin_ns=ns(at - 0.01),
+                end_ns=ns(at),
+                announced=told,
+                **more,
             )
         )
 

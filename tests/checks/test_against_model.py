@@ -37,7 +37,7 @@ from harness.checks.waves import LEAD_NS, WAVES
 from harness.history import events as ev
 from harness.history.store import History
 from tests.checks.generated import history, in_order
-from tests.checks.histories import Run, opened
+from tests.checks.histories import PAGE, Run, opened
 from tests.checks.model import Record, accounts, ending, exposure, instants, mail, pace, stops
 
 BATCH = 150
@@ -344,6 +344,7 @@ QUESTIONS: dict[str, tuple[Callable[[Any], Answers], Callable[[Record], Any]]] =
     "cost": (cost, accounts.attempts),
     "repeats": (repeats, accounts.repeats),
     "fallback": (fallback(None), lambda run: accounts.due(run, AFTER_NS, WITHIN_NS, None)),
+    "fallback on a page": (fallback(PAGE), lambda run: accounts.due(run, AFTER_NS, WITHIN_NS, PAGE)),
     "fallback by route": (fallback("backup"), lambda run: accounts.due(run, AFTER_NS, WITHIN_NS, "backup")),
 }
 

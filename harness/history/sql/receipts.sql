@@ -39,7 +39,7 @@ select *, lower(recipient) as rkey from _receipts where canary is distinct from 
 -- Requests at endpoints beside that of the mail, such as a token service, but the harness's own.
 create view calls as
 select e.run, e.seq, e.provider, e.route, e.endpoint, e.request, e.code, e.begin_ns, e.end_ns, e.fault,
-       coalesce(c.error_ns, 0) as error_ns
+       e.announced, coalesce(c.error_ns, 0) as error_ns
 from events e left join clock c on c.run = e.run and c.source = e.source
 where e.kind = 'endpoint.called' and e.canary is distinct from 'harness';
 

@@ -152,7 +152,10 @@ def _fate_of_need(run: Record, token: str, at_due: int, until: int, route: str |
     mine = run.mail_of(plain, token) + run.beside(plain, token)
     tried = run.beside(plain, token) if route is None else [r for r in mine if r.route == route]
     at = min((r.end_ns for r in tried if r.result in HANDOFFS), default=None)
-    if at is not None and at + run.error <= until:
+    over = False
+    if at is None:
+        at, over = _told_at(run, route, at_due)
+    if at is not None and at + run.error <= until and not over:
         return "in time"
     if ended is not None and ended + error <= until:
         return "ended"
@@ -161,3 +164,17 @@ def _fate_of_need(run: Record, token: str, at_due: int, until: int, route: str |
     if at is not None:
         return "late"
     return "open" if run.watch_end < until else "missing"
+
+
+def _told_at(run: Record, route: str | None, at_due: int) -> tuple[int | None, bool]:
+    """Since when a status page told of it when it was due, or later, and whether that may have been over."""
+    since = None
+    calls = [c for c in run.of(ev.EndpointCalled) if c.route == route and c.canary != "harness"]
+    for call in sorted(calls, key=lambda c: c.end_ns):
+        if call.announced and since is None:
+            since = call.end_ns
+        elif call.announced is False and since is not None:
+            if call.end_ns + run.error > at_due:
+                return since, call.end_ns - run.error <= at_due
+            since = None
+    return since, False
