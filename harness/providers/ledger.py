@@ -154,6 +154,7 @@ class CallFields(TypedDict):
     tenant: str
     canary: str | None
     fault: str | None
+    announced: bool | None
 
 
 class Ledger:

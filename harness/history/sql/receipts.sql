@@ -36,7 +36,8 @@ update _receipts r set known = true from (
 create view receipts as
 select *, lower(recipient) as rkey from _receipts where canary is distinct from 'harness';
 
--- Requests at endpoints beside that of the mail, such as a token service, but the harness's own.
+-- Requests at endpoints beside that of the mail, such as a token service, but the harness's own. `announced` is of those that
+-- changed an incident on a status page: whether it told of one of the system's from then on.
 create view calls as
 select e.run, e.seq, e.provider, e.route, e.endpoint, e.request, e.code, e.begin_ns, e.end_ns, e.fault,
        e.announced, coalesce(c.error_ns, 0) as error_ns

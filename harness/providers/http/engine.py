@@ -13,6 +13,7 @@ from harness.providers.errors import ConfigError
 from harness.providers.faults import Decision, Subject
 from harness.providers.http.accounts import Accounts
 from harness.providers.http.api import HttpApi
+from harness.providers.http.board import Board
 from harness.providers.http.exchange import ENDPOINT, Exchange
 from harness.providers.http.idempotency import Memory
 from harness.providers.http.limits import AccountUse, Limit
@@ -27,6 +28,7 @@ class HttpEngine:
         self._context = context
         self._api = api
         self._memory = Memory()
+        self._boards: dict[str, Board] = {}  # by route
         self._uses: dict[tuple[str, str], AccountUse] = {}
         self._listeners: dict[str, list[HttpListener]] = {}  # by route
 
@@ -106,4 +108,5 @@ class HttpEngine:
             accounts=Accounts([listener.account, self._context.config.canary_account]),
             rejecting=rejecting,
             use_of=partial(self._use_of, listener.route),
+            board=self._boards.setdefault(listener.route, Board()),
         )

@@ -106,7 +106,9 @@ class Exchange:
         """The body is there."""
         route = attempt.route
         assert route is not None
-        request = msgspec.structs.replace(attempt.head, body=bytes(attempt.body), whole=True)
+        request = msgspec.structs.replace(
+            attempt.head, body=bytes(attempt.body), whole=True, posted=self._side.board.posted
+        )
         if route.operation is Operation.SEND:
             self._sent(attempt, request)
             return
@@ -267,6 +269,7 @@ class Exchange:
             tenant=account.tenant if account else "",
             canary=Canary.HARNESS if caller.subject.canary else None,
             fault=verdict.fault,
+            announced=verdict.announced,
         )
 
     def _show(self, attempt: Attempt, request: HttpRequest, verdict: Verdict) -> None:

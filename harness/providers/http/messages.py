@@ -13,6 +13,7 @@ import msgspec
 
 from harness.history.events import ReceiptResult
 from harness.providers.faults import Announced
+from harness.providers.http.board import Posted
 from harness.providers.http.limits import Limit
 from harness.providers.recollection import Recalled
 from harness.providers.tokens import NOTHING_CARRIED, Carried
@@ -34,6 +35,7 @@ class HttpRoute(msgspec.Struct, frozen=True, kw_only=True):
     operation: Operation
     endpoint: str = ""  # empty: the one that mail goes through; each other one has a port of its own
     limits: tuple[Limit, ...] = ()  # of this path alone, for one account; those of sending are the API's
+    counted_as: str = ""  # the paths of one name share their limits; empty: each has its own
 
 
 class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +52,7 @@ class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
     now_s: float = 0.0  # wall time (Unix seconds)
     recalled: Recalled | None = None  # the message that a query is about, if it is known
     announced: tuple[Announced, ...] = ()  # the incidents that a status page tells of, resolved ones as well
+    posted: tuple[Posted, ...] = ()  # and those that were posted there by request; of a whole request alone
 
     def header(self, name: str) -> str:
         return self.headers.get(name, "")
@@ -68,6 +71,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes = b""
     headers: Headers = ()
     retry_after_ns: int | None = None
+    posted: Posted | None = None  # the incident that a status page tells of from then on, as it then stands
 
 
 class LogicalMessage(msgspec.Struct, frozen=True, kw_only=True):

@@ -89,6 +89,8 @@ def _check_endpoint(fault: ProviderFault, preset: str, api: HttpApi) -> None:
         there = f"endpoint {api.secrets_at!r}" if api.secrets_at else "the main one"
         hint = "none takes any" if api.secrets_at is None else f"{there} does"
         raise FaultRefused(f"{where} of preset {preset} takes no secret that could be rotated: {hint}")
+    if fault.type == FaultType.STATUS and fault.endpoint:
+        raise FaultRefused(f"{where} of preset {preset} tells of no incidents: the main one does")
     takes_mail = any(
         route.operation is Operation.SEND and route.endpoint == fault.endpoint for route in api.routes
     )

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from harness.providers.http.accounts import Accounts, rotated
+from harness.providers.http.board import Board
 from harness.providers.http.limits import AccountUse, Exhausted, Limit, RateLimit, Window
 from harness.providers.wire import Account, ProviderFault
 
 
 class Side:
     """One of a route's two listeners on one endpoint; the `rejecting` one knows who they are, and lets nobody
-    in. `use_of` finds what an account has used of its limits: by whose, and of what."""
+    in. `use_of` finds what an account has used of its limits: by whose, and of what. `board` is the route's,
+    as all its listeners have it."""
 
     def __init__(
         self,
@@ -21,10 +23,12 @@ class Side:
         accounts: Accounts,
         rejecting: bool,
         use_of: Callable[[str, Sequence[Limit]], AccountUse],
+        board: Board,
     ) -> None:
         self.route = route
         self.endpoint = endpoint
         self.use_of = use_of
+        self.board = board
         self.throttles = Throttles()
         later = Accounts([again for each in accounts.known if (again := rotated(each)) is not None])
         # Every secret that is or will be right: who presents one of these says who it is.

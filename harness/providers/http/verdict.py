@@ -57,6 +57,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     lost: bool = False  # taken, and the client is not told so
     dropped: bool = False  # thrown away after all
     remembered: Remembered | None = None  # by its idempotency key, where the answer is still to be noted
+    announced: bool | None = None  # of a change to a status page: whether it tells of what was posted there
     standing: Headers = ()  # what every answer to this caller tells of its limits
 
     def told(self) -> Answer:
@@ -193,8 +194,21 @@ class Judge:
         else:
             assert caller.account is not None
             answer = self._api.query(self._recalling(request), caller.account)
-        late = None if self._about_mail else decide(Stage.REPLY, caller.subject)
-        return Verdict(answer=answer) if late is None else self._by_fault(late, answer)
+        announced = self._post(answer, caller)
+        verdict = Verdict(answer=answer)
+        for stage in () if self._about_mail else (Stage.REPLY, Stage.MID_REPLY):
+            if (decision := decide(stage, caller.subject)) is not None:
+                verdict = self._by_fault(decision, answer)
+                break
+        return verdict if announced is None else msgspec.structs.replace(verdict, announced=announced)
+
+    def _post(self, answer: Answer, caller: Caller) -> bool | None:
+        """What an answer promises to tell the public is told from now on, whether or not it is heard. The
+        harness's canary announces nothing."""
+        if answer.posted is None or caller.subject.canary:
+            return None
+        self._side.board.put(answer.posted)
+        return self._side.board.tells
 
     def _recalling(self, request: HttpRequest) -> HttpRequest:
         id_ = self._api.about(request)
@@ -263,7 +277,8 @@ class Judge:
             return refused
         if not route.limits or caller.account is None or caller.account.canary:
             return None
-        use = self._side.use_of(f"{caller.account.username} {route.path}", route.limits)
+        whose = f"{caller.account.username} {route.counted_as or route.path}"
+        use = self._side.use_of(whose, route.limits)
         spent = use.take(1, self._context.clock.now_s())
         return None if spent is None else Verdict(answer=self._throttled(spent))
 
