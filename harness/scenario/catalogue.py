@@ -99,7 +99,7 @@ def _played_at(kind: str, model: type[FaultBase], preset: str) -> tuple[str, ...
     everywhere = ("", *presets.load(preset).endpoints)
     if model.acts_in is ActsIn.PROVIDER:
         return tuple(each for each in everywhere if plays(preset, kind, each))
-    return everywhere if model.acts_in is ActsIn.PROXY or takes_logins(preset) else ()
+    return tuple(each for each in everywhere if model.acts_in is ActsIn.PROXY or takes_logins(preset, each))
 
 
 def _attributes(model: type[FaultBase]) -> list[Attribute]:

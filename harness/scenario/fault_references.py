@@ -106,7 +106,7 @@ def _on_a_route(
     document: Document, index: int, fault: dict[str, Any], model: type[FaultBase]
 ) -> Iterator[Problem]:
     """Whether the provider behind a route can play it."""
-    route, _ = parts(fault["on"])
+    route, endpoint = parts(fault["on"])
     preset = preset_behind(document, route)
     if preset is None or model.acts_in is ActsIn.PROXY:
         return
@@ -118,10 +118,12 @@ def _on_a_route(
             choices=kinds_in(ActsIn.PROXY),
             advice="Use a fault of the network, or `fake: smtp` in place of Mailpit.",
         )
-    elif model.acts_in is ActsIn.UPSTREAM and not takes_logins(preset.name):
+    elif model.acts_in is ActsIn.UPSTREAM and not takes_logins(preset.name, endpoint):
         message = f"`{kind}` refuses logins, and {preset.name} asks nobody for one"
-        choices = (*kinds_in(ActsIn.PROXY), *kinds_played(preset.name))
-        yield document.problem(("faults", index, "fault"), message, choices=choices)
+        choices = (*kinds_in(ActsIn.PROXY), *kinds_played(preset.name, endpoint))
+        there = [each for each in preset.endpoints if takes_logins(preset.name, each)]
+        advice = f"It asks at its endpoint `{there[0]}`." if there else ""
+        yield document.problem(("faults", index, "fault"), message, choices=choices, advice=advice)
     elif model.acts_in is ActsIn.PROVIDER:
         yield from _in_a_provider(document, index, fault, model, preset)
 

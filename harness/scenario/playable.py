@@ -65,10 +65,13 @@ def kinds_played(fake: str, endpoint: str = "") -> tuple[str, ...]:
     return tuple(kind for kind in kinds_in(ActsIn.PROVIDER) if plays(fake, kind, endpoint))
 
 
-def takes_logins(fake: str) -> bool:
-    """Whether anybody logs in there, at any of its endpoints: what can be rotated is a secret that opens."""
+def takes_logins(fake: str, endpoint: str = "") -> bool:
+    """Whether anybody logs in there: what can be rotated is a secret that opens. Where mail is sent, what one
+    endpoint gives out is presented at the others; a page for everybody asks for nothing but where it is
+    managed."""
     preset = presets.load(fake)
-    return preset.carries_mail and any(plays(fake, "key-rotated", each) for each in ("", *preset.endpoints))
+    where = ("", *preset.endpoints) if preset.carries_mail else (endpoint,)
+    return any(plays(fake, "key-rotated", each) for each in where)
 
 
 def stages(fake: str, kind: str, endpoint: str = "") -> tuple[str, ...]:

@@ -100,6 +100,7 @@ def tokened(lasts_s: float) -> HttpPreset:
 
 class PageApi(SendGridApi):
     routes: Sequence[HttpRoute] = (HttpRoute(method="GET", path=PAGE, operation=Operation.OPEN),)
+    secrets_at = None
 
     def open(self, request: HttpRequest, accounts: Accounts) -> Answer:
         return Answer(status=200, result=ReceiptResult.ACCEPTED, body=b'{"status":"all is well"}')

@@ -5,6 +5,9 @@ tell of an incident (`named`: minor, major or critical; `text`: the title), from
 it is taken away. So a page can be late, be wrong, call an outage over too early, or never know of one. It
 answers 429, or late, or not at all, by the same faults as any other API.
 
+Where it is the system's own page, the system can announce an outage on it: at endpoint `manage` there is
+the management API (_statuspage_manage), which takes the account's secret as its key.
+
 Paths and bodies are those of the public documentation; what the answers of the front end in an overload look
 like is from memory.
 """
@@ -17,7 +20,7 @@ from email.message import EmailMessage
 from typing import Any
 
 import msgspec
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from harness.history.events import ReceiptResult
 from harness.providers.credentials import CredentialShape
@@ -33,6 +36,7 @@ from harness.providers.http.messages import (
 )
 from harness.providers.http.preset import HttpPreset
 from harness.providers.preset import ApiRequest
+from harness.providers.presets import _statuspage_manage as manage
 from harness.providers.presets import _statuspage_page as pages
 from harness.providers.presets._statuspage_page import View
 from harness.providers.wire import Account
@@ -48,15 +52,19 @@ _PARTS: Mapping[str, Callable[[View], dict[str, Any]]] = {
         "status": view.status,
     },
     "/api/v2/components.json": lambda view: {"page": view.page, "components": view.components},
-    "/api/v2/incidents.json": lambda view: {"page": view.page, "incidents": view.incidents},
+    "/api/v2/incidents.json": lambda view: {"page": view.page, "incidents": view.latest},
     "/api/v2/incidents/unresolved.json": lambda view: {"page": view.page, "incidents": view.unresolved},
 }
 
 
 class StatuspageLimits(BaseModel):
-    """None is published; a fault makes it answer 429."""
+    """Those of the management API, for one key. None is published of the page itself; a fault makes it answer
+    429."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rate: float = Field(default=1, gt=0, description="requests per second at endpoint `manage`")
+    burst: int = Field(default=60, ge=1, description="requests at once there: it is measured over a minute")
 
 
 def _plain(status: int, text: str | None = None, retry_after_s: float | None = None) -> Answer:
@@ -73,22 +81,30 @@ def _plain(status: int, text: str | None = None, retry_after_s: float | None = N
 NAMED = {
     "service-unavailable": _plain(503),
     "too-many-requests": _plain(429),
+    **manage.NAMED,
 }
 
 
 class StatuspageApi(HttpApi):
-    routes: Sequence[HttpRoute] = tuple(
-        HttpRoute(method="GET", path=path, operation=Operation.OPEN) for path in _PARTS
-    )
     announces = pages.IMPACTS
-    secrets_at = None
+    secrets_at = manage.ENDPOINT
+    max_body_bytes = manage.MAX_BODY_BYTES
+
+    def __init__(self, limits: StatuspageLimits) -> None:
+        self.routes: Sequence[HttpRoute] = (
+            *(HttpRoute(method="GET", path=path, operation=Operation.OPEN) for path in _PARTS),
+            *manage.routes(limits.rate, limits.burst),
+        )
 
     def identify(self, request: HttpRequest, accounts: Accounts) -> Account | None:
-        """Nobody is asked for credentials; by these the harness's canary is known."""
+        """Nobody is asked for credentials on the page; by these the harness's canary is known."""
+        if manage.is_asked(request):
+            return manage.caller(request, accounts)
         return accounts.of_secret(bearer(request))
 
     def open(self, request: HttpRequest, accounts: Accounts) -> Answer:
-        view = pages.view(request.announced, request.header("host") or "status.example.com")
+        host = request.header("host") or "status.example.com"
+        view = pages.view(request.announced, request.posted, host)
         return Answer(
             status=200,
             result=ReceiptResult.REFUSED,  # nothing was handed over, and nothing is recorded
@@ -101,23 +117,36 @@ class StatuspageApi(HttpApi):
             ),
         )
 
+    def query(self, request: HttpRequest, account: Account) -> Answer:
+        return manage.answer(request)
+
     def unauthorized(self, request: HttpRequest, accounts: Accounts) -> Answer:
-        return _plain(401)
+        return manage.UNAUTHORIZED if manage.is_asked(request) else _plain(401)
 
     def throttled(self, allowance: Allowance) -> Answer:
+        if allowance.endpoint == manage.ENDPOINT:
+            # That the API tells how long to wait is documented nowhere: a fault may say it.
+            wait_s = None if allowance.name == manage.OWN_LIMIT else allowance.wait_s
+            return manage.plain(429, None, wait_s)
         return _plain(429, None, allowance.wait_s)
 
     def error(self, status: int, text: str | None, retry_after_s: float | None) -> Answer:
         return _plain(status, text, retry_after_s)
 
+    def error_beside(
+        self, endpoint: str, status: int, text: str | None, retry_after_s: float | None
+    ) -> Answer:
+        return manage.plain(status, text, retry_after_s)
+
     def too_large(self) -> Answer:
         return _plain(413)
 
     def not_found(self, request: HttpRequest) -> Answer:
-        return _plain(404)
+        return manage.NOT_FOUND if manage.is_asked(request) else _plain(404)
 
     def method_not_allowed(self, request: HttpRequest, allowed: str) -> Answer:
-        return msgspec.structs.replace(_plain(405), headers=(("Allow", allowed),))
+        refused = manage.plain(405, None, None) if manage.is_asked(request) else _plain(405)
+        return msgspec.structs.replace(refused, headers=(*refused.headers, ("Allow", allowed)))
 
 
 class StatuspageCanary:
@@ -132,12 +161,14 @@ class StatuspageCanary:
 
 PRESET = HttpPreset(
     name="statuspage",
-    summary="A public status page under /api/v2, whose incidents are those that faults announce",
+    summary="A public status page under /api/v2: faults announce incidents on it, and a system by its API",
     dated=date(2026, 11, 1),
     scheme="statuspage+http",
     limits=StatuspageLimits,
     named=NAMED,
-    api=lambda limits, seed: StatuspageApi(),
+    api=lambda limits, seed: StatuspageApi(limits),
     canary=StatuspageCanary(),
+    endpoint_canaries={manage.ENDPOINT: manage.canary_request},
+    real_hosts={manage.REAL_HOST: manage.ENDPOINT},
     credential=CredentialShape(username="{owner}", secret="{text:43}"),
 )
