@@ -127,6 +127,19 @@ def test_the_harness_own_calls_are_left_out() -> None:
     ]
 
 
+def test_a_call_says_what_a_status_page_told_from_then_on() -> None:
+    run = Run(baseline=0)
+    for at, announced in ((2, True), (3, None), (4, False)):
+        run.calls("manage", at, announced=announced)
+    assert ask(run, "select announced from calls order by end_ns") == [(True,), (None,), (False,)]
+
+
+def test_a_history_of_before_says_nothing_of_that() -> None:
+    run = Run(baseline=0)
+    run.calls("token", 2)  # what is not set is not written
+    assert ask(run, "select announced from calls") == [(None,)]
+
+
 class TestAttempts:
     ASKED = (
         "select begin_ns, end_ns, recipients, refused, retry_after_ns, canary, baseline, observed_after, "

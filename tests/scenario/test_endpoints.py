@@ -8,7 +8,8 @@ import pytest
 
 from harness.scenario.errors import Problem
 from harness.scenario.hosts import certificate_names, hosts_of
-from harness.scenario.plan import incidents
+from harness.scenario.plan import incidents, plan
+from harness.scenario.timeline import Fault
 from tests.providers.stand_ins import TOKEN_HOST, standing_in
 from tests.scenario.test_hosts import CONTAINED
 from tests.scenario.writing import changed, loaded, problem
@@ -125,6 +126,17 @@ class TestARouteWithoutMail:
             loaded(*STATUS, fault(f"on: status, fault: {what}"))
         found = problem(changed(*STATUS, fault("on: status, fault: auth-failure")))
         assert found.path == "faults[0].fault" and "asks nobody" in found.message
+
+    def test_a_system_announces_an_outage_where_its_page_is_managed(self) -> None:
+        page = (STATUS[0][0], STATUS[0][1].replace("{fake: smtp}", "{fake: statuspage}"))
+        url = ("SENDERS: 4", 'SENDERS: 4, PAGE: "{{ routes.status.manage_url }}/v1"')
+        refused = fault("on: status.manage, fault: refuse, named: manage-rate-limited")
+        scenario = loaded(page, STATUS[1], url, refused)
+        (there,) = [each for each in scenario.faults if each.on == "status.manage"]
+        assert scenario.is_aside(there) and not scenario.breaks_a_route(there)
+        faults = [each for each in plan(scenario, 1).entries if isinstance(each, Fault)]
+        (planned,) = [each for each in faults if each.target == "status.manage"]
+        assert (planned.type, planned.attributes["named"]) == ("refuse", "manage-rate-limited")
 
     def test_no_mail_is_counted_there(self) -> None:
         found = problem(changed(*STATUS, ("throttle: {primary:", "throttle: {status: {rate: 5/s}, primary:")))

@@ -173,6 +173,19 @@ class TestAsked:
     def test_a_login_where_nobody_logs_in(self) -> None:
         found = refused("{at: 5s, for: 4s, on: page, fault: auth-failure}")
         assert found.message == "`auth-failure` refuses logins, and statuspage asks nobody for one"
+        assert found.advice == "It asks at its endpoint `manage`."
+
+    @pytest.mark.parametrize(
+        "what",
+        ["auth-failure", "outage", "key-rotated", "ack-loss", "refuse, named: manage-rate-limited"],
+    )
+    def test_where_a_status_page_is_managed_it_can_have_what_a_page_cannot(self, what: str) -> None:
+        assert not problems(scenario(f"{{at: 5s, for: 4s, on: page.manage, fault: {what}}}"))
+
+    def test_a_status_page_tells_of_incidents_where_it_is_read(self) -> None:
+        found = refused("{at: 5s, for: 4s, on: page.manage, fault: status, named: major}")
+        assert found.message == "statuspage cannot play `status` at its endpoint `manage`"
+        assert found.advice == "It can on the route itself."
 
     def test_a_certificate_where_nobody_is_shown_one(self) -> None:
         found = refused("{at: 5s, for: 4s, on: backup, fault: certificate, named: expired}")

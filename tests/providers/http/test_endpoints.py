@@ -131,9 +131,10 @@ class TestBesideTheMainOne:
         began_s = loop.time()
         assert (await client.post(fake.beside(TOKEN))).status_code == 200
         assert loop.time() - began_s >= 0.3
-        fake.put(type="ack-loss", endpoint="token")
-        with pytest.raises(httpx.TransportError):
-            await client.post(fake.beside(TOKEN))
+        for stage in ("reply", "mid-reply"):
+            fake.put(type="ack-loss", endpoint="token", stage=stage)
+            with pytest.raises(httpx.TransportError):
+                await client.post(fake.beside(TOKEN))
 
     async def test_it_can_hang(self, fake: Sample, client: httpx.AsyncClient) -> None:
         fake.put(type="hang", endpoint="token")
