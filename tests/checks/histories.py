@@ -198,7 +198,6 @@ class Run:
         took: float = 0.01,
         fault: str | None = None,
         canary: str | None = None,
-        announced: bool | None = None,
     ) -> None:
         """A request at an endpoint beside the one that mail goes through."""
         source = PROVIDERS[via]
@@ -217,7 +216,6 @@ class Run:
                 end_ns=ns(at),
                 fault=fault,
                 canary=canary,
-                announced=announced,
             )
         )
 

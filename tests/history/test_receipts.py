@@ -130,7 +130,7 @@ def test_the_harness_own_calls_are_left_out() -> None:
 def test_a_call_says_what_a_status_page_told_from_then_on() -> None:
     run = Run(baseline=0)
     for at, announced in ((2, True), (3, None), (4, False)):
-        run.calls("manage", at, announced=announced)
+        run.announces(at, announced)
     assert ask(run, "select announced from calls order by end_ns") == [(True,), (None,), (False,)]
 
 
