@@ -261,6 +261,7 @@ def shows() -> list[Show]:
         Show("a system that does not start", harness(DEMO, "--set", 'system.process=["/bin/false"]'), 4),
         Show("webhook-loss", harness("scenarios/webhook-loss.yaml"), 0, no_event_lost),
         Show("fallback by SMS", harness("scenarios/fallback-sms.yaml"), 0),
+        Show("fallback on a status page", harness("scenarios/fallback-page.yaml"), 0),
         Show(
             "nothing left in containers",
             [str(BIN / "python"), "-m", "pytest", "tests/testbed/containers/test_nothing_left.py"],

@@ -1,4 +1,4 @@
-"""What mail cannot carry in time goes out by SMS, and a system whose fallback comes too late is found out."""
+"""What mail cannot carry in time goes out by SMS or is told on a status page; what is too late is found."""
 
 from __future__ import annotations
 
@@ -41,5 +41,20 @@ def test_a_note_in_the_application_is_a_fallback_too(tmp_path: Path) -> None:
 @pytest.mark.e2e
 def test_a_fallback_that_comes_too_late_is_a_fail_of_that_check_alone(tmp_path: Path) -> None:
     run = run_harness("fallback-sms", {"system.env.FALLBACK_AFTER": "60s"}, tmp_path)
+    assert (run.exit_code, run.failed) == (1, {"fallback"}), run.said
+    assert run.finding("fallback")["numbers"]["missing"] > 0
+
+
+@pytest.mark.e2e
+def test_a_status_page_tells_everybody_in_time(tmp_path: Path) -> None:
+    run = run_harness("fallback-page", UNHURRIED, tmp_path)
+    assert run.exit_code == 0, run.said
+    fallback = run.finding("fallback")["numbers"]
+    assert fallback["due"] == fallback["in_time"] > 0
+
+
+@pytest.mark.e2e
+def test_a_page_that_tells_nothing_is_a_fail_of_that_check_alone(tmp_path: Path) -> None:
+    run = run_harness("fallback-page", {"system.env.ANNOUNCE_AFTER": "60s"}, tmp_path)
     assert (run.exit_code, run.failed) == (1, {"fallback"}), run.said
     assert run.finding("fallback")["numbers"]["missing"] > 0

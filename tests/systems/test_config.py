@@ -36,7 +36,7 @@ def test_everything_can_be_given() -> None:
     [
         ("DETECT_AFTER", "soon"), ("THROTTLE", "fast"), ("WAVES", "120% every 2s"), ("MARKETING", "maybe"),
         ("APPROVAL", "yes"), ("PRIMARY_URL", "pigeon://x:1"), ("PORT", ""), ("SENDERS", "many"),
-        ("STATUS_URL", "status.example.com"),
+        ("STATUS_URL", "status.example.com"), ("ANNOUNCE_URL", "our-page"), ("ANNOUNCE_AFTER", "later"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named(name: str, value: str) -> None:
