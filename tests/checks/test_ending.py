@@ -67,6 +67,14 @@ def test_a_queue_whose_last_reading_made_no_sense_may_hold_anything(ends: float)
     )
 
 
+@pytest.mark.parametrize(("depths", "moves"), [((3, 0), False), ((0, 3), True)])
+def test_of_readings_at_one_instant_the_last_counts(depths: tuple[int, int], moves: bool) -> None:
+    run = missing(ends=20)
+    for depth in depths:
+        run.reads("queue_depth", depth, 12, None)
+    assert ("queue still held" in judged(run).reason) == moves
+
+
 def test_states_that_could_not_be_read_are_told_as_the_harness_first_saw_it() -> None:
     run = missing()
     for at, detail in ((12, "it answered 500"), (13, "nobody answers")):

@@ -261,6 +261,19 @@ def test_the_schema_accepts_what_the_model_does(name: str, written: Any) -> None
     jsonschema.validate(written, CHECKS[name].params.model_json_schema())
 
 
+@pytest.mark.parametrize(
+    ("name", "short"),
+    [
+        ("quiescence", [{"const": "reached"}]), ("fallback", []), ("pause", ["string"]), ("mttr", ["string"]),
+        ("cost", ["integer"]),
+    ],
+)  # fmt: skip
+def test_the_schema_knows_each_short_form_and_no_other(name: str, short: list[Any]) -> None:
+    schema = CHECKS[name].params.model_json_schema()
+    forms = schema.get("anyOf", [schema])
+    assert [each.get("type", each) for each in forms] == [*short, "object"]
+
+
 @pytest.mark.parametrize(("name", "written"), WRONG)
 def test_wrong_parameters_are_refused(name: str, written: Any) -> None:
     with pytest.raises(ValidationError):

@@ -40,6 +40,8 @@ def test_readings_of_the_queue(depth: int, later: int) -> None:
     run.reads("queue_depth", later, 60, None)
     run.reads("queue_depth", depth, 50, None)
     assert check_as_written(run, "quiescence", "reached").numbers["queue_depth"] == later
+    run.message(6)
+    assert ("queue still held" in check_as_written(run, "delivered", "all").reason) == (later > 0)
 
 
 def test_what_the_system_said_last_of_a_message() -> None:

@@ -213,6 +213,16 @@ class TestRatio:
         ]
         assert [each.cause for each in finding.offenders] == ["waited too long"] * 2
 
+    def test_one_that_is_just_as_much_as_it_may_be_is_not_named(self) -> None:
+        run, waiting, newsletters = outage(2, 2)
+        run.operator("approve", 40)
+        begins(run, waiting[0], 21)
+        begins(run, newsletters[0], 22)
+        begins(run, waiting[1], 43)
+        begins(run, newsletters[1], 44)
+        finding = judged(run, {"ratio": 0.75})
+        assert [each.subject for each in finding.offenders] == ["release 1 (fault off)"]
+
     def test_equal_ones_are_named_in_order(self) -> None:
         run, _, newsletters = outage(0, 4)
         for number, at in enumerate((30, 40, 50)):

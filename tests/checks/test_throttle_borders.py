@@ -83,6 +83,11 @@ class TestLongRecords:
         attempts(run, *[5.0] * 1_000)  # more than 64 bits hold of what an attempt takes
         assert judged(run, "0.1234567/s", burst=1_000).numbers["primary_peak"] == 1_000
 
+    def test_of_thousands_are_counted_through(self) -> None:
+        run = quiet()
+        attempts(run, 1, *(80 + number / 10_000 for number in range(4_500)))
+        assert judged(run, "1/s").numbers["primary_peak"] == 4499.5501
+
     def test_over_a_long_time_at_a_rate_of_many_digits_are_exact(self) -> None:
         run = quiet()
         attempts(run, *range(1, 60))

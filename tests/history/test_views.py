@@ -67,6 +67,11 @@ class TestImpacts:
     def test_for_ever(self) -> None:
         assert self.impacts((5, None), (6, None)) == [(6, None)]
 
+    def test_counts_from_when_messages_were_to_be_there_however_late_they_were_offered(self) -> None:
+        run = Run(baseline=0)
+        run.copy(run.message(4, offered=7), 10)
+        assert ask(run, "select from_ns, until_ns from impacts(1)") == [(ns(5), ns(10))]
+
     def test_from_the_first_one(self) -> None:
         assert self.impacts((5, 10), at_least=1) == [(5, 10)]
 

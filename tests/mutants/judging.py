@@ -42,7 +42,7 @@ RATES = (("primary", 2.0), ("backup", 0.75))
 PARTS = 12  # of the histories written by hand
 OF_RATES = 100  # runs of which rates are asked: one query a run
 DIRECTLY = {
-    "units.py": "test_units.py", "params.py": "test_units.py", "evaluation.py": "test_evaluation.py",
+    "units.py": "test_units.py", "params.py": "test_evaluation.py", "evaluation.py": "test_evaluation.py",
     "__init__.py": "test_evaluation.py", "finding.py": "test_evaluation.py",
     "own": "own", "mail": "test_mail_domains.py",
 }  # fmt: skip

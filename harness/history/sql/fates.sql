@@ -220,14 +220,15 @@ qualify hit;
 create macro impacts(min_overdue) as table
 select run, from_ns, until_ns from impacts_by(min_overdue) where counted_from = 'scheduled';
 
--- Whether nothing moves any more at the end of the record. `quiet` is null where the SUT's longest retry is not known.
+-- Whether nothing moves any more at the end of the record. `quiet` is null where the SUT's longest retry, or its queue's
+-- depth, is not known.
 -- given_ns is how long the SUT was left alone: since the last message was offered or accepted, and the last fault over.
 create view quiescence as
 select r.run, r.watch_end_ns - greatest(m.last_ns, t.last_ns, o.off_ns) as quiet_ns,
        r.watch_end_ns - greatest(m.last_ns, o.off_ns) as given_ns,
        2 * r.longest_retry_ns as needed_ns, q.depth as queue_depth,
        r.watch_end_ns - greatest(m.last_ns, t.last_ns, o.off_ns) >= 2 * r.longest_retry_ns
-           and (q.run is null or coalesce(q.depth = 0, false)) as quiet
+           and (q.run is null or q.depth = 0) as quiet
 from runs r
 join (select run, max(greatest(first_offer_ns, accepted_ns)) as last_ns from messages group by run) m on m.run = r.run
 left join (select run, max(end_ns) as last_ns from receipts where canary is null group by run) t on t.run = r.run

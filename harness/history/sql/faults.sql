@@ -114,4 +114,4 @@ with grouped as (
     from truths window told as (partition by run, signal, route order by stretch)
 )
 select run, signal, route, truth as rising, least(lo, case when untold then was_read_ns end) as lo, hi
-from turned where was is not null and truth <> was;
+from turned where truth <> was;
