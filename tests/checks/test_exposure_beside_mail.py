@@ -9,6 +9,7 @@ from typing import ClassVar
 import pytest
 
 from harness.checks.finding import Finding, Verdict
+from harness.history import events as ev
 from tests.checks.exposing import AFTERWARDS, faulty, judged
 from tests.checks.histories import Run, check
 
@@ -33,6 +34,17 @@ class TestAnEndpointThatMailNeeds:
         run = faulty(type_, "primary.token")
         run.receipt(run.message(12, "marketing"), 12.1, "primary", "refused", code=401)
         assert judged(run).verdict is Verdict.PASS
+
+    @pytest.mark.parametrize(
+        ("began", "verdict"), [(20.5, Verdict.PASS), (20.5 + 1e-9, Verdict.INCONCLUSIVE)]
+    )
+    def test_one_that_may_have_begun_before_it_was_over_does(self, began: float, verdict: Verdict) -> None:
+        run = faulty("outage", "primary.token")
+        run.events.append(
+            ev.ClockCalibrated(t_ns=1, source="m365", when="end", offset_ns=0, error_ns=500_000_000)
+        )
+        run.receipt(run.message(12, "marketing"), 21, "primary", "refused", code=401, took=21 - began)
+        assert judged(run).verdict is verdict
 
     @pytest.mark.parametrize("result", ["refused", "deferred", "aborted", "ack-lost"])
     def test_one_that_went_wrong_for_another_reason_does_not(self, result: str) -> None:
