@@ -37,7 +37,8 @@ def main() -> int:
         print(f"cannot be parsed, and so is not mutated: {line}")
     if not mutants and not refused:
         print(
-            f"no mutant is like {asked.only}; a name begins `harness/checks/waves.py: WAVES: sql filter`",
+            f"no mutant is like {' or '.join(asked.only)}; "
+            "a name begins `harness/checks/waves.py: WAVES: sql filter`",
             file=sys.stderr,
         )
         return 2
@@ -59,8 +60,11 @@ def main() -> int:
     gc.collect()
     gc.freeze()  # or every child goes through all of it, again and again
     expected = known.entries()
-    fates = _fates(judge, chosen, expected, asked.jobs)
-    known.remember(fates)
+    fates: dict[str, Fate] = {}
+    try:
+        _judge_all(judge, chosen, expected, asked.jobs, fates)
+    finally:
+        known.remember(fates)
     complete = not (asked.sample or asked.only or asked.again)
     return report.told(
         chosen, fates, expected, time.monotonic() - begun,
@@ -72,7 +76,12 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make mutants", description=__doc__)
     parser.add_argument("--sample", type=int, default=0, help="so many mutants instead of all")
     parser.add_argument("--seed", default="", help="which ones; with the same seed and code, the same")
-    parser.add_argument("--only", default="", help="mutants whose name is like this, with * for anything")
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        help="mutants whose name is like this, with * for anything; may be repeated",
+    )
     parser.add_argument(
         "--tests", default="*", help="by these files of tests alone, such as test_wa*; quicker"
     )
@@ -113,9 +122,10 @@ def _each_passes(jobs: int, tests: list[str], passes: Callable[[str], bool]) -> 
         raise SystemExit(f"{failed[0]} fails without any mutant: nothing can be said of mutants")
 
 
-def _fates(judge: Judge, mutants: list[Mutant], expected: list[known.Entry], jobs: int) -> dict[str, Fate]:
-    """Tells of each survivor as soon as it is one."""
-    fates: dict[str, Fate] = {}
+def _judge_all(
+    judge: Judge, mutants: list[Mutant], expected: list[known.Entry], jobs: int, fates: dict[str, Fate]
+) -> None:
+    """Fills `fates`, and tells of each survivor as soon as it is one."""
     children = Children(jobs)
     for count, mutant in enumerate(mutants, start=1):
 
@@ -128,7 +138,6 @@ def _fates(judge: Judge, mutants: list[Mutant], expected: list[known.Entry], job
         if count % 200 == 0:
             print(f"  {count} of {len(mutants)}", flush=True)
     children.finish()
-    return fates
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from typing import Any
 
 import duckdb
 import pytest
+from sqlglot.errors import SqlglotError
 
 from tests.checks import test_against_model as against_model
 from tests.checks.generated import history
@@ -110,7 +111,7 @@ class Judge:
                 return self._of_view(mutant)
             put_in_place(mutant)
             return self._of_module(mutant)
-        except (Refused, Unplaceable):
+        except (Refused, Unplaceable, SqlglotError):
             return Fate.INVALID
 
     def _of_view(self, mutant: Mutant) -> Fate:

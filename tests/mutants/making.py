@@ -18,8 +18,8 @@ from tests.mutants.mutant import ROOT, Mutant, numbered
 MAKERS = ("python", "views", "embedded", "sql", "mutant")
 
 
-def every(only: str, jobs: int) -> tuple[list[Mutant], list[str]]:
-    """Those whose name is like `only`; and which files or queries could not be parsed."""
+def every(only: list[str], jobs: int) -> tuple[list[Mutant], list[str]]:
+    """Those whose name is like one of `only`; and which files or queries could not be parsed."""
     checks = [path.relative_to(ROOT) for path in sorted((ROOT / "harness" / "checks").rglob("*.py"))]
     asked = [
         (kind, path)
@@ -27,12 +27,14 @@ def every(only: str, jobs: int) -> tuple[list[Mutant], list[str]]:
         for path in paths
     ]
     FOLDER.mkdir(exist_ok=True)
-    asked = [each for each in asked if not only or fnmatchcase(f"{each[1]}:", f"*{only.split(':')[0]}*")]
+    files = [each.split(":")[0] for each in only or ["*"]]
+    asked = [each for each in asked if any(fnmatchcase(f"{each[1]}:", f"*{file}*") for file in files)]
     with ProcessPoolExecutor(jobs, mp_context=get_context("fork")) as pool:
         made = list(pool.map(_mutants_of, asked))
     found = [mutant for mutants, _ in made for mutant in mutants]
     refused = [line for _, lines in made for line in lines]
-    return [each for each in found if not only or fnmatchcase(each.name, f"*{only}*")], refused
+    like = [f"*{each}*" for each in only or ["*"]]
+    return [each for each in found if any(fnmatchcase(each.name, pattern) for pattern in like)], refused
 
 
 def _mutants_of(asked: tuple[str, Path]) -> tuple[list[Mutant], list[str]]:

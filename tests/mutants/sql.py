@@ -93,7 +93,8 @@ def _around(node: exp.Expression, most: int = 100) -> exp.Expression:
 
 def _changes(node: exp.Expression) -> Iterator[tuple[str, Change]]:
     kind = type(node)
-    for other in COMPARISONS.get(kind, ()):
+    assigns = isinstance(node.parent, exp.Update) and node.arg_key == "expressions"
+    for other in () if assigns else COMPARISONS.get(kind, ()):
         yield "comparison", lambda n, other=other: other(this=n.this, expression=n.expression)
     if kind is exp.Between:
         yield "comparison", lambda n: _open(n, exp.GT, exp.LTE)

@@ -13,6 +13,7 @@ from tests.mutants.databases import Database
 from tests.mutants.judging import of_chance, own_test_fails
 from tests.mutants.killing import Children, Fate
 from tests.mutants.placing import put_in_place
+from tests.mutants.sql import mutations
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +59,12 @@ def test_a_slip_in_a_module_is_noticed_by_the_test_of_its_own() -> None:
         children.run(work, fates.append)
         children.finish()
     assert fates == [Fate.SURVIVED, Fate.BY_TEST]
+
+
+def test_what_an_update_sets_is_no_comparison() -> None:
+    text = "update t set known = true from u where t.a = u.a"
+    changed = [mutated for operator, _, mutated, _ in mutations(text) if operator == "comparison"]
+    assert changed == ["UPDATE t SET known = TRUE FROM u WHERE t.a <> u.a"]
 
 
 @pytest.mark.parametrize("source", [python, embedded])
