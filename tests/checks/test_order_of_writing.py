@@ -12,7 +12,7 @@ from harness.checks import CHECKS, parse_params
 from harness.checks.finding import Finding
 from harness.history.journal import write_events
 from harness.history.store import History
-from tests.checks.histories import Run
+from tests.checks.histories import PAGE, Run
 
 
 def check_as_written(run: Run, name: str, params: Any) -> Finding:
@@ -72,3 +72,12 @@ def test_the_copies_of_a_message() -> None:
     run.copy(message, 6, "backup")
     finding = check_as_written(run, "reconciliation", "agrees")
     assert finding.offenders[0].why == "the system says failed, and backup took it"
+
+
+def test_what_a_status_page_told() -> None:
+    run = Run(without_mail=[PAGE])
+    for at, told in ((13, False), (12, True), (8, False), (6, True)):
+        run.announces(at, told)
+    run.message(5)  # due at 9 s, and by 11 s at the latest
+    finding = check_as_written(run, "fallback", {"after": "3s", "within": "2s", "route": PAGE})
+    assert [each.why for each in finding.offenders] == ["out on page 1.000 s too late"]
