@@ -31,8 +31,8 @@ RIGHT = "right"
 
 
 def rows(seeds: int) -> list[Row]:
-    """Each claim, then the right system in the places that claims name: each seed in every other one, and the
-    next seed in those between, so that all of it takes a quarter of an hour and not half of one."""
+    """Each claim, then the right system in the places that claims name: each seed in two of five, and the
+    next ones in the others, so that all of it takes less than a quarter of an hour and not half of one."""
     claims = all_claims()
     places = list(dict.fromkeys(claim.place for claim in claims))
     planted = [Row(claim.place, claim) for claim in claims]
@@ -40,7 +40,7 @@ def rows(seeds: int) -> list[Row]:
         Row(place, seed=seed)
         for seed in range(1, seeds + 1)
         for number, place in enumerate(places)
-        if (seed + number) % 2
+        if (2 * seed + number) % 5 < 2
     ]
 
 
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--only", action="append", default=[], metavar="DEFECT", help="may be repeated")
     parser.add_argument("--third", type=third_of, metavar="K/3", help="1/3, 2/3, 3/3, or today: by the day")
     parser.add_argument(
-        "--seeds", type=int, default=SEEDS, help="of the right system, each in every other scenario"
+        "--seeds", type=int, default=SEEDS, help="of the right system, each in two of five scenarios"
     )
     parser.add_argument("--out", type=Path, default=ROOT / "reports" / "runs" / "defects")
     options = parser.parse_args(arguments)
