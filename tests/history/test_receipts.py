@@ -57,9 +57,10 @@ class TestWhoseAReceiptIs:
         message = here.message(1)
         there.copy(message, 2)
         there.copy(message, 3, recipient="+4670000001")
+        here.copy(message, 4, recipient="+4670000001")
         with opened(here, there) as history:
-            told = history.con.execute("select known, message from receipts").fetchall()
-        assert told == [(False, None), (False, None)]
+            told = history.con.execute("select known, message from receipts order by end_ns").fetchall()
+        assert told == [(False, None), (False, None), (True, None)]
 
     def test_a_notice_to_the_messages_own_recipient_is_a_copy(self) -> None:
         run = Run(baseline=0)
