@@ -58,16 +58,15 @@ class Children:
 
     def _reap(self) -> None:
         for pid, (done, deadline) in list(self._running.items()):
-            late = time.monotonic() > deadline
-            if late:
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if not ended and time.monotonic() > deadline:
                 os.kill(pid, signal.SIGKILL)
-            ended, status = os.waitpid(pid, 0 if late else os.WNOHANG)
+                os.waitpid(pid, 0)
+                raise RuntimeError("a child does not come to an end, and does not work either")
             if not ended:
                 continue
             del self._running[pid]
             code = os.waitstatus_to_exitcode(status)
-            if late:
-                raise RuntimeError("a child does not come to an end, and does not work either")
             if code in (-signal.SIGXCPU, -signal.SIGKILL):
                 done(Fate.TIMEOUT)
             elif 0 <= code < len(_FATES):
