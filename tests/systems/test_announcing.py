@@ -15,6 +15,7 @@ from mailrouter.defects import Defect
 from tests.providers.proxied import Proxied, proxied
 from tests.systems.running import Client, running
 from tests.systems.stubs import Mood, SendGridStub, SmtpStub
+from tests.systems.test_fallback import break_mail
 
 
 @pytest.fixture
@@ -42,14 +43,6 @@ async def until_shown(client: Client, page: Proxied, *statuses: str) -> None:
         return [each["status"] for each in await shown(page)] == list(statuses)
 
     await client.until(reached)
-
-
-async def break_mail(client: Client, smtp: SmtpStub, api: SendGridStub) -> None:
-    await smtp.become(Mood.REFUSES_LOGIN)
-    await api.become(Mood.BUSY)
-    await client.submit("c.trigger")
-    await client.until_route("primary", "down")
-    await client.until_route("backup", "down")
 
 
 async def test_an_outage_is_announced_once_and_called_over_when_mail_goes_out_again(
