@@ -37,7 +37,7 @@ class Params(CheckParams):
     within: Annotated[Duration, Field(gt=0)]
     """How much later, at the most, the fallback has it."""
     route: str | None = None
-    """The fallback's, as a status page's; by default whichever goes to somebody who is no mail address."""
+    """The fallback's. By default whichever goes to somebody who is no mail address; a page must be named."""
     class_: str = Field(default="transactional", alias="class")
     """Whose messages."""
 

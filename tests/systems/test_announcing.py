@@ -98,6 +98,21 @@ async def test_a_page_that_does_not_answer_is_told_later(
         await until_shown(client, page, "investigating")
 
 
+async def test_what_the_page_took_without_an_answer_is_not_told_again(
+    config: Config, smtp: SmtpStub, api: SendGridStub, page: Proxied
+) -> None:
+    async with running(with_page(config, page)) as client:
+        await client.until(lambda: _asked(page))
+        page.put(type="ack-loss", endpoint="manage")
+        await break_mail(client, smtp, api)
+        await until_shown(client, page, "investigating")
+        page.heal()
+        await client.until(lambda: _tried_often(client))
+        await api.become(Mood.WELL)
+        await until_shown(client, page, "resolved")
+    assert [each["status"] for each in await shown(page)] == ["resolved"]
+
+
 async def test_never_announces(config: Config, smtp: SmtpStub, api: SendGridStub, page: Proxied) -> None:
     never = frozenset({Defect.NEVER_ANNOUNCES})
     async with running(with_page(config, page, announce_after_s=0.0, defects=never)) as client:
@@ -108,3 +123,7 @@ async def test_never_announces(config: Config, smtp: SmtpStub, api: SendGridStub
 
 async def _tried_often(client: Client) -> bool:
     return client.log.getvalue().count("key=c.trigger") >= 5
+
+
+async def _asked(page: Proxied) -> bool:
+    return bool(page.sink.records)
