@@ -59,14 +59,18 @@ async def test_an_outage_is_announced_once_and_called_over_when_mail_goes_out_ag
 
 
 async def test_nothing_is_announced_while_one_route_takes_mail(
-    config: Config, smtp: SmtpStub, page: Proxied
+    config: Config, smtp: SmtpStub, api: SendGridStub, page: Proxied
 ) -> None:
     async with running(with_page(config, page, announce_after_s=0.0)) as client:
         await smtp.become(Mood.REFUSES_LOGIN)
         await client.submit("c.one")
         await client.until_state("c.one", "sent")
         await client.until_route("primary", "down")
-    assert await shown(page) == []
+        assert await shown(page) == []
+        await break_mail(client, smtp, api)
+        await until_shown(client, page, "investigating")
+    told = client.log.getvalue()
+    assert told.index("route in doubt route=backup") < told.index("announced told=")
 
 
 async def test_what_an_earlier_process_announced_is_called_over(
