@@ -55,7 +55,7 @@ with channel as (
       and case when $route is null then scheduled_ns is null else route = $route end
     group by run, token
 ), page as (
-    select a.run, a.route, a.from_ns, a.until_ns, a.error_ns,
+    select a.run, a.from_ns, a.until_ns, a.error_ns,
            coalesce(a.until_ns + a.error_ns, r.watch_end_ns) as perhaps_until_ns
     from announcements a join runs r using (run) where a.route = $route
 ), asked as (
@@ -74,8 +74,8 @@ with channel as (
 ), reached as (
     -- Of a status page the first span that is not surely over by then; it may be over all the same.
     select n.*, coalesce(c.at_ns, p.from_ns) as at_ns,
-           coalesce(c.channel_error_ns, p.error_ns) as channel_error_ns, c.attempts,
-           coalesce(c.route, p.route) as route, p.run is not null as announced,
+           coalesce(c.channel_error_ns, p.error_ns) as channel_error_ns, c.attempts, c.route,
+           p.run is not null as announced,
            coalesce(p.until_ns - p.error_ns <= n.due_ns, false) as perhaps_over
     from needs n left join channel c on c.run = n.run and c.token = n.token
     asof left join page p on p.run = n.run and n.due_ns < p.perhaps_until_ns
@@ -167,7 +167,7 @@ def _where(history: History, run: str, route: str | None) -> str:
 
 def _offenders(history: History, values: dict[str, Any], bad: list[str], where: str) -> list[Offender]:
     rows = history.con.execute(
-        "select token, recipient, fate, coalesce(if(announced, 'on ', 'by ') || route, $where), attempts, "
+        "select token, recipient, fate, coalesce('by ' || route, $where), attempts, "
         f"at_ns - until_ns, until_ns - begun_ns from ({DUE}) where list_contains($bad, fate) "
         "order by list_position($bad, fate), at_ns - until_ns desc, begun_ns, token limit $most",
         values | {"bad": bad, "where": where, "most": MAX_OFFENDERS},

@@ -89,9 +89,9 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
 def _detection(history: History, run: str, incident: Incident, finished: bool, gaps: str) -> _Found:
     if incident.detected is not None:
         return _Found(incident, Interval.between(incident.on, incident.detected))
-    [(truths, errors, errors_then, was_on)] = history.con.execute(
+    [(truths, answers, errors_then, was_on)] = history.con.execute(
         """
-        select count(truth), count(*) filter (truth is null),
+        select count(truth), count(*),
                count(*) filter (truth is null and t_ns >= $on and t_ns <= $off + 5000000000),
                arg_max(truth, (t_ns, seq)) filter (t_ns <= $on)
         from readings
@@ -100,7 +100,7 @@ def _detection(history: History, run: str, incident: Incident, finished: bool, g
         {"run": run, "routes": list(incident.routes), "on": incident.on[0], "off": incident.off_ns},
     ).fetchall()
     name = f"incident {incident.name}"
-    if errors_then or (errors and not truths):
+    if errors_then or (answers and not truths):
         return _Found(incident, None, f"the detection signal made no sense during {name}")
     if was_on:
         return _Found(incident, None, f"the detection signal was on before {name} began")

@@ -53,9 +53,8 @@ NEVER = 2**63 - 1
 # The pauses that are about the class. `run` null asks for all runs at once. Of those that began alike none
 # ends before an earlier one, so the last that began before an instant is the one that lasts longest.
 PAUSED = """
-select run, number, coalesce(signal, '') as signal, coalesce(route, '') as of_route, begin_hi,
-       begin_hi + $grace as from_ns, end_ns,
-       dense_rank() over (order by run, coalesce(signal, ''), coalesce(route, '')) as kind
+select run, number, signal, coalesce(route, '') as of_route, begin_hi, begin_hi + $grace as from_ns, end_ns,
+       dense_rank() over (order by run, signal, route) as kind
 from pauses($class) where began_by = $by and ($run is null or run = $run)
 """
 

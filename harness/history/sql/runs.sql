@@ -36,7 +36,7 @@ with spans as (
            any_value(routes_without_mail) as routes_without_mail
     from events where kind in ('run.started', 'phase.entered', 'run.finished') group by run
 ), lasts as (
-    select cast(run as _run) as run, greatest(max(t_ns), max(end_ns), 0) as last_ns from events group by run
+    select cast(run as _run) as run, greatest(max(t_ns), 0) as last_ns from events group by run
 )
 select run, scenario, seed, wall_start, outcome, coalesce(teardown_ns, finished_ns, last_ns) as watch_end_ns,
        duration_ns(resolved ->> '$.system.longest_retry') as longest_retry_ns,
@@ -60,7 +60,7 @@ with told as (
            case when kind = 'receipt' and canary is null then end_ns end as attempt_ns,
            case when result in ('accepted', 'ack-lost') then attempt_ns end as copy_ns,
            case when copy_ns is not null then cast(route as _route) end as copy_route,
-           case when copy_ns is not null then coalesce(c.error_ns, 0) end as error_ns,
+           case when copy_ns is not null then c.error_ns end as error_ns,
            case when copy_ns is not null then observed = 'after' end as observed_after
     from events e left join clock c on c.run = e.run and c.source = e.source
     where kind in ('message.submitting', 'message.submitted', 'receipt')
@@ -71,5 +71,5 @@ select run, token, rkey, any_value(case when recipient <> rkey and offered_ns is
        max(within_ns) as within_ns, max(expires_ns) as expires_ns, coalesce(bool_or(baseline), false) as baseline,
        count(refused_ns) as refusals, min(accepted_ns) as accepted_ns,
        count(attempt_ns) as attempts, count(copy_ns) as copies, min(copy_ns) as copy_ns, min(copy_route) as copy_route,
-       max(error_ns) as error_ns, coalesce(bool_or(observed_after), false) as observed_after
+       max(error_ns) as error_ns, bool_or(observed_after) as observed_after
 from told group by run, token, rkey having offers > 0;

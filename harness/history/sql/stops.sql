@@ -4,7 +4,7 @@
 create table usual_routes as
 select run, route from baseline_shares
 union all
-select distinct run, route from copies anti join (select distinct run from baseline_shares) using (run);
+select distinct run, route from copies anti join baseline_shares using (run);
 
 -- One row a pause of a class, begun in (begin_lo, begin_hi]. `began_by` is operator (his word, or the signal `paused`
 -- that the system gives for it) or detection (a fault was detected on a usual route). end_ns is the first moment at
