@@ -76,6 +76,30 @@ class TestSeveralStops:
             "left by primary after incident f1, 10.000 s before the approval"
         ]
 
+    @pytest.mark.parametrize(("incident", "named"), [(12, "incident f1"), (8, "pause 1"), (10, "pause 1")])
+    def test_the_last_is_the_one_that_began_last_or_a_pause(self, incident: float, named: str) -> None:
+        run = Run()
+        run.operator("pause", 10)
+        run.fault(incident, 20)
+        run.copy(run.message(13, "marketing"), 21)
+        assert [each.why for each in judged(run).offenders] == [
+            f"left by primary after {named}, which nobody ever approved"
+        ]
+
+    @pytest.mark.parametrize("due", [9, 8.5])
+    def test_nor_of_one_that_was_over_when_it_was_due(self, due: float) -> None:
+        """It perhaps waited in the next one of its kind, and surely in an earlier incident."""
+        run = Run(clock_error=0.5)
+        run.fault(5, 40)
+        run.says_paused(6, until=8)
+        run.says_paused(20, until=30)
+        run.copy(run.message(due, "marketing"), 21.2)
+        finding = judged(run)
+        assert finding.verdict is Verdict.FAIL
+        assert [each.why for each in finding.offenders] == [
+            "left by primary after incident f1, which nobody ever approved"
+        ]
+
     def test_a_clock_error_that_hides_one_approval_of_two_is_inconclusive(self) -> None:
         run, [message] = outage(25, clock_error=0.5)
         pause(run, 30, 40)
@@ -142,6 +166,13 @@ class TestHowLong:
     def test_a_nanosecond_less_than_a_second_is_no_waiting(self, after: float, waited: int) -> None:
         run, _ = outage(25, count=0)
         run.copy(run.message(15, "marketing"), 15 + after, "backup")
+        assert judged(run).numbers["waited"] == waited
+
+    @pytest.mark.parametrize(("after", "waited"), [(0.999999999, 0), (1, 1)])
+    def test_nor_is_it_where_no_fault_delays_anything(self, after: float, waited: int) -> None:
+        run = Run()
+        pause(run, 10, 20)
+        run.copy(run.message(12, "marketing"), 12 + after)
         assert judged(run).numbers["waited"] == waited
 
     def test_the_longest_delay_on_any_route_is_no_waiting(self) -> None:

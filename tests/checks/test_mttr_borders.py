@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from harness.checks import parse_params
@@ -144,6 +145,14 @@ class TestByWhichMessages:
         run.fault(10, 20, "latency", attributes={"latency": 50})
         run.copy(run.message(15, within=60, baseline=True), 16)
         run.copy(run.message(15, "marketing", within=60), 16)
+        assert judged(run).reason == "no transactional message had a time to keep"
+
+    def test_nor_those_without_a_time_to_keep(self) -> None:
+        run = Run()
+        run.fault(10, 20, "latency", attributes={"latency": 50})
+        message = run.message(15)
+        run.events[-2] = msgspec.structs.replace(run.events[-2], within_ns=None)
+        run.copy(message, 15.1)
         assert judged(run).reason == "no transactional message had a time to keep"
 
     @pytest.mark.parametrize(

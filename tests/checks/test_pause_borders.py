@@ -128,6 +128,14 @@ class TestSeveralPauses:
         finding = judged(run)
         assert (finding.verdict, finding.numbers["pauses"]) == (Verdict.PASS, 2)
 
+    def test_what_was_due_as_one_ended_and_left_as_the_next_held_was_there_in_neither(self) -> None:
+        run, _ = paused(0)
+        run.operator("pause", 30)
+        run.operator("resume", 40)
+        for at, left, there in ((20, 32, 0), (19.9, 32, 1), (25, 32.1, 2)):
+            run.copy(run.message(at, "marketing"), left)
+            assert judged(run).numbers["in_play"] == there
+
     def test_each_lasts_to_its_own_end(self) -> None:
         run, messages = paused()
         run.operator("pause", 30)

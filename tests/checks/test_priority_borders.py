@@ -140,6 +140,19 @@ class TestTurns:
             assert judged(run).numbers["judged"] == count
 
 
+class TestPassing:
+    @pytest.mark.parametrize(("after", "passed"), [(0.25, 0), (0.250000001, 1)])
+    def test_is_to_begin_a_nanosecond_after_the_grace(self, after: float, passed: int) -> None:
+        run = Run()
+        run.operator("pause", 10)
+        newsletter = run.message(12, "marketing")
+        run.operator("approve", 20)
+        receipt = run.message(21)
+        begins(run, newsletter, 21 + after)
+        begins(run, receipt, 25)
+        assert judged(run).numbers["passed"] == passed
+
+
 class TestRatio:
     @pytest.mark.parametrize(
         ("begin", "verdict"),
@@ -237,6 +250,13 @@ class TestRatio:
             "release 4 (approve)",
         ]
 
+    def test_is_of_what_95_of_100_waited_at_most(self) -> None:
+        run, waiting, [newsletter] = outage(20, 1)
+        for message, at in zip(waiting, [21] * 18 + [25, 29], strict=True):
+            begins(run, message, at)
+        begins(run, newsletter, 30)
+        assert judged(run, {"ratio": 0.5}).numbers["first_wait_s_p95"] == 5
+
     def test_is_told_to_a_millionth(self) -> None:
         run, [receipt], [newsletter] = outage(1, 1)
         begins(run, receipt, 21)
@@ -260,11 +280,11 @@ class TestOffenders:
         once = run.message(22.4, token="t" + "l" * 15)
         begins(run, once, 23.8)
         for message in twice:
-            begins(run, message, 26)
+            begins(run, message, 27.5)
         begins(run, early, 24.2)
         begins(run, most, 25)
         finding = judged(run)
-        assert finding.numbers["passed"] == 12
+        assert (finding.numbers["passed"], finding.numbers["passed_by_most"]) == (12, 4)
         expected = [most, *reversed(twice)]
         assert [each.token for each in finding.offenders] == [message.token for message in expected]
         assert finding.offenders[0].recipient == most.recipient

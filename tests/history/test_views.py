@@ -35,6 +35,27 @@ def test_one_unanswered_offer_among_refusals_leaves_it_open() -> None:
     assert ask(run, "select result from messages") == [("indeterminate",)]
 
 
+@pytest.mark.parametrize(
+    ("results", "result"), [((None, "refused"), "indeterminate"), (("refused", "refused"), "refused")]
+)
+def test_offers_and_answers_at_one_instant_are_counted_each(
+    results: tuple[str | None, str], result: str
+) -> None:
+    run = Run(baseline=0)
+    message = run.message(1, result=results[0])
+    run.offer_again(message, 1, 2, results[1])
+    assert ask(run, "select offers, result from messages") == [(2, result)]
+
+
+def test_a_message_is_called_as_it_was_offered_whatever_a_provider_wrote_and_when() -> None:
+    run = Run(baseline=0)
+    message = run.message(1, "marketing", recipient="anna@Customer.example")
+    run.copy(message, 0.5, recipient="Anna@customer.example")
+    assert ask(run, "select recipient, rkey, stream, class from messages") == [
+        ("anna@Customer.example", "anna@customer.example", "newsletter", "marketing")
+    ]
+
+
 def test_attempts_with_several_recipients_are_one() -> None:
     run = Run(baseline=0)
     for _ in range(3):

@@ -152,6 +152,12 @@ def test_the_worst_come_first_and_of_the_equally_bad_the_first_by_name() -> None
     assert (finding.counted, finding.numbers["offending"]) == (8, 7)
 
 
+@pytest.mark.parametrize("whys", ["fabdce", "afebcd", "bcdefa"])
+def test_of_what_is_alike_but_for_its_words_these_decide(whys: str) -> None:
+    alike = f"select unnest({list(whys)}) as why, 't1' as token where $run is not null"
+    assert [each.why for each in judged(Run(), alike, params={}).offenders] == list("abcdef")
+
+
 def test_of_many_doubts_the_three_commonest_are_told() -> None:
     doubts = "select null as why, unnest(['d', 'c', 'c', 'b', 'b', 'a', 'e', null, null, null]) as doubt"
     finding = judged(Run(), f"{doubts} where $run is not null", params={})
