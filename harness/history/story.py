@@ -1,8 +1,9 @@
 """The life story of one message: all that happened to it, and what went on around it, in order.
 
 Tokens flow in, lines flow out: the message's own events, the connections that were cut under it, and the
-faults, signal changes, restarts and operator's words between its first moment and its last. What went on
-around it is also the story of an incident. Reports show them beside a finding; people read them to see why.
+faults, signal changes, restarts, operator's words and announcements between its first moment and its last,
+and the next announcement, which is how its recipient learns of it where it never left. What went on around it
+is also the story of an incident. Reports show them beside a finding; people read them to see why.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ _COLUMNS = (
     "expires_ns", "result", "code", "text", "source", "n", "provider", "route", "endpoint", "attempt",
     "begin_ns", "end_ns", "connection", "canary", "notice", "fault", "incident", "type", "target", "stage",
     "error", "signal", "value", "previous_read_ns", "state", "change", "pid", "action", "by",
-    "event", "webhook", "reason",
+    "event", "webhook", "reason", "announced",
 )  # fmt: skip
 
 _FIELDS = ", ".join(f'e."{name}"' for name in _COLUMNS)
@@ -76,7 +77,8 @@ with changed as (
 select {_FIELDS} from events e
 where e.run = $run
   and (e.token is null and (e.kind like 'fault.%' or e.kind in ('system.process', 'operator'))
-       or e.kind = 'signal' and e.seq in (from changed))
+       or e.kind = 'signal' and e.seq in (from changed)
+       or e.kind = 'endpoint.called' and e.announced is not null and e.canary is distinct from 'harness')
 order by e.t_ns, e.seq
 """
 
@@ -100,19 +102,26 @@ def stories(con: duckdb.DuckDBPyConnection, run: str, tokens: Sequence[str]) -> 
     for token, lines in told.items():
         if lines:
             from_ns, until_ns = min(each.t_ns for each in lines), max(each.t_ns for each in lines)
-            lines += within(around, from_ns, until_ns)
+            lines += within(around, from_ns, until_ns) + _next_announced(around, until_ns)
             told[token] = sorted(lines, key=lambda line: (line.t_ns, line.seq))
     return told
 
 
 def surroundings(con: duckdb.DuckDBPyConnection, run: str) -> list[StoryLine]:
-    """What is about no one message, in order: faults, changes of signals, the system's life, the operator."""
+    """What is about no one message, in order: faults, changes of signals, the system's life, the operator's
+    words, and what it told on a status page."""
     return [_line(_event(row)) for row in con.execute(_AROUND, {"run": run}).fetchall()]
 
 
 def within(lines: Sequence[StoryLine], from_ns: int, until_ns: int) -> list[StoryLine]:
     """Those from shortly before a time to shortly after another."""
     return [line for line in lines if from_ns - _MARGIN_NS <= line.t_ns <= until_ns + _MARGIN_NS]
+
+
+def _next_announced(lines: Sequence[StoryLine], until_ns: int) -> list[StoryLine]:
+    """The first that comes too late for `within`."""
+    after = until_ns + _MARGIN_NS
+    return next(([line] for line in lines if line.event.get("announced") and line.t_ns > after), [])
 
 
 def _event(row: Sequence[Any]) -> dict[str, Any]:
@@ -139,6 +148,8 @@ def _about(kind: str) -> About:
             return About.SIGNAL
         case "operator":
             return About.OPERATOR
+        case "endpoint":
+            return About.SYSTEM
     return About.SYSTEM if kind == "system.process" else About.MESSAGE
 
 
@@ -164,6 +175,9 @@ def _text(kind: str, event: dict[str, Any]) -> str:
         case "signal":
             told = event.get("value", f"no sense ({event.get('error')})")
             return f"signal {event['signal']}{_of(event)}: {told}"
+        case "endpoint.called":
+            told = "announces an outage" if event["announced"] else "calls its outage over"
+            return f"{told} on {event['route']}"
         case "operator":
             about = f" of {event['class']}" if "class" in event else ""
             return f"operator {event['by']}: {event['action']}{about}"

@@ -222,7 +222,7 @@ def _line(facts: RunFacts, told: Told, copies: int) -> StoryLine | None:
             return StoryLine(at, "fault", f"{event['type']} on {event['target']} begins")
         case "fault.removed":
             return StoryLine(at, "fault", f"{event['type']} on {event['target']} ends")
-        case "signal" | "system.process" | "operator":
+        case "signal" | "system.process" | "operator" | "endpoint.called":
             return StoryLine(at, str(told.about), told.text)
         case _:
             return None  # the steps of putting a fault in place and taking it away

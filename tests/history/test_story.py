@@ -67,6 +67,18 @@ def test_restarts_and_the_operators_words_are_told() -> None:
     assert "operator scenario: approve" in told
 
 
+def test_what_the_system_told_on_its_page_is_told_and_what_it_told_next() -> None:
+    run = Run(without_mail=["page"])
+    for at, told in ((1, True), (4.5, False), (9, False), (20, True), (30, True), (40, False)):
+        run.announces(at, told)
+    run.announces(10, True, canary="harness")
+    message = run.message(5)
+    assert [(at, about, text) for at, about, text in story_of(run, message.token) if about == "system"] == [
+        (4.5, "system", "calls its outage over on page"),
+        (20, "system", "announces an outage on page"),
+    ]
+
+
 def test_nobody_knows_a_token_that_never_was() -> None:
     assert story_of(Run(), "x" * 16) == []
 
