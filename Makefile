@@ -15,7 +15,7 @@ help:
 	@echo "make demo    run the main scenario: Microsoft 365 refuses every login (about 75 s)"
 	@echo "make test    lint, types, layers and the tests; ARGS='-k plan' passes on to pytest"
 	@echo "make shows   every full-length command that the project promises, with its exit code"
-	@echo "make defects every planted bug of the reference system against every check; writes docs/defects.md (about 15 min)"
+	@echo "make defects every planted bug of the reference system against every check; writes docs/defects.md (about 13 min)"
 	@echo "make mutants are the tests of the checks good enough to notice a wrong check? (long; ARGS='--sample 40')"
 	@echo "make model   the checks against a model of their own, on HISTORIES (30000) random histories"
 	@echo "make clients measure again what client libraries make of the providers (docs/clients/*.json)"
