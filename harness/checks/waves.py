@@ -4,9 +4,10 @@ A release is a switch, a fault's end, a resume or an approval. Its backlog B is 
 accepted, scheduled at least 1 s before the release (and offered by then, where the driver was late) and
 without a copy then; what a provider had taken by then, and bounced or dropped, waits for nothing any more,
 nor does what went out by a fallback channel. No window of `every` − max(5 %, 100 ms + delay spread) may hold
-the first copies after the release of more than ⌈share·B⌉ of them; what is still waiting at the next release
-belongs to that one. The margin keeps a router that is exact to its own clock from failing by a hair. Windows
-are half-open and begin at a copy, which finds the fullest one.
+the first copies after the release of more than ⌈share·B⌉ of them, also where another release comes in
+between; who waited at several goes in portions of the greatest. A word about another class is no release of
+this one. The margin keeps a router that is exact to its own clock from failing by a hair. Windows are
+half-open and begin at a copy, before the next release; that finds the fullest one.
 
 It proves how the backlog reached the providers, whatever the reason for the pace. It cannot tell waves from
 a system that is merely slow. Inconclusive: no release at all, times that were read back, clocks that may
@@ -42,10 +43,21 @@ class Params(CheckParams):
     """Whose backlog; all classes together by default."""
 
 
-# One row per release with a backlog: how large it was, and the fullest window. `run` null asks for all runs.
-WAVES = """
+# The releases that are about the class. `run` null asks for all runs.
+RELEASES = """
+select run, number, release, t_ns, lead(t_ns) over (partition by run order by number) as next_ns
+from releases
+where ($run is null or run = $run) and ($class is null or class is null or class = $class)
+"""
+
+# One row per release with a backlog: how large it was, and the window that held the most too many.
+WAVES = f"""
 with spread as (
     select run, max(delay_ns) as delay_ns from route_delays group by run
+), lengths as (
+    select run, $every - greatest(cast(ceil(0.05 * $every) as bigint),
+                                  100000000 + coalesce(s.delay_ns, 0)) as length_ns
+    from runs left join spread s using (run)
 ), left_ as (
     -- A message leaves with its first copy; one that has none, with what was taken and came to nothing.
     select run, token, rkey, greatest(scheduled_ns, first_offer_ns) as begun_ns,
@@ -55,35 +67,39 @@ with spread as (
       and ($run is null or run = $run)
 ), backlog as (
     select r.run, r.number, r.release, r.t_ns, r.next_ns, f.token, f.rkey, f.left_ns
-    from releases r join left_ f on f.run = r.run
+    from ({RELEASES}) r join left_ f on f.run = r.run
     where f.begun_ns <= r.t_ns - $lead and (f.left_ns is null or f.left_ns >= r.t_ns)
-), firsts as (
-    select run, number, left_ns as copy_ns from backlog
-    where left_ns >= t_ns and (next_ns is null or left_ns < next_ns)
-), windows as (
-    -- Half-open: up to, not including, copy_ns + length_ns. No length at all leaves no window.
-    select run, number, copy_ns,
-           count(*) over (partition by run, number order by copy_ns
-                          range between current row and (length_ns - 1) following) as held
-    from (select f.*, $every - greatest(cast(ceil(0.05 * $every) as bigint),
-                                        100000000 + coalesce(s.delay_ns, 0)) as length_ns
-          from firsts f left join spread s using (run))
-    where length_ns > 0
-), fullest as (
-    select run, number, max(held) as largest, arg_min(copy_ns, (-held, copy_ns)) as largest_ns
-    from windows group by run, number
 ), sizes as (
     select run, number, any_value(release) as release, any_value(t_ns) as t_ns, count(*) as backlog
     from backlog group by run, number
-), owed as (
+), waited as (
     -- Who still waits goes on in the portions of the greatest release that began to let them go.
-    select run, number, max(largest) as of_ from (
-        select run, number, max(s.backlog) over (partition by run, token, rkey order by number) as largest
-        from backlog b join sizes s using (run, number)
-    ) group by run, number
+    select run, number, b.next_ns, b.left_ns,
+           max(s.backlog) over (partition by run, token, rkey order by number) as largest,
+           max(number) over (partition by run, token, rkey) as last
+    from backlog b join sizes s using (run, number)
+), owed as (
+    select run, number, cast(ceil($share * max(largest) - 1e-9) as bigint) as portion
+    from waited group by run, number
+), firsts as (
+    -- A window that began before the next release goes on after it: what leaves there is in its portions.
+    select w.run, w.number, w.next_ns, w.left_ns as copy_ns, l.length_ns, o.portion
+    from waited w join lengths l using (run) join owed o on o.run = w.run and o.number = w.last
+    where w.left_ns is not null and (w.next_ns is null or w.left_ns < w.next_ns + l.length_ns)
+), windows as (
+    -- Half-open: up to, not including, copy_ns + length_ns. No length at all leaves no window.
+    select run, number, next_ns, copy_ns, count(*) over held as held, max(portion) over held as allowed
+    from firsts where length_ns > 0
+    window held as (partition by run, number order by copy_ns
+                    range between current row and (length_ns - 1) following)
+), fullest as (
+    select run, number, arg_max({{'held': held, 'allowed': allowed, 'copy_ns': copy_ns}},
+                                (held - allowed, -copy_ns)) as worst
+    from windows where next_ns is null or copy_ns < next_ns
+    group by run, number
 )
-select s.run, s.number, s.release, s.t_ns, s.backlog, coalesce(f.largest, 0) as largest, f.largest_ns,
-       cast(ceil($share * o.of_ - 1e-9) as bigint) as allowed
+select s.run, s.number, s.release, s.t_ns, s.backlog, coalesce(f.worst.held, 0) as largest,
+       f.worst.copy_ns as largest_ns, coalesce(f.worst.allowed, o.portion) as allowed
 from sizes s join owed o using (run, number) left join fullest f using (run, number)
 order by s.run, s.number
 """
@@ -96,14 +112,15 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
         "select coalesce(max(delay_ns), 0) from route_delays where run = ?", [run]
     ).fetchall()
     margin_ns = max(-(-params.every // 20), 100_000_000 + int(spread_ns))
-    ((released,),) = con.execute("select count(*) from releases where run = ?", [run]).fetchall()
+    asked = {"run": run, "class": params.class_}
+    ((released,),) = con.execute(f"select count(*) from ({RELEASES})", asked).fetchall()
     ((sent,),) = con.execute(
         "select count(*) from fates where run = $run and not baseline and ($class is null or class = $class)",
-        {"run": run, "class": params.class_},
+        asked,
     ).fetchall()
     rows = con.execute(
         WAVES,
-        {"run": run, "class": params.class_, "share": params.share, "every": params.every, "lead": LEAD_NS},
+        asked | {"share": params.share, "every": params.every, "lead": LEAD_NS},
     ).fetchall()
     broken = [row for row in rows if row[5] > row[7]]
     blurred = 2 * ground.error_ns > margin_ns

@@ -111,7 +111,7 @@ class TestTheBacklog:
         assert (finding.numbers["backlog"], finding.numbers["largest_wave"]) == (15, 15)
         assert finding.offenders[0].why == "15 of 15 at once, 0.000 s after it; 2 allowed"
 
-    def test_belongs_to_the_next_release_from_its_very_instant(self) -> None:
+    def test_of_the_next_release_is_what_leaves_from_its_very_instant(self) -> None:
         run = Run()
         messages = waiting(run, 20, 5)
         run.operator("resume", 10)
@@ -120,12 +120,12 @@ class TestTheBacklog:
         at_once(run, messages[7:], 30)
         finding = judged(run)
         assert [offender.why for offender in finding.offenders] == [
+            "20 of 20 at once, 20.000 s after it; 2 allowed",
             "13 of 13 at once, 0.000 s after it; 2 allowed",
-            "7 of 20 at once, 20.000 s after it; 2 allowed",
         ]
         assert [offender.subject for offender in finding.offenders] == [
-            "release 2 (resume)",
             "release 1 (resume)",
+            "release 2 (resume)",
         ]
         assert finding.counted == 33
 
@@ -208,6 +208,65 @@ class TestThePortion:
         assert finding.verdict is Verdict.FAIL
         assert [offender.why for offender in finding.offenders] == [
             "2 of 10 at once, 1.000 s after it; 1 allowed"
+        ]
+
+
+class TestReleasesInARow:
+    """A hundred wait for the first, at 10 s; ten of them leave at 10.1 s, by right."""
+
+    def begun(self, second: float, class_: str | None = None) -> tuple[Run, list[Message]]:
+        run = Run()
+        messages = waiting(run, 100, 5)
+        run.operator("approve", 10)
+        at_once(run, messages[:10], 10.1)
+        run.operator("resume", second, class_)
+        return run, messages[10:]
+
+    @pytest.mark.parametrize(("at", "verdict"), [(12 - NS, Verdict.FAIL), (12, Verdict.PASS)])
+    def test_do_not_part_a_window(self, at: float, verdict: Verdict) -> None:
+        run, rest = self.begun(10.3)
+        at_once(run, rest[:10], at)
+        finding = judged(run)
+        assert finding.verdict is verdict
+        if verdict is Verdict.FAIL:
+            assert [(each.subject, each.why) for each in finding.offenders] == [
+                ("release 1 (approve)", "20 of 100 at once, 0.100 s after it; 10 allowed")
+            ]
+
+    @pytest.mark.parametrize(("more", "verdict"), [(4, Verdict.PASS), (5, Verdict.FAIL)])
+    def test_let_leave_in_the_portions_of_the_greater_what_leaves_after_it(
+        self, more: int, verdict: Verdict
+    ) -> None:
+        run, rest = self.begun(11)
+        waiting(run, 50, 9.5)
+        at_once(run, rest[:more], 11.2)
+        finding = judged(run)
+        assert (finding.verdict, finding.numbers["allowed"]) == (verdict, 14)
+        assert [each.why for each in finding.offenders] == (
+            ["15 of 100 at once, 0.100 s after it; 14 allowed"] if more == 5 else []
+        )
+
+    def test_count_each_their_own(self) -> None:
+        run, _ = self.begun(11)
+        at_once(run, waiting(run, 50, 9.5)[:14], 11.2)
+        assert judged(run).verdict is Verdict.PASS
+
+    @pytest.mark.parametrize(("word", "releases"), [("transactional", 1), ("marketing", 2), (None, 2)])
+    def test_are_those_that_are_about_the_class(self, word: str | None, releases: int) -> None:
+        run, _ = self.begun(11, word)
+        finding = judged(run, class_="marketing")
+        assert (finding.numbers["releases"], finding.counted) == (releases, 100 + 90 * (releases - 1))
+        assert judged(run).numbers["releases"] == 2
+
+    def test_of_two_windows_that_are_as_full_the_one_that_was_allowed_less_is_the_worse(self) -> None:
+        run, rest = self.begun(30)
+        at_once(run, rest[:15], 20)
+        waiting(run, 150, 25)
+        at_once(run, rest[15:30], 29)
+        at_once(run, rest[30:35], 30)
+        finding = judged(run)
+        assert [each.why for each in finding.offenders] == [
+            "15 of 100 at once, 10.000 s after it; 10 allowed"
         ]
 
 

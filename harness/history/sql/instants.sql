@@ -91,15 +91,15 @@ select cast(run as _run) as run, seq, t_ns, action, class from events where kind
 -- What lets a backlog go: a switch, a fault's end, an operator's (or the scenario's) word. next_ns is the next one.
 create table releases as
 with told as (
-    select run, 'switch' as release, switched_ns as t_ns from switches
+    select run, 'switch' as release, switched_ns as t_ns, null as class from switches
     union all
-    select run, 'fault off', off_lo from incidents i join runs r using (run) where off_lo < r.watch_end_ns
+    select run, 'fault off', off_lo, null from incidents i join runs r using (run) where off_lo < r.watch_end_ns
     union all
-    select run, action, t_ns from operator_words where action in ('resume', 'approve', 'switch')
+    select run, action, t_ns, class from operator_words where action in ('resume', 'approve', 'switch')
     union all
-    select run, 'resume', hi from signal_edges where signal = 'paused' and not rising
+    select run, 'resume', hi, null from signal_edges where signal = 'paused' and not rising
 )
-select run, row_number() over ordered as number, release, t_ns, lead(t_ns) over ordered as next_ns
+select run, row_number() over ordered as number, release, t_ns, lead(t_ns) over ordered as next_ns, class
 from told window ordered as (partition by run order by t_ns, release);
 
 -- Faults that a provider plays itself on attempts, and marks whom they hit.

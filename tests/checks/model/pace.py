@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 from fractions import Fraction
 
@@ -105,30 +106,36 @@ def left(run: Record, token: str) -> float:
 
 
 def waves(run: Record, share: Fraction, every: int) -> list[tuple[int, int, int]]:
-    """(backlog, fullest window, allowed) of each release that had a backlog."""
+    """(backlog, the window that held the most too many, allowed in it) of each release that had a backlog."""
     spread = max((run.delay(fault.route) for fault in run.faults), default=0)
     length = every - max(math.ceil(Fraction(every, 20)), 100 * MS + spread)
     times = releases(run)
-    found = []
-    owed: dict[str, int] = {}  # the largest backlog that each still waiting message was part of
-    for index, at in enumerate(times):
-        until = times[index + 1] if index + 1 < len(times) else math.inf
-        backlog = [
-            token
+    backlogs = [
+        {
+            token: left(run, token)
             for token in run.tokens()
             if run.result(token) == "accepted"
             and run.messages[token][0].scheduled_ns + run.offered_late(token) <= at - S
             and left(run, token) >= at
-        ]
-        if not backlog:
-            continue
-        firsts = [int(left(run, token)) for token in backlog if left(run, token) < until]
-        fullest = max(
-            (sum(begin <= other < begin + length for other in firsts) for begin in firsts if length > 0),
-            default=0,
-        )
+        }
+        for at in times
+    ]
+    owed: dict[str, int] = {}  # the largest backlog that each still waiting message was part of
+    portions = []
+    for backlog in backlogs:
         for token in backlog:
             owed[token] = max(owed.get(token, 0), len(backlog))
-        portion = max(owed[token] for token in backlog)
-        found.append((len(backlog), fullest, math.ceil(share * portion)))
+        portions.append(math.ceil(share * max((owed[token] for token in backlog), default=0)))
+    found = []
+    for backlog, portion, until in zip(backlogs, portions, [*times, math.inf][1:], strict=True):
+        windows = []
+        for begin in backlog.values():
+            if begin >= until or length <= 0:
+                continue
+            held = [time for time in backlog.values() if begin <= time < begin + length]
+            allowed = max(portions[bisect.bisect(times, time) - 1] for time in held)
+            windows.append((len(held) - allowed, -begin, len(held), allowed))
+        if backlog:
+            *_, fullest, allowed = max(windows, default=(0, portion))
+            found.append((len(backlog), fullest, allowed))
     return found
