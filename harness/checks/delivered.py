@@ -1,9 +1,9 @@
 """Delivered: nothing that was submitted got lost.
 
 Per message, the first that holds: a copy arrived (stale if after its `expires`) · a copy for another channel,
-an SMS or a note in the application, was taken: by fallback · it bounced · the system suppressed it · it
-expired · the system gave it back to its sender, by a notice that a provider took: returned · it is held, and
-its fate is unknown to the system, so holding is right · the system refused every offer: undelivered · the
+an SMS or a note in the application, was taken: by fallback · it bounced · the system refused every offer:
+undelivered · the system suppressed it · it expired · the system gave it back to its sender, by a notice that
+a provider took: returned · it is held, and its fate is unknown to the system, so holding is right · the
 system never gave a clear answer: unknown · else it was accepted and is missing. Missing is lost when the run
 was quiet at its end (no receipt for twice the longest retry interval, queue empty) and no record is missing;
 otherwise it may still come, and that is inconclusive. What a provider took and dropped is missing too.

@@ -3,8 +3,8 @@
 Over all attempts i ≤ j on a route, by the provider's own begin times: (j−i+1) − rate·(tj−ti) ≤ burst +
 rate·spread, where spread is the most by which injected latency can crowd attempts together (latency +
 jitter). Refused attempts count, an attempt with many recipients counts once, the system's own canaries
-count, the harness's do not; the baseline's attempts fill the bucket like any others but are not what the
-verdict rests on. After a refusal with `Retry-After` no attempt on that route may begin before it is over,
+count, the harness's do not; the baseline's attempts count like any others, but alone they prove nothing.
+After a refusal with `Retry-After` no attempt on that route may begin before it is over,
 but for those already under way: begun within the injected delay + 100 ms of the refusal.
 
 It proves the rate at the provider's door, exactly: one clock per provider, so clock error cancels. It

@@ -175,6 +175,25 @@ class TestSignals:
         begins(run, run.message(12, "marketing"), 15)
         assert judged(run).verdict is Verdict.FAIL
 
+    @pytest.mark.parametrize("over", ["primary", "backup"])
+    def test_a_pause_of_one_route_is_not_over_with_that_of_another(self, over: str) -> None:
+        run = Run()
+        for route in ("primary", "backup"):
+            run.reads("paused", False, 4.9, route)
+            run.reads("paused", True, 5, route, before=4.9)
+            until = 10 if route == over else 30
+            run.reads("paused", False, until, route, before=until - 0.1)
+        begins(run, run.message(8, "marketing"), 20)
+        finding = judged(run)
+        assert (finding.numbers["pauses"], finding.numbers["attempts"]) == (2, 1)
+
+    def test_an_operators_pause_is_over_with_that_of_any(self) -> None:
+        run, messages = paused()
+        run.reads("paused", True, 10.5, "backup")
+        run.reads("paused", False, 13, "backup", before=12.9)
+        begins(run, messages[0], 15)
+        assert judged(run).verdict is Verdict.PASS
+
     def test_a_detection_that_names_no_route_is_of_the_mails_own(self) -> None:
         run = Run()
         run.fault(10, 20)

@@ -51,7 +51,7 @@ def _end(run: Record, class_: str, lo: int, hi: int, signal: str | None, route: 
         for edge in run.edges
         if not edge.rising
         and edge.hi > hi
-        and (edge.signal == "paused" or (edge.signal, edge.route) == (signal, route))
+        and ("paused" == edge.signal != signal or (edge.signal, edge.route) == (signal, route))
     ]
     return min(ends, default=None)
 
