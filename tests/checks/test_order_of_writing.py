@@ -79,5 +79,9 @@ def test_what_a_status_page_told() -> None:
     for at, told in ((13, False), (12, True), (8, False), (6, True)):
         run.announces(at, told)
     run.message(5)  # due at 9 s, and by 11 s at the latest
+    run.message(20)
     finding = check_as_written(run, "fallback", {"after": "3s", "within": "2s", "route": PAGE})
-    assert [each.why for each in finding.offenders] == ["out on page 1.000 s too late"]
+    assert [each.why for each in finding.offenders] == [
+        "neither by mail nor on page 6.0 s after it was offered",
+        "out on page 1.000 s too late",
+    ]
