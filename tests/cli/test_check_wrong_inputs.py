@@ -78,3 +78,85 @@ def test_an_expectation_that_cannot_be_meant(
     ended = harness("check", tmp_path, "--expect", expect)
     assert ended.code == 2, (ended.out, ended.err)
     assert complaint in ended.err
+
+
+FALLBACK = "do:    Write `fallback={after: 30s, within: 10s, route: sms}`."
+
+
+@pytest.mark.parametrize(
+    ("expect", "told"),
+    [
+        (
+            "fallback=5s",
+            ["fallback: expected a mapping of after, within, route, class; got `5s`", FALLBACK],
+        ),
+        (
+            "fallback={after: 1s, within: 2s, class_: digest}",
+            [
+                "fallback.class_: unknown key `class_`",
+                "meant: class",
+                "do:    valid here: after, within, route, class",
+            ],
+        ),
+        (
+            "cost=few",
+            [
+                "cost: expected a whole number or a mapping of attempts_per_message, on_average; got `few`",
+                "do:    Write `cost=3`, or `{attempts_per_message: 3, on_average: 1.2}`.",
+            ],
+        ),
+        (
+            "waves={share: 10%}",
+            [
+                "waves.every: is missing",
+                "Write `waves={class: marketing, share: 10%, every: 2s}`; all classes if none is named.",
+            ],
+        ),
+        (
+            "waves={share: 10, evry: 2s}",
+            [
+                "waves.share: a share needs a number and the unit %, for example `10%`; got `10`; "
+                "waves.evry: unknown key `evry`",
+                "meant: 10%, every",
+                "do:    valid here: share, every, class",
+            ],
+        ),
+        (
+            "duplicates={atmost: 1%}",
+            ["duplicates.atmost: unknown key `atmost`", "meant: at_most", "do:    valid here: at_most, only"],
+        ),
+        (
+            "duplicates={at_most: 1%, at_most: 2%}",
+            ["the key `at_most` is there twice", "do:    Remove one of them"],
+        ),
+        ("mttd=", ["mttd: is empty", "do:    Write `mttd=5s`."]),
+        ("waves={share: 10%, every: }", ["waves.every: is empty", "do:    Give it a value"]),
+        (
+            "throttle={primary: {burst: 2}}",
+            [
+                "throttle.primary.rate: is missing",
+                "Write `throttle={primary: {rate: 20/s, burst: 20}}`",
+            ],
+        ),
+        (
+            "mttd=5",
+            ["mttd: a duration needs a number and a unit", "meant: 5s", "do:    `harness checks mttd` says"],
+        ),
+        (
+            "own.late={sq: late.sql}",
+            ["own.late.sq: unknown key `sq`", "meant: sql", "valid here: sql, python, params, needs"],
+        ),
+        (
+            "own.late={sql: late.sql}",
+            ["own.late.sql: there is no file late.sql", "docs/own-checks.md"],
+        ),
+    ],
+)
+def test_what_is_wrong_with_an_expectation_is_said_with_its_key_what_was_meant_and_what_to_do(
+    harness: Harness, tmp_path: Path, expect: str, told: list[str]
+) -> None:
+    write_events(tmp_path / "history.jsonl", "run", Run().events)
+    ended = harness("check", tmp_path, "--expect", expect)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith(f"error: --expect {expect}: ")
+    assert [each for each in told if each not in ended.err] == [], ended.err
