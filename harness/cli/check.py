@@ -111,28 +111,35 @@ def command(
 def judging_every(
     text: str, out: Path, expected: list[dict[str, Any]] | None
 ) -> Iterator[tuple[Judgement, History]]:
-    """Judge all the runs that `text` names; CommandError where there is no history that can be read."""
+    """Judge all the runs that `text` names; CommandError where one cannot be read, or has no such route."""
+    from harness.checks.routes import NoSuchRoute
     from harness.conduct.judge import judging_all
     from harness.history.errors import HistoryError
+    from harness.scenario.errors import nearest
 
     where = find_history(text, out)
     try:
         yield from judging_all(where, expected)
     except HistoryError as error:
         raise CommandError(f"the history cannot be read: {error}", where=str(where), do=error.do) from error
+    except NoSuchRoute as error:
+        raise CommandError(
+            str(error),
+            where=str(where),
+            meant=nearest(error.route, error.routes) or None,
+            do=f"valid here: {', '.join(error.routes)}",
+        ) from error
 
 
 @contextmanager
-def judging_stored(
-    text: str, out: Path, expected: list[dict[str, Any]] | None = None
-) -> Iterator[tuple[Judgement, History]]:
+def judging_stored(text: str, out: Path) -> Iterator[tuple[Judgement, History]]:
     """Judge the run that `text` names; CommandError where there is no history that can be read."""
     from harness.conduct.judge import judging
     from harness.history.errors import HistoryError
 
     path = find_run(text, out)
     try:
-        with judging(path, expected) as judged:
+        with judging(path) as judged:
             yield judged
     except HistoryError as error:
         raise CommandError(f"the history cannot be read: {error}", where=str(path), do=error.do) from error

@@ -11,6 +11,7 @@ from harness.history.events import RunStarted
 from harness.history.journal import write_events
 from tests.checks.histories import Run
 from tests.cli.conftest import Harness
+from tests.scenario.writing import VALID
 
 INPUTS: dict[str, tuple[bytes, str]] = {
     "empty.jsonl": (b"", "the history holds no events at all"),
@@ -78,6 +79,68 @@ def test_an_expectation_that_cannot_be_meant(
     ended = harness("check", tmp_path, "--expect", expect)
     assert ended.code == 2, (ended.out, ended.err)
     assert complaint in ended.err
+
+
+ROUTES = ["primary", "backup", "page"]
+
+
+@pytest.mark.parametrize(
+    ("expect", "where", "route", "meant"),
+    [
+        ("fallback={after: 1s, within: 2s, route: bakcup}", "fallback.route", "bakcup", "backup"),
+        ("throttle={backup: {rate: 9/s}, primry: {rate: 9/s}}", "throttle.primry", "primry", "primary"),
+    ],
+)
+def test_a_route_that_the_run_does_not_have(
+    harness: Harness, tmp_path: Path, expect: str, where: str, route: str, meant: str
+) -> None:
+    write_events(tmp_path / "history.jsonl", "monday", Run("monday", routes=ROUTES).events)
+    ended = harness("check", tmp_path, "--expect", "duplicates=none", "--expect", expect)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.splitlines() == [
+        f"error: expect.{where}: run monday has no route `{route}`",
+        f"  where: {tmp_path}",
+        f"  meant: {meant}",
+        "  do:    valid here: primary, backup, page",
+    ]
+
+
+def test_a_route_that_only_the_run_before_had(harness: Harness, tmp_path: Path) -> None:
+    for name, routes in (("first", ROUTES), ("second", ["primary", "sms"])):
+        (tmp_path / name).mkdir()
+        write_events(tmp_path / name / "history.jsonl", name, Run(name, routes=routes).events)
+    ended = harness("check", tmp_path, "--expect", "throttle={backup: {rate: 9/s}}", "--json")
+    assert (ended.code, ended.out) == (2, "")
+    assert "expect.throttle.backup: run second has no route `backup`" in ended.err
+    assert "valid here: primary, sms" in ended.err
+
+
+def test_a_route_that_the_run_does_not_have_in_what_another_scenario_expects(
+    harness: Harness, tmp_path: Path
+) -> None:
+    scenario = tmp_path / "drill.yaml"
+    scenario.write_text(VALID)
+    history = tmp_path / "history.jsonl"
+    write_events(history, "monday", Run("monday", routes=["primary", "sms"]).events)
+    ended = harness("check", history, "--expect-from", scenario)
+    assert ended.code == 2
+    assert "expect.throttle.backup: run monday has no route `backup`" in ended.err
+
+
+@pytest.mark.parametrize("route", ["backup", "sms"])
+def test_any_route_will_do_where_the_run_does_not_say_which_it_had(
+    harness: Harness, tmp_path: Path, route: str
+) -> None:
+    write_events(tmp_path / "history.jsonl", "run", Run().events)
+    ended = harness("check", tmp_path, "--expect", f"throttle={{{route}: {{rate: 9/s}}}}")
+    assert ended.code == 3, ended.err
+
+
+def test_what_a_run_recorded_decides_whatever_its_routes(harness: Harness, tmp_path: Path) -> None:
+    recorded = [{"check": "throttle", "params": {"sms": {"rate": "9/s"}}}]
+    run = Run(routes=ROUTES, expect=recorded)
+    write_events(tmp_path / "history.jsonl", "run", run.events)
+    assert harness("check", tmp_path).code == 3
 
 
 FALLBACK = "do:    Write `fallback={after: 30s, within: 10s, route: sms}`."
