@@ -12,7 +12,7 @@ from harness.checks import CHECKS
 from harness.checks.own import PREFIX
 from harness.checks.params import as_written
 from harness.scenario.document import Path, lookup, read_part
-from harness.scenario.errors import ScenarioError
+from harness.scenario.errors import ScenarioError, without_repeats
 from harness.scenario.explain import explain
 from harness.scenario.own import OwnCheck, own_problems
 from harness.scenario.written import empty_values
@@ -40,7 +40,7 @@ def read_expectation(name: str, text: str) -> BaseModel:
     try:
         params = model.model_validate(written)
     except ValidationError as error:
-        raise ScenarioError(explain(document, error, model, path)) from error
+        raise ScenarioError(without_repeats(explain(document, error, model, path))) from error
     if not isinstance(params, OwnCheck):
         return params
     if problems := list(own_problems({str(path[-1]): params}, document)):

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from harness.scenario import override, variants
 from harness.scenario.document import MOST_BYTES, Document, read_document
-from harness.scenario.errors import Problem, ScenarioError, nearest
+from harness.scenario.errors import Problem, ScenarioError, nearest, without_repeats
 from harness.scenario.explain import explain
 from harness.scenario.feasible import infeasible
 from harness.scenario.files import file_problems
@@ -56,7 +56,7 @@ def load_text(
         problems += own_problems(scenario.expect.own or {}, document)
         problems += infeasible(scenario, document)
     if scenario is None or problems:
-        raise ScenarioError(_without_repeats(problems))
+        raise ScenarioError(without_repeats(problems))
     scenario._path = Path(path)
     scenario._source_text = text
     scenario._overrides = tuple(overrides)
@@ -74,14 +74,6 @@ def _validate(document: Document, problems: list[Problem]) -> Scenario | None:
 def _may_be_empty(path: tuple[str | int, ...]) -> bool:
     """Inside a JSON body an empty value is null."""
     return path[:3] == SUBMIT_BODY or (path[:2] == ("system", "operator") and path[3:4] == ("body",))
-
-
-def _without_repeats(problems: list[Problem]) -> list[Problem]:
-    """One problem for one path: the first that was found says it best."""
-    first: dict[tuple[str, str], Problem] = {}
-    for problem in problems:
-        first.setdefault((problem.path, problem.override), problem)
-    return list(first.values())
 
 
 def _read(file: Path) -> str:

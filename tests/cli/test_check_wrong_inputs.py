@@ -192,6 +192,10 @@ FALLBACK = "do:    Write `fallback={after: 30s, within: 10s, route: sms}`."
             "duplicates={at_most: 1%, at_most: 2%}",
             ["the key `at_most` is there twice", "do:    Remove one of them"],
         ),
+        (
+            "duplicates={only: lost}",
+            ["duplicates.only: `lost` is not valid here\n", "meant: lost-ack\n", "valid here: lost-ack,"],
+        ),
         ("mttd=", ["mttd: is empty", "do:    Write `mttd=5s`."]),
         ("waves={share: 10%, every: }", ["waves.every: is empty", "do:    Give it a value"]),
         (
