@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from harness.checks.finding import MAX_OFFENDERS, Finding, Offender
 from harness.checks.grounds import clock_error, conclude, count_of, grounds, seconds
@@ -29,8 +29,6 @@ from harness.history.store import History
 
 class Params(CheckParams):
     """`fallback: {after: 30s, within: 10s, route: sms}`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     after: Duration
     """How long a message may be overdue by mail before it is due by the fallback."""

@@ -5,6 +5,8 @@ The short-hand is part of the type: it is accepted wherever the model is, and it
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, model_validator
@@ -25,16 +27,26 @@ class CheckParams(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _expand(cls, value: Any) -> Any:
+        if isinstance(value, dict | BaseModel):
+            return value
         if cls.COUNT is not None and isinstance(value, int) and not isinstance(value, bool):
             return {cls.COUNT: value}
-        if not isinstance(value, str):
-            return value
-        if value.strip() in cls.WORDS:
+        if isinstance(value, str) and value.strip() in cls.WORDS:
             return cls.WORDS[value.strip()]
-        if cls.TEXT is not None:
+        if cls.TEXT is not None and isinstance(value, str | int | float):
             return {cls.TEXT: value}
-        known = " or ".join(f"`{word}`" for word in cls.WORDS)
-        raise ValueError(f"expected {known} or a mapping of {', '.join(cls.model_fields)}; got `{value}`")
+        raise ValueError(f"expected {' or '.join(cls._forms())}; got {_shown(value)}")
+
+    @classmethod
+    def _forms(cls) -> Iterator[str]:
+        for word in cls.WORDS:
+            yield f"`{word}`"
+        if cls.TEXT is not None:
+            yield "one plain value"
+        if cls.COUNT is not None:
+            yield "a whole number"
+        if keys := [info.alias or name for name, info in cls.model_fields.items()]:
+            yield f"a mapping of {', '.join(keys)}"
 
     @classmethod
     def __get_pydantic_json_schema__(
@@ -47,3 +59,16 @@ class CheckParams(BaseModel):
                 field = full["properties"][name]
                 short += field.get("anyOf", [field])[:1]
         return {"anyOf": [*short, full]} if short else full
+
+
+def as_written(model: type[BaseModel]) -> str:
+    """How the parameters of a check stand under `expect:`, by example."""
+    return " ".join(inspect.cleandoc(model.__doc__ or "").split())
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "`true`" if value else "`false`"
+    return "a list" if isinstance(value, list | tuple) else f"`{value}`"

@@ -44,7 +44,7 @@ class Bucket(BaseModel):
 
 
 class Params(RootModel[dict[str, Bucket]]):
-    """Route to bucket: `throttle: {primary: {rate: 20/s, burst: 20}}`."""
+    """`throttle: {primary: {rate: 20/s, burst: 20}}`, a bucket for each route."""
 
     model_config = ConfigDict(frozen=True)
 

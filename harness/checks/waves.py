@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from harness.checks.finding import MAX_OFFENDERS, Finding, Offender
 from harness.checks.grounds import clock_error, conclude, grounds, seconds
@@ -32,8 +32,6 @@ LEAD_NS = 1_000_000_000
 
 class Params(CheckParams):
     """`waves: {class: marketing, share: 10%, every: 2s}`; all classes if none is named."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     share: Annotated[Share, Field(gt=0)]
     """Of the backlog, at once."""

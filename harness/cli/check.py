@@ -5,7 +5,7 @@ Reads histories and writes nothing into them: the same run gives the same findin
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,10 +17,9 @@ from harness.cli.exits import CommandError
 from harness.cli.stored import find_history, find_run
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
-
     from harness.conduct.judge import Judgement
     from harness.history.store import History
+    from harness.scenario.errors import Problem
 
 EPILOG = """\b
 Examples:
@@ -112,28 +111,35 @@ def command(
 def judging_every(
     text: str, out: Path, expected: list[dict[str, Any]] | None
 ) -> Iterator[tuple[Judgement, History]]:
-    """Judge all the runs that `text` names; CommandError where there is no history that can be read."""
+    """Judge all the runs that `text` names; CommandError where one cannot be read, or has no such route."""
+    from harness.checks.routes import NoSuchRoute
     from harness.conduct.judge import judging_all
     from harness.history.errors import HistoryError
+    from harness.scenario.errors import nearest
 
     where = find_history(text, out)
     try:
         yield from judging_all(where, expected)
     except HistoryError as error:
         raise CommandError(f"the history cannot be read: {error}", where=str(where), do=error.do) from error
+    except NoSuchRoute as error:
+        raise CommandError(
+            str(error),
+            where=str(where),
+            meant=nearest(error.route, error.routes) or None,
+            do=f"valid here: {', '.join(error.routes)}",
+        ) from error
 
 
 @contextmanager
-def judging_stored(
-    text: str, out: Path, expected: list[dict[str, Any]] | None = None
-) -> Iterator[tuple[Judgement, History]]:
+def judging_stored(text: str, out: Path) -> Iterator[tuple[Judgement, History]]:
     """Judge the run that `text` names; CommandError where there is no history that can be read."""
     from harness.conduct.judge import judging
     from harness.history.errors import HistoryError
 
     path = find_run(text, out)
     try:
-        with judging(path, expected) as judged:
+        with judging(path) as judged:
             yield judged
     except HistoryError as error:
         raise CommandError(f"the history cannot be read: {error}", where=str(path), do=error.do) from error
@@ -160,42 +166,38 @@ def _expectation(text: str) -> dict[str, Any]:
     if not equals:
         raise click.UsageError(f"--expect {text}: say CHECK=VALUE, for example mttr=3s.")
 
-    from pydantic import ValidationError
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    from harness.checks import CHECKS, parse_params
-    from harness.checks.own import PREFIX, NotUsable
-    from harness.scenario.errors import nearest
-    from harness.scenario.own import OwnCheck
+    from harness.checks import CHECKS
+    from harness.checks.own import PREFIX
+    from harness.scenario.errors import ScenarioError, nearest
+    from harness.scenario.expectation import read_expectation
 
     try:
-        raw = YAML(typ="safe", pure=True).load(value)
-        if name.startswith(PREFIX):
-            if not isinstance(raw, dict):
-                raise NotUsable(
-                    "a check of your own is a file", "Write `{sql: FILE}` or `{python: FILE:FUNCTION}`."
-                )
-            own = OwnCheck.model_validate(raw)
-            own.read(Path())
-            params: BaseModel = own.recorded()
-        else:
-            params = parse_params(name, raw)
-    except NotUsable as error:
-        raise CommandError(
-            f"--expect {text}: {error.what}", meant=error.meant or None, do=error.do or None
-        ) from None
+        params = read_expectation(name, value)
     except KeyError:
         raise CommandError(
             f"--expect {text}: there is no check '{name}'",
             meant=nearest(name, CHECKS) or None,
             do=f"valid here: {', '.join(CHECKS)}, and {PREFIX}NAME for a check of your own",
         ) from None
-    except ValidationError as error:
-        reasons = "; ".join(each["msg"].removeprefix("Value error, ") for each in error.errors())
-        raise CommandError(
-            f"--expect {text}: {reasons}", do="docs/scenario-format.md says what a check takes"
-        ) from None
-    except YAMLError as error:
-        raise CommandError(f"--expect {text}: not YAML: {error}") from None
+    except ScenarioError as error:
+        raise _refused(text, name, error.problems) from None
     return {"check": name, "params": params.model_dump(mode="json", by_alias=True, exclude_none=True)}
+
+
+def _refused(text: str, name: str, problems: Sequence[Problem]) -> CommandError:
+    """All that is wrong with one `--expect`, in the words of a scenario's problems."""
+    from harness.checks.own import PREFIX
+
+    said, meant, do = [], [], []
+    for each in problems:
+        where = each.path.removeprefix("expect.")
+        said.append(f"{where}: {each.message}" if where else f"not YAML: {each.message}")
+        meant.append(each.meant)
+        do.append(f"valid here: {', '.join(each.choices)}" if each.choices else each.advice)
+    return CommandError(
+        f"--expect {text}: {'; '.join(said)}",
+        meant=", ".join(dict.fromkeys(filter(None, meant))) or None,
+        do="; ".join(dict.fromkeys(filter(None, do))).replace(f"`{name}: ", f"`{name}=")
+        or ("docs/own-checks.md says" if name.startswith(PREFIX) else f"`harness checks {name}` says")
+        + " what it takes",
+    )

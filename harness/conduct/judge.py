@@ -15,6 +15,7 @@ from typing import Any
 
 from harness.checks import evaluate
 from harness.checks.finding import Finding, Verdict
+from harness.checks.routes import refuse_unknown
 from harness.history.events import Outcome
 from harness.history.sources import find, is_remote
 from harness.history.store import History
@@ -86,7 +87,8 @@ def strongest(codes: Iterable[ExitCode]) -> ExitCode:
 def judge(path: Path, expect: list[dict[str, Any]] | None = None) -> Judgement:
     """Judge a run's folder, or a history file. `expect` replaces the expectations that the run recorded.
 
-    Raises HistoryError where there is no readable history.
+    Raises HistoryError where there is no readable history, NoSuchRoute where `expect` names a route that the
+    run does not have.
     """
     with judging(path, expect) as (judgement, _):
         return judgement
@@ -105,7 +107,7 @@ def judging_all(
 ) -> Iterator[tuple[Judgement, History]]:
     """Judge every run of a history that may hold many, each beside that history, open until the next one.
 
-    Raises HistoryError.
+    Raises HistoryError, NoSuchRoute.
     """
     if is_remote(where):
         yield from _judging([str(where)], {}, expect)
@@ -135,6 +137,7 @@ def judge_run(
     history: History, run: str, run_dir: Path, expect: list[dict[str, Any]] | None = None
 ) -> Judgement:
     started = history.run_started(run)
+    refuse_unknown(run, started, expect or [])
     outcome, detail = _ending(history, run)
     # Before the storm there is nothing to judge, and what is there would only mislead.
     findings = evaluate(history, run, expect) if _reached_the_storm(history, run) else []

@@ -1,9 +1,10 @@
 """The life story of one message: all that happened to it, and what went on around it, in order.
 
 Tokens flow in, lines flow out: the message's own events, the connections that were cut under it, and the
-faults, signal changes, restarts, operator's words and announcements between its first moment and its last,
-and the next announcement, which is how its recipient learns of it where it never left. What went on around it
-is also the story of an incident. Reports show them beside a finding; people read them to see why.
+faults, signal changes, restarts, operator's words and announcements of its life, with the faults and
+announcements in force when it began. The life of a message that no provider took goes on until the system
+next ends and is back, and the next announcement is told, which is how its recipient learns of it. What went
+on around it is also the story of an incident. Reports show them beside a finding, for people to see why.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ import duckdb
 import msgspec
 
 _MARGIN_NS = 1_000_000_000
+_HANDOFFS = ("accepted", "ack-lost")
+_ENDS = ("killed", "exited", "stopped")
+_UNTIL_IT_IS_BACK = ("kill", "restart")  # faults that last until the system has started again
 
 
 class About(StrEnum):
@@ -70,7 +74,7 @@ _AROUND = f"""
 with changed as (
     select seq from (
         select seq, value is distinct from lag(value) over told as new
-        from events where run = $run and kind = 'signal' and signal <> 'queue_depth'
+        from events where run = $run and kind = 'signal' and signal not in ('queue_depth', 'events_seen')
         window told as (partition by signal, route order by t_ns, seq)
     ) where new
 )
@@ -101,10 +105,62 @@ def stories(con: duckdb.DuckDBPyConnection, run: str, tokens: Sequence[str]) -> 
     around = surroundings(con, run)
     for token, lines in told.items():
         if lines:
-            from_ns, until_ns = min(each.t_ns for each in lines), max(each.t_ns for each in lines)
-            lines += within(around, from_ns, until_ns) + _next_announced(around, until_ns)
-            told[token] = sorted(lines, key=lambda line: (line.t_ns, line.seq))
+            told[token] = sorted(lines + _alongside(lines, around), key=_order)
     return told
+
+
+def _alongside(own: Sequence[StoryLine], around: Sequence[StoryLine]) -> list[StoryLine]:
+    first, last = min(own, key=_order), max(own, key=_order)
+    if any(_is_handoff(line) for line in own):
+        return _in_force(around, first.t_ns) + within(around, first.t_ns, last.t_ns)
+    until_ns = _back_after(around, last)
+    told = _in_force(around, first.t_ns) + within(around, first.t_ns, until_ns)
+    return told + _next_announced(around, until_ns)
+
+
+def _order(line: StoryLine) -> tuple[int, int]:
+    return line.t_ns, line.seq
+
+
+def _is_handoff(line: StoryLine) -> bool:
+    return (
+        line.kind == "receipt" and line.event.get("result") in _HANDOFFS and line.event.get("notice") is None
+    )
+
+
+def _back_after(around: Sequence[StoryLine], last: StoryLine) -> int:
+    """When the system had started again after its next end; else when that was, or the last line itself."""
+    changes = [line for line in around if line.kind == "system.process" and _order(line) > _order(last)]
+    ended = next((line for line in changes if line.event["change"] in _ENDS), None)
+    if ended is None:
+        return last.t_ns
+    after = changes[changes.index(ended) :]
+    return next((line.t_ns for line in after if line.event["change"] == "started"), ended.t_ns)
+
+
+def _in_force(around: Sequence[StoryLine], from_ns: int) -> list[StoryLine]:
+    """Where each fault and each announcement began that was not over when `within` begins to tell."""
+    begun: dict[tuple[str, Any], StoryLine] = {}
+    for line in around:
+        if line.t_ns < from_ns - _MARGIN_NS:
+            _turn(begun, line)
+    return list(begun.values())
+
+
+def _turn(begun: dict[tuple[str, Any], StoryLine], line: StoryLine) -> None:
+    event = line.event
+    match line.kind:
+        case "fault.active":
+            begun["fault", event["fault"]] = line
+        case "fault.removed":
+            begun.pop(("fault", event["fault"]), None)
+        case "system.process" if event["change"] == "started":
+            for key in [key for key, each in begun.items() if each.event.get("type") in _UNTIL_IT_IS_BACK]:
+                del begun[key]
+        case "endpoint.called" if event["announced"]:
+            begun.setdefault(("page", event["route"]), line)
+        case "endpoint.called":
+            begun.pop(("page", event["route"]), None)
 
 
 def surroundings(con: duckdb.DuckDBPyConnection, run: str) -> list[StoryLine]:

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from harness.checks import CHECKS, Check
-from harness.checks.params import CheckParams
+from harness.checks.params import CheckParams, as_written
 from harness.checks.units import DURATION_PATTERN, RATE_PATTERN, SHARE_PATTERN
 from harness.scenario.schema import Generator
 
@@ -68,7 +68,7 @@ def _entry(check: Check) -> CheckEntry:
         name=check.name,
         summary=check.summary,
         by_default=check.by_default,
-        written=" ".join(inspect.cleandoc(model.__doc__ or "").split()),
+        written=as_written(model),
         words=tuple(short.WORDS) if short else (),
         short_for=(short.TEXT or "") if short else "",
         for_each="route" if each is not None else "",

@@ -134,15 +134,20 @@ def read_document(text: str, file: str) -> Document:
 
 def read_value(text: str) -> Any:
     """One YAML value, as in `--set path=value`. Raises ScenarioError."""
-    document = Document("--set", text)
+    return read_part(text, "--set", ()).data
+
+
+def read_part(text: str, file: str, path: Path) -> Document:
+    """One YAML value as a document that has nothing else, at a path of a scenario. Raises ScenarioError."""
+    document = Document(file, text)
     node = _compose(document)
-    if node is None:
-        return None
     builder = _Builder(document)
-    value = builder.build(node, (), None)
+    document.data = None if node is None else builder.build(node, path, None)
     if builder.problems:
         raise ScenarioError(builder.problems)
-    return value
+    for step in reversed(path):
+        document.data = {step: document.data}
+    return document
 
 
 def _compose(document: Document) -> Node | None:

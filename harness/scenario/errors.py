@@ -66,6 +66,14 @@ class ScenarioError(Exception):
         return "\n\n".join([problem.render() for problem in self.problems] + [last])
 
 
+def without_repeats(problems: Iterable[Problem]) -> list[Problem]:
+    """One problem for one path: the first that was found says it best."""
+    first: dict[tuple[str, str], Problem] = {}
+    for problem in problems:
+        first.setdefault((problem.path, problem.override), problem)
+    return list(first.values())
+
+
 def nearest(word: object, valid: Iterable[object]) -> str:
     """The valid word that was probably meant, or an empty text."""
     if not isinstance(word, str) or len(word) > 200:

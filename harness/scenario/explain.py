@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import re
 import types
+from dataclasses import replace
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, RootModel, ValidationError
 
+from harness.checks import CHECKS
+from harness.checks.params import as_written
 from harness.scenario.document import Document, Path, lookup
 from harness.scenario.errors import Problem, nearest, shown
 
@@ -54,7 +57,7 @@ def explain(document: Document, error: ValidationError, model: Any, prefix: Path
         path = prefix + _data_path(lookup(document.data, prefix), model, loc)
         if each["type"] == "too_short" and lookup(document.data, path):
             continue  # there are entries, and what is wrong with them is said
-        problems.append(_one(document, path, dict(each), _type_at(model, loc[:-1])))
+        problems.append(_or_as_written(_one(document, path, dict(each), _type_at(model, loc[:-1])), path))
     return list({(p.path, p.message, p.override): p for p in problems}.values())
 
 
@@ -103,23 +106,16 @@ def _one(document: Document, path: Path, error: dict[str, Any], parent: Any) -> 
         tag = str(ctx["discriminator"]).strip("'")
         choices = _tags(_type_at(parent, error["loc"][-1:]))
         return document.problem(path, f"`{tag}` is missing", choices=choices)
-    if kind == "model_type" and (said := _said_of_short_hand(_type_at(parent, error["loc"][-1:]), given)):
-        return document.problem(path, said)
     at_key = "[key]" in error["loc"]
     return document.problem(path, _say(kind, ctx, given, error["msg"]), at_key=at_key)
 
 
-def _said_of_short_hand(model: Any, given: Any) -> str:
-    """What is wrong with `mttd: 5`: the unit, since `mttd: 5s` is short for its one usual parameter."""
-    usual = getattr(model, "TEXT", None)
-    if usual is None or isinstance(given, list | tuple):
-        return ""
-    try:
-        model.model_validate({usual: given})
-    except ValidationError as error:
-        each = error.errors(include_url=False)[0]
-        return _say(each["type"], each.get("ctx", {}), given, each["msg"])
-    return ""
+def _or_as_written(problem: Problem, path: Path) -> Problem:
+    """With how the check is written, where nothing else says what to do about its parameters."""
+    if problem.meant or problem.choices or problem.advice or path[:1] != ("expect",):
+        return problem
+    check = CHECKS.get(str(path[1])) if len(path) > 1 else None
+    return problem if check is None else replace(problem, advice=f"Write {as_written(check.params)}")
 
 
 def _say(kind: str, ctx: dict[str, Any], given: Any, message: str) -> str:

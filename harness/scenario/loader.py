@@ -12,8 +12,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from harness.scenario import override, variants
-from harness.scenario.document import MOST_BYTES, Document, lookup, read_document
-from harness.scenario.errors import Problem, ScenarioError, nearest
+from harness.scenario.document import MOST_BYTES, Document, read_document
+from harness.scenario.errors import Problem, ScenarioError, nearest, without_repeats
 from harness.scenario.explain import explain
 from harness.scenario.feasible import infeasible
 from harness.scenario.files import file_problems
@@ -22,6 +22,7 @@ from harness.scenario.own import own_problems
 from harness.scenario.references import reference_problems
 from harness.scenario.sequences.expand import expand
 from harness.scenario.templates import SUBMIT_BODY, template_problems
+from harness.scenario.written import empty_values
 
 
 def load(path: str | Path, overrides: Sequence[str] = (), *, variant: str | None = None) -> Scenario:
@@ -45,7 +46,7 @@ def load_text(
     problems += [p for each in overrides if (p := override.apply(document, each)) is not None]
     if problems:
         raise ScenarioError(problems)
-    problems += _empty_values(document)
+    problems += empty_values(document, _may_be_empty)
     problems += expand(document)
     scenario = _validate(document, problems)
     problems += reference_problems(document)
@@ -55,7 +56,7 @@ def load_text(
         problems += own_problems(scenario.expect.own or {}, document)
         problems += infeasible(scenario, document)
     if scenario is None or problems:
-        raise ScenarioError(_without_repeats(problems))
+        raise ScenarioError(without_repeats(problems))
     scenario._path = Path(path)
     scenario._source_text = text
     scenario._overrides = tuple(overrides)
@@ -70,33 +71,9 @@ def _validate(document: Document, problems: list[Problem]) -> Scenario | None:
         return None
 
 
-def _empty_values(document: Document) -> list[Problem]:
-    """`within:` with nothing behind it is a slip; taken as left out, an expectation would vanish unseen."""
-    advice = "Give it a value, or leave the key out."
-    return [
-        document.problem(path, "is empty", at_key=True, advice=advice)
-        for path in document.places
-        if path and not _may_be_empty(path) and _is_empty(document, path)
-    ]
-
-
 def _may_be_empty(path: tuple[str | int, ...]) -> bool:
     """Inside a JSON body an empty value is null."""
     return path[:3] == SUBMIT_BODY or (path[:2] == ("system", "operator") and path[3:4] == ("body",))
-
-
-def _is_empty(document: Document, path: tuple[str | int, ...]) -> bool:
-    parent = lookup(document.data, path[:-1])
-    there = path[-1] in parent if isinstance(parent, dict) else isinstance(parent, list)
-    return there and lookup(document.data, path) is None
-
-
-def _without_repeats(problems: list[Problem]) -> list[Problem]:
-    """One problem for one path: the first that was found says it best."""
-    first: dict[tuple[str, str], Problem] = {}
-    for problem in problems:
-        first.setdefault((problem.path, problem.override), problem)
-    return list(first.values())
 
 
 def _read(file: Path) -> str:

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 from pydantic import ValidationError
 
+from harness.checks import CHECKS
+from harness.checks.routes import named_routes
 from harness.checks.units import parse_rate
 from harness.scenario.document import Document, Path, lookup
 from harness.scenario.errors import Problem, nearest, shown
@@ -266,13 +268,11 @@ def _expectations(document: Document) -> Iterator[Problem]:
         yield document.problem(
             ("expect",), message, advice="For example `duplicates: none`, `delivered: all`."
         )
-    throttle = lookup(document.data, ("expect", "throttle"))
-    for route in throttle if isinstance(throttle, dict) else ():
-        if route not in routes:
-            yield unknown(document, ("expect", "throttle", route), "route", route, routes, at_key=True)
-    fallback = lookup(document.data, ("expect", "fallback", "route"))
-    if isinstance(fallback, str) and fallback not in routes:
-        yield unknown(document, ("expect", "fallback", "route"), "route", fallback, routes)
+    for check in CHECKS:
+        for named in named_routes(check, lookup(document.data, ("expect", check))):
+            if named.route not in routes:
+                at: Path = ("expect", check, named.at)
+                yield unknown(document, at, "route", named.route, routes, at_key=named.is_key)
     for check, key in _OF_A_CLASS:
         # The short form names the class alone.
         short = isinstance(lookup(document.data, ("expect", check)), str) and check in ("pause", "approval")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from harness.scenario.document import Document, Path, lookup
@@ -40,3 +40,19 @@ def unknown(
     choices = tuple(valid)
     message = f"there is no {what} {shown(name)}"
     return document.problem(path, message, at_key=at_key, meant=nearest(name, choices), choices=choices)
+
+
+def empty_values(document: Document, may_be: Callable[[Path], bool] = lambda path: False) -> list[Problem]:
+    """`within:` with nothing behind it is a slip; taken as left out, an expectation would vanish unseen."""
+    advice = "Give it a value, or leave the key out."
+    return [
+        document.problem(path, "is empty", at_key=True, advice=advice)
+        for path in document.places
+        if path and not may_be(path) and _is_empty(document, path)
+    ]
+
+
+def _is_empty(document: Document, path: Path) -> bool:
+    parent = lookup(document.data, path[:-1])
+    there = path[-1] in parent if isinstance(parent, dict) else isinstance(parent, list)
+    return there and lookup(document.data, path) is None

@@ -55,6 +55,7 @@ class Run:
         expect: list[dict[str, Any]] | None = None,
         without_mail: list[str] | None = None,
         credentials: dict[str, str] | None = None,
+        routes: list[str] | None = None,
     ) -> None:
         self.name = name
         self._numbers = dict.fromkeys(PROVIDERS.values(), 0)
@@ -68,7 +69,7 @@ class Run:
                 t_ns=0,
                 wall_start="2026-11-24T12:00:00Z",
                 scenario="made-up",
-                resolved={"system": system},
+                resolved={"system": system} | ({"routes": {each: {} for each in routes}} if routes else {}),
                 seed=1,
                 testbed="simulated",
                 proxy="embedded",

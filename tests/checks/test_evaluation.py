@@ -280,6 +280,29 @@ def test_wrong_parameters_are_refused(name: str, written: Any) -> None:
         parse_params(name, written)
 
 
-def test_an_unknown_short_hand_names_the_known_one() -> None:
-    with pytest.raises(ValidationError, match="expected `none` or a mapping of at_most, only; got `nine`"):
-        parse_params("duplicates", "nine")
+COST = "a whole number or a mapping of attempts_per_message, on_average"
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "complaint"),
+    [
+        ("duplicates", "nine", "expected `none` or a mapping of at_most, only; got `nine`"),
+        ("duplicates", None, "expected `none` or a mapping of at_most, only; got nothing"),
+        ("duplicates", 0, "expected `none` or a mapping of at_most, only; got `0`"),
+        ("quiescence", "soon", "expected `reached`; got `soon`"),
+        ("cost", "few", f"expected {COST}; got `few`"),
+        ("cost", True, f"expected {COST}; got `true`"),
+        ("fallback", "5s", "expected a mapping of after, within, route, class; got `5s`"),
+        ("waves", "5s", "expected a mapping of share, every, class; got `5s`"),
+        ("pause", ["digest"], "expected one plain value or a mapping of class, from, grace; got a list"),
+        ("mttd", None, "expected one plain value or a mapping of target; got nothing"),
+        ("mttd", 5, "a duration needs a number and a unit"),
+    ],
+)
+def test_what_no_short_hand_stands_for_is_told_what_could_be_written(
+    name: str, written: Any, complaint: str
+) -> None:
+    with pytest.raises(ValidationError) as refused:
+        parse_params(name, written)
+    (error,) = refused.value.errors()
+    assert complaint in error["msg"]

@@ -71,6 +71,17 @@ def test_a_system_that_was_sending_when_it_was_killed_had_an_attempt_in_flight()
     assert any("in flight" in line for line in told(run, of(message)))
 
 
+def test_what_a_message_was_lost_by_is_told_though_it_came_before_or_after() -> None:
+    run = Run()
+    run.fault(1, 50)
+    message = run.message(10)
+    run.process("killed", 12)
+    run.process("started", 14)
+    lines = told(run, of(message))
+    assert lines[0] == "fault: outage on primary begins"
+    assert lines[-2:] == ["system: the system's process: killed", "system: the system's process: started"]
+
+
 def test_a_long_life_is_told_from_its_beginning_and_to_its_end() -> None:
     run = Run()
     message = run.message(5)

@@ -62,6 +62,17 @@ CASES: dict[str, str | tuple[str, ...]] = {
             "fallback: {after: 5s, within: 5s, route: sms}\n  waves: {class: marketing",
         )
     ),
+    "text-for-a-check-without-a-short-form": changed(("mttd: 5s", "fallback: 5s")),
+    "text-for-a-check-that-takes-a-number": changed(("mttd: 5s", "cost: few")),
+    "list-for-a-check": changed(("mttd: 5s", "mttd: [5s]")),
+    "word-that-a-check-has-not": changed(("mttd: 5s", "quiescence: soon")),
+    "number-for-a-check-that-takes-a-word": changed(("duplicates: none", "duplicates: 0")),
+    "missing-key-of-a-check": changed((", every: 2s}", "}")),
+    "missing-key-of-a-bucket": changed(("{rate: 50/s, burst: 50}}\n  waves", "{burst: 50}}\n  waves")),
+    "unknown-key-of-a-check": changed(("duplicates: none", "duplicates: {atmost: 1%}")),
+    "key-as-python-spells-it": changed(
+        ("waves: {class:", "fallback: {after: 1s, within: 2s, class_: marketing}\n  waves: {class_:")
+    ),
     "unknown-limit": changed(("messages_per_minute", "messages_per_min")),
     "limit-without-unit": changed(("limits: {rate: 50/s", "limits: {rate: 50")),
     "duration-without-unit": changed(("longest_retry: 2s", "longest_retry: 2")),
