@@ -254,7 +254,7 @@ class TestReleasesInARow:
     @pytest.mark.parametrize(("word", "releases"), [("transactional", 1), ("marketing", 2), (None, 2)])
     def test_are_those_that_are_about_the_class(self, word: str | None, releases: int) -> None:
         run, _ = self.begun(11, word)
-        finding = judged(run, class_="marketing")
+        finding = judged(run, **{"class": "marketing"})
         assert (finding.numbers["releases"], finding.counted) == (releases, 100 + 90 * (releases - 1))
         assert judged(run).numbers["releases"] == 2
 
