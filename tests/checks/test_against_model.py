@@ -163,14 +163,12 @@ def there_to_be_sent(con: Any) -> Answers:
 def waited(con: Any) -> Answers:
     asked = {"run": None, "class": "marketing", "lead": LEAD_NS}
     rows = con.execute(
-        "select w.run, token, left_ns, before, perhaps_before "
-        f"from ({WAITED}) w join messages using (message)",
+        "select w.run, token, left_ns, route, left_ns is not null and before, "
+        "left_ns is not null and perhaps_before "
+        f"from ({WAITED}) w join messages using (message) order by left_ns",
         asked,
     ).fetchall()
-    return {
-        run: {token: None if copy is None else tuple(rest) for token, copy, *rest in each}
-        for run, each in grouped(rows).items()
-    }
+    return {run: grouped(each) for run, each in grouped(rows).items()}
 
 
 def turns(con: Any) -> Answers:
