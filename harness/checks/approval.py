@@ -12,7 +12,8 @@ It proves the order of hand-offs and approvals, by the providers' receipts. It c
 waited: a campaign that is merely slow waits, too. Nor does it see incidents of a route that only campaigns
 take. Nothing waited is a pass: there was nothing to approve, and it says so. Inconclusive: no incident and no
 pause, no mail of the class, a fault that was never met, copies without exact times, records missing or cut,
-or a clock error that hides which came first.
+a clock error that hides which came first, or mail that left before and that the system never said clearly
+whether it took: such mail did not surely wait.
 """
 
 from __future__ import annotations
@@ -53,13 +54,14 @@ with stopped as (
     select run, max(delay_ns) as delay_ns from route_delays group by run
 ), gone as (
     select run, message, observed_after, scheduled_ns, copy_ns, copy_route, fallback_ns, fallback_route,
-           least(taken_ns, fallback_taken_ns) as first_ns, coalesce(copy_ns, taken_ns) as mail_ns
-    from fates where class = $class and not baseline and result = 'accepted'
+           least(taken_ns, fallback_taken_ns) as first_ns, coalesce(copy_ns, taken_ns) as mail_ns,
+           result = 'accepted' as accepted
+    from fates where class = $class and not baseline and result <> 'refused'
 ), leaving as (
     select *, unnest(case when mail_ns > first_ns then [first_ns, mail_ns] else [first_ns] end) as left_ns
     from gone
 ), due as (
-    select f.run, l.line, f.message, f.observed_after, f.scheduled_ns, left_ns,
+    select f.run, l.line, f.message, f.accepted, f.observed_after, f.scheduled_ns, left_ns,
            case left_ns when copy_ns then copy_route when fallback_ns then fallback_route end as route,
            left_ns - r.error_ns as earliest_ns,
            coalesce(left_ns + r.error_ns, 9223372036854775807) as latest_ns,
@@ -77,7 +79,7 @@ with stopped as (
       on s.run = d.run and s.line = d.line and d.earliest_ns - d.needed_ns >= s.begin_hi
     where d.scheduled_ns + $lead <= p.until_ns and d.latest_ns >= d.scheduled_ns + d.needed_ns
 )
-select run, message, left_ns, any_value(route) as route,
+select run, message, left_ns, any_value(route) as route, any_value(accepted) as accepted,
        any_value(observed_after) as observed_after, bool_or(before) as before,
        bool_or(perhaps_before) as perhaps_before, arg_max(stop, (begin_lo, stop)) filter (before) as stop,
        any_value(approved_ns) filter (before) as approved_ns
@@ -99,13 +101,16 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
         "and result <> 'refused'",
         asked,
     ).fetchall()
-    [(waited, before, perhaps, read_back)] = con.execute(
-        "select count(distinct message), count(distinct message) filter (before and not observed_after), "
+    [(waited, before, unclear, perhaps, read_back)] = con.execute(
+        "select count(distinct message) filter (accepted), "
+        "count(distinct message) filter (accepted and before and not observed_after), "
+        "count(distinct message) filter (not accepted and before and not observed_after), "
         "count(distinct message) filter (left_ns is not null and perhaps_before), bool_or(observed_after) "
         f"from ({WAITED})",
         timed,
     ).fetchall()
     failed = before > params.at_most
+    open_, hidden = perhaps > params.at_most, perhaps - before - unclear
     verdict, reason = conclude(
         failed=failed,
         counted=stops if sent else 0,
@@ -116,8 +121,12 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
             ground.exposure_reason(),
             ground.gap_reason(),
             "copies were read back from the provider, without exact times" if read_back else "",
-            f"the clock error hides whether {count_of(perhaps - before, 'message')} left before the approval"
-            if perhaps > params.at_most and not read_back
+            f"the clock error hides whether {count_of(hidden, 'message')} left before the approval"
+            if open_ and hidden and not read_back
+            else "",
+            f"the system never said clearly whether it took {count_of(unclear, 'message')} that left before "
+            "the approval"
+            if open_ and unclear
             else "",
             "" if ground.finished or not unapproved else "the record ends before an approval",
         ],
@@ -126,6 +135,8 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
         check="approval",
         verdict=verdict,
         summary=f"not needed: no {params.class_} messages had to wait"
+        if not waited and not perhaps
+        else f"no {params.class_} messages surely had to wait"
         if not waited
         else f"{before:,} of {waited:,} waiting {params.class_} messages left before an approval, "
         f"{params.at_most:,} allowed",
@@ -149,7 +160,7 @@ def _offenders(history: History, timed: dict[str, Any]) -> list[Offender]:
     """Those that surely left before their approval, in order."""
     rows = history.con.execute(
         f"select token, recipient, left_ns, route, stop, approved_ns from ({WAITED}) join messages "
-        "using (message) where before and not observed_after "
+        "using (message) where accepted and before and not observed_after "
         "qualify row_number() over (partition by message order by left_ns) = 1 "
         "order by left_ns, token limit $most",
         timed | {"most": MAX_OFFENDERS},

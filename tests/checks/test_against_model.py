@@ -163,7 +163,7 @@ def there_to_be_sent(con: Any) -> Answers:
 def waited(con: Any) -> Answers:
     asked = {"run": None, "class": "marketing", "lead": LEAD_NS}
     rows = con.execute(
-        "select w.run, token, left_ns, route, left_ns is not null and before, "
+        "select w.run, token, accepted, left_ns, route, left_ns is not null and before, "
         "left_ns is not null and perhaps_before "
         f"from ({WAITED}) w join messages using (message) order by left_ns",
         asked,

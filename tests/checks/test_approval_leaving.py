@@ -1,4 +1,4 @@
-"""What left before its approval: what left first of a message, and its mail."""
+"""What left before its approval: what left first of a message, and what was perhaps never taken."""
 
 from __future__ import annotations
 
@@ -118,3 +118,63 @@ class TestWhatLeftFirst:
         beside(run, message, 10, "backup")
         finding = judged(run)
         assert (finding.verdict, finding.numbers["waited"]) == (Verdict.PASS, 0)
+
+
+class TestMailThatWasPerhapsNeverTaken:
+    def test_and_left_before_the_approval_is_inconclusive_and_says_how_much_of_it(self) -> None:
+        run, messages = paused(20, count=50, result="indeterminate")
+        for message in messages:
+            run.copy(message, 10)
+        finding = judged(run)
+        assert finding.verdict is Verdict.INCONCLUSIVE
+        assert finding.reason == (
+            "the system never said clearly whether it took 50 messages that left before the approval"
+        )
+        assert (finding.numbers["waited"], finding.numbers["left_before"], finding.counted) == (0, 0, 0)
+        assert finding.summary == "no marketing messages surely had to wait"
+
+    @pytest.mark.parametrize("at", [20, None])
+    def test_and_left_after_it_or_never_is_a_pass(self, at: float | None) -> None:
+        run, [message] = paused(20, result=None)
+        if at is not None:
+            run.copy(message, at)
+        finding = judged(run)
+        assert finding.verdict is Verdict.PASS
+        assert finding.summary == "not needed: no marketing messages had to wait"
+
+    def test_is_no_mail_that_was_refused(self) -> None:
+        run, [message] = paused(20)
+        run.copy(message, 21)
+        run.copy(run.message(5, "marketing", result="refused"), 10)
+        finding = judged(run)
+        assert (finding.verdict, finding.numbers["waited"]) == (Verdict.PASS, 1)
+
+    @pytest.mark.parametrize(
+        ("at_most", "verdict"), [(0, Verdict.FAIL), (1, Verdict.INCONCLUSIVE), (2, Verdict.PASS)]
+    )
+    def test_may_be_among_those_that_are_allowed(self, at_most: int, verdict: Verdict) -> None:
+        run, [message] = paused(20)
+        run.copy(message, 10)
+        run.copy(run.message(5, "marketing", result=None), 11)
+        finding = judged(run, {"class": "marketing", "at_most": at_most})
+        assert finding.verdict is verdict
+        assert (finding.numbers["waited"], finding.numbers["left_before"]) == (1, 1)
+        assert finding.summary.startswith("1 of 1 waiting marketing messages left")
+        assert [each.token for each in finding.offenders] == [message.token] * (at_most == 0)
+
+    def test_is_told_apart_from_mail_that_left_too_close_to_the_approval_to_tell(self) -> None:
+        run, messages = paused(20, count=2, result=None, clock_error=0.5)
+        run.copy(messages[0], 19)
+        run.copy(messages[1], 19.8)
+        run.copy(run.message(5, "marketing"), 20.2)
+        assert judged(run).reason == (
+            "the clock error hides whether 2 messages left before the approval; "
+            "the system never said clearly whether it took 1 message that left before the approval"
+        )
+
+    def test_has_no_exact_time_where_it_was_read_back(self) -> None:
+        run, [message] = paused(20, result=None)
+        run.copy(message, 10, observed="after")
+        finding = judged(run)
+        assert finding.verdict is Verdict.INCONCLUSIVE
+        assert finding.reason == "copies were read back from the provider, without exact times"

@@ -145,8 +145,9 @@ def leavings(run: Record, token: str) -> dict[int, str | None]:
     return {at: routes.get(at) for at in times}
 
 
-Waited = list[tuple[int | None, str | None, bool, bool]]
-"""Each leaving: when, the route, and whether that was before its approval, surely and perhaps."""
+Waited = list[tuple[bool, int | None, str | None, bool, bool]]
+"""Each leaving: whether the system surely took the mail, when it left, the route, and whether that was before
+its approval, surely and perhaps."""
 
 
 def waited(run: Record, class_: str) -> dict[str, Waited]:
@@ -162,8 +163,9 @@ def waited(run: Record, class_: str) -> dict[str, Waited]:
     approvals = [word.t_ns for word in words(run, class_) if word.action == "approve"]
     found: dict[str, Waited] = {}
     for token in of_class(run, class_):
-        if run.result(token) != "accepted":
+        if run.result(token) == "refused":
             continue
+        taken = run.result(token) == "accepted"
         for gone, route in sorted(leavings(run, token).items()) or [(math.inf, None)]:
             surely, perhaps, member = False, False, False
             for lo, hi, until in stops:
@@ -176,8 +178,9 @@ def waited(run: Record, class_: str) -> dict[str, Waited]:
                     perhaps |= gone - run.error < approved
                     surely |= gone - run.error >= long_enough + spread and gone + run.error < approved
             if member:
-                left = (None, None, False, False) if math.isinf(gone) else (int(gone), route, surely, perhaps)
-                found.setdefault(token, []).append(left)
+                never = math.isinf(gone)
+                left = (None, None, False, False) if never else (int(gone), route, surely, perhaps)
+                found.setdefault(token, []).append((taken, *left))
     return found
 
 
