@@ -30,7 +30,7 @@ from harness.checks.flapping import CHANGES
 from harness.checks.pause import IN_PLAY, OFFENCES
 from harness.checks.priority import PASSED
 from harness.checks.reconciliation import ACCOUNTS
-from harness.checks.suppression import TRIED_AGAIN
+from harness.checks.suppression import TRIED_AGAIN, UNDER_WAY_NS
 from harness.checks.throttle import EARLY, GRACE_NS, peaks
 from harness.checks.unexpected import UNEXPECTED
 from harness.checks.waves import LEAD_NS, WAVES
@@ -80,7 +80,8 @@ def unexpected(con: Any) -> Answers:
 
 
 def suppression(con: Any) -> Answers:
-    rows = grouped(con.execute(TRIED_AGAIN, {"run": None, "grace": 1_000_000_000}).fetchall())
+    asked = {"run": None, "grace": 1_000_000_000, "under_way": UNDER_WAY_NS}
+    rows = grouped(con.execute(TRIED_AGAIN, asked).fetchall())
     return {
         run: sorted(
             ((who.lower(), begin) for _, who, _, begin, *_ in each), key=lambda each: (each[1], each[0])
