@@ -2,11 +2,12 @@
 
 How well that can be told depends on what the system says. Where its states name the events that it knows of,
 message by message, those decide, however it learnt of them: one that was lost on its way and asked for later
-is known, one that was answered 2xx and thrown away is not; what only says that a message was taken has a word
-of each provider's own, and is left out. Else a signal `events_seen`, the number of events that the system has
-taken note of, must come to as many as there were, of every kind and with those of the baseline, however it
-learnt of them; one that it counts twice hides one that it lost. Else the provider's word is all there is:
-which events were answered 2xx, and which it gave up.
+is known, one that was answered 2xx and thrown away is not. Some call a soft bounce a deferral: known(e) ⇔
+e ∈ names, or e = bounced, deferred ∈ names, and no `deferred` was to be told of that message. What only says
+that a message was taken has a word of each provider's own, and is left out. Else a signal `events_seen`, the
+number of events that the system has taken note of, must come to as many as there were, of every kind and with
+those of the baseline, however it learnt of them; one that it counts twice hides one that it lost. Else the
+provider's word is all there is: which events were answered 2xx, and which it gave up.
 
 It proves that the system knows of the events, or, by the provider's word alone, that it was told; not what it
 makes of them. Inconclusive: no event was to be told, states or signal that could not be read, or do not speak
@@ -52,19 +53,24 @@ class Params(CheckParams):
 
 
 # One row per event. `known` is null where the states say nothing of its message. What some call a soft
-# bounce is a deferral to others; an SMS is to somebody else than its message, so that is known by its token.
-# `run` null asks for all runs.
+# bounce is a deferral to others, unless there was a deferral besides; an SMS is to somebody else than its
+# message, so that is known by its token. `run` null asks for all runs.
 EVENTS = """
-select e.run, e.token, e.recipient, e.event, e.route, e.t_ns as at_ns, e.webhook = 'late' as late,
-       e.webhook = 'lost' as lost, coalesce(e.delay_ns, 0) as delay_ns,
-       list_contains(f.events_known, e.event)
-           or e.event = 'bounced' and list_contains(f.events_known, 'deferred') as known,
-       f.state_read_ns < e.t_ns as after_reading
-from events e join fates f
-  on f.run = e.run and f.token = e.token
-     and (e.recipient is null or f.rkey = lower(e.recipient) or not contains(e.recipient, '@'))
-where e.kind = 'provider.event' and e.webhook <> 'none' and e.canary is null and not f.baseline
-  and ($run is null or e.run = $run) and (len($events) = 0 or list_contains($events, e.event))
+with told as not materialized (
+    select e.*, f.message, f.events_known as names, f.state_read_ns
+    from events e join fates f
+      on f.run = e.run and f.token = e.token
+         and (e.recipient is null or f.rkey = lower(e.recipient) or not contains(e.recipient, '@'))
+    where e.kind = 'provider.event' and e.webhook <> 'none' and e.canary is null and not f.baseline
+      and ($run is null or e.run = $run)
+)
+select run, token, recipient, event, route, t_ns as at_ns, webhook = 'late' as late,
+       webhook = 'lost' as lost, coalesce(delay_ns, 0) as delay_ns,
+       list_contains(names, event)
+           or event = 'bounced' and list_contains(names, 'deferred')
+              and message not in (select message from told where event = 'deferred') as known,
+       state_read_ns < t_ns as after_reading
+from told where len($events) = 0 or list_contains($events, event)
 """
 
 # How each judges: null is not to be told. What was given up was given up by the end, whenever that was noted.

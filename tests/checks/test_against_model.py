@@ -30,7 +30,7 @@ from harness.checks.flapping import CHANGES
 from harness.checks.pause import IN_PLAY, OFFENCES
 from harness.checks.priority import PASSED
 from harness.checks.reconciliation import ACCOUNTS
-from harness.checks.suppression import TRIED_AGAIN
+from harness.checks.suppression import TRIED_AGAIN, UNDER_WAY_NS
 from harness.checks.throttle import EARLY, GRACE_NS, peaks
 from harness.checks.unexpected import UNEXPECTED
 from harness.checks.waves import LEAD_NS, WAVES
@@ -80,7 +80,8 @@ def unexpected(con: Any) -> Answers:
 
 
 def suppression(con: Any) -> Answers:
-    rows = grouped(con.execute(TRIED_AGAIN, {"run": None, "grace": 1_000_000_000}).fetchall())
+    asked = {"run": None, "grace": 1_000_000_000, "under_way": UNDER_WAY_NS}
+    rows = grouped(con.execute(TRIED_AGAIN, asked).fetchall())
     return {
         run: sorted(
             ((who.lower(), begin) for _, who, _, begin, *_ in each), key=lambda each: (each[1], each[0])
@@ -163,14 +164,12 @@ def there_to_be_sent(con: Any) -> Answers:
 def waited(con: Any) -> Answers:
     asked = {"run": None, "class": "marketing", "lead": LEAD_NS}
     rows = con.execute(
-        "select w.run, token, left_ns, before, perhaps_before "
-        f"from ({WAITED}) w join messages using (message)",
+        "select w.run, token, accepted, left_ns, route, left_ns is not null and before, "
+        "left_ns is not null and perhaps_before "
+        f"from ({WAITED}) w join messages using (message) order by left_ns",
         asked,
     ).fetchall()
-    return {
-        run: {token: None if copy is None else tuple(rest) for token, copy, *rest in each}
-        for run, each in grouped(rows).items()
-    }
+    return {run: grouped(each) for run, each in grouped(rows).items()}
 
 
 def turns(con: Any) -> Answers:

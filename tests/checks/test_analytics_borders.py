@@ -13,7 +13,7 @@ from harness.checks import CHECKS, parse_params
 from harness.checks.finding import Finding, Verdict
 from harness.history.journal import write_events
 from harness.history.store import History
-from tests.checks.histories import Message, Run, check
+from tests.checks.histories import Message, Run, check, opened
 
 END = 99.0
 
@@ -108,6 +108,81 @@ class TestWhoseAnEventIs:
         run.provider_says("delivered", run.message(5), 6, webhook="lost")
         run.events[-1] = msgspec.structs.replace(run.events[-1], recipient=None)
         assert judged(run).numbers["missing"] == 1
+
+
+class TestABounceThatIsKnownAsADeferral:
+    def bounced(self, run: Run, webhook: str = "lost", **more: Any) -> Message:
+        """A message that bounced, and of which the system knows a deferral."""
+        message = run.message(5, **more)
+        run.copy(message, 5.1)
+        run.provider_says("bounced", message, 9, webhook=webhook, delay=3)
+        run.says(message, "sent", END, ["deferred"])
+        return message
+
+    @pytest.mark.parametrize("webhook", ["delivered", "late", "lost"])
+    def test_is_none_where_the_provider_told_of_a_deferral_besides(self, webhook: str) -> None:
+        run = Run()
+        message = self.bounced(run)
+        run.provider_says("deferred", message, 6, webhook=webhook, delay=1)
+        finding = judged(run)
+        assert (finding.verdict, finding.numbers["lost_on_their_way"]) == (Verdict.FAIL, 1)
+        assert [each.cause for each in finding.offenders] == ["bounced, lost"]
+
+    @pytest.mark.parametrize("at", [6, 20])
+    def test_is_none_whichever_came_first_though_only_bounces_are_asked_for(self, at: float) -> None:
+        run = Run()
+        message = self.bounced(run, "delivered")
+        run.provider_says("deferred", message, at, webhook="delivered")
+        finding = judged(run, {"events": ["bounced"]})
+        assert (finding.verdict, finding.numbers["thrown_away"], finding.counted) == (Verdict.FAIL, 1, 1)
+
+    @pytest.mark.parametrize("recipient", [None, "C.ANN@Customer.example", "+12025550123"])
+    def test_is_none_however_the_deferral_names_the_recipient(self, recipient: str | None) -> None:
+        run = Run()
+        message = self.bounced(run, recipient="c.ann@customer.example")
+        run.provider_says("deferred", message, 6, webhook="delivered")
+        run.events[-1] = msgspec.structs.replace(run.events[-1], recipient=recipient)
+        assert judged(run).numbers["missing"] == 1
+
+    @pytest.mark.parametrize(("webhook", "canary"), [("none", None), ("delivered", "system")])
+    def test_is_one_where_a_deferral_was_not_to_be_told(self, webhook: str, canary: str | None) -> None:
+        run = Run()
+        message = self.bounced(run)
+        run.provider_says("deferred", message, 6, webhook=webhook, canary=canary)
+        assert judged(run).verdict is Verdict.PASS
+
+    def test_is_one_where_another_event_was_told_of_the_message(self) -> None:
+        run = Run()
+        message = self.bounced(run)
+        run.provider_says("processed", message, 6, webhook="delivered")
+        assert judged(run).verdict is Verdict.PASS
+
+    def test_is_one_where_the_deferral_was_of_another_message_or_recipient_or_of_none(self) -> None:
+        run = Run()
+        message = self.bounced(run, token="both", recipient="one@customer.example")
+        others = [
+            run.message(5),
+            run.message(5, token="both", recipient="two@customer.example"),
+            Message("stranger", message.recipient, 5),
+        ]
+        for other in others:
+            run.provider_says("deferred", other, 6, webhook="delivered")
+        assert judged(run, {"events": ["bounced"]}).verdict is Verdict.PASS
+
+    def test_is_one_where_the_deferral_was_told_in_another_run(self) -> None:
+        run, other = Run(), Run("other")
+        message = self.bounced(run)
+        other.provider_says("deferred", other.message(5, token=message.token), 6, webhook="delivered")
+        with opened(run, other) as history:
+            finding = CHECKS["analytics"].evaluate(history, "run", parse_params("analytics", "all"))
+        assert finding.verdict is Verdict.PASS
+
+    def test_is_known_as_itself_beside_a_deferral(self) -> None:
+        run = Run()
+        message = self.bounced(run)
+        run.provider_says("deferred", message, 6, webhook="delivered")
+        run.says(message, "bounced", END, ["bounced", "deferred"])
+        assert judged(run).verdict is Verdict.PASS
 
 
 class TestByACount:

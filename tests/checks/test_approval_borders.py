@@ -148,7 +148,8 @@ class TestWhoseMail:
         unanswered = run.message(12, "marketing", result=None)
         run.copy(unanswered, 21)
         finding = judged(run)
-        assert (finding.verdict, finding.numbers["waited"]) == (Verdict.PASS, 0)
+        assert (finding.verdict, finding.numbers["waited"]) == (Verdict.INCONCLUSIVE, 0)
+        assert (finding.numbers["left_before"], finding.offenders) == (0, [])
 
     def test_another_run_stops_nothing_here(self) -> None:
         run, [message] = outage(25)

@@ -96,6 +96,16 @@ def test_what_had_begun_before_is_excused() -> None:
     assert judged(run).verdict is Verdict.PASS
 
 
+def test_another_message_to_him_that_was_under_way_is_excused() -> None:
+    run = Run()
+    run.fault(4, 8, "latency", attributes={"latency": 400})
+    first = run.message(4.8, recipient="ann@customer.example")
+    run.receipt(first, 5, "primary", "refused", code=550, text="5.1.1 user unknown")
+    second = run.message(5, recipient="ann@customer.example")
+    run.receipt(second, 5.11, "primary", "refused", code=550, text="5.1.1 user unknown")
+    assert judged(run).verdict is Verdict.PASS
+
+
 def test_an_attempt_within_the_clock_error_is_excused() -> None:
     run = Run(clock_error=0.2)
     run.copy(refused(run), 5.2, "backup")

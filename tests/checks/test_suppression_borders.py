@@ -70,9 +70,63 @@ class TestAFinalNoBinds:
         begins(run, refused(run, 5), 5 + later, "backup", took=0.5)
         assert judged(run).verdict is verdict
 
-    @pytest.mark.parametrize(("later", "verdict"), [(1, Verdict.PASS), (1 + 1e-9, Verdict.FAIL)])
-    def test_after_an_event_from_a_second_later(self, later: float, verdict: Verdict) -> None:
+    @pytest.mark.parametrize(("later", "verdict"), [(0.1, Verdict.PASS), (0.1 + 1e-9, Verdict.FAIL)])
+    def test_another_message_to_him_from_a_tenth_of_a_second_later(
+        self, later: float, verdict: Verdict
+    ) -> None:
         run = Run()
+        refused(run, 5, ANN)
+        begins(run, run.message(5, recipient=ANN), 5 + later, "backup")
+        assert judged(run).verdict is verdict
+
+    @pytest.mark.parametrize(
+        ("same", "later", "verdict"),
+        [
+            (True, 0.4, Verdict.PASS),
+            (True, 0.4 + 1e-9, Verdict.FAIL),
+            (False, 0.5, Verdict.PASS),
+            (False, 0.5 + 1e-9, Verdict.FAIL),
+        ],
+    )
+    def test_from_when_a_refusal_has_passed_what_holds_its_route_back(
+        self, same: bool, later: float, verdict: Verdict
+    ) -> None:
+        run = Run()
+        run.fault(1, 10, "latency", attributes={"latency": 300, "jitter": 100})
+        message = refused(run, 5, ANN)
+        begins(run, message if same else run.message(5, recipient=ANN), 5 + later, "backup")
+        assert judged(run).verdict is verdict
+
+    @pytest.mark.parametrize(("later", "verdict"), [(0.1, Verdict.PASS), (0.1 + 1e-9, Verdict.FAIL)])
+    def test_whatever_holds_back_the_route_that_is_tried(self, later: float, verdict: Verdict) -> None:
+        run = Run()
+        run.fault(1, 10, "latency", "backup", attributes={"latency": 400})
+        refused(run, 5, ANN)
+        begins(run, run.message(5, recipient=ANN), 5 + later, "backup")
+        assert judged(run).verdict is verdict
+
+    def test_a_hundredth_of_a_second_after_he_was_refused_by_the_other_route(self) -> None:
+        """Who offers a refused message elsewhere at once had nothing under way: he had the answer."""
+        run = Run()
+        message = refused(run, 5, ANN)
+        begins(run, message, 5.01, "backup")
+        finding = judged(run)
+        assert [each.why for each in finding.offenders] == [
+            "refused for good on primary, and tried on backup 0.010 s later"
+        ]
+
+    @pytest.mark.parametrize(("later", "verdict"), [(0.1, Verdict.PASS), (0.1 + 1e-9, Verdict.FAIL)])
+    def test_what_cannot_be_told_from_another_message_as_one(self, later: float, verdict: Verdict) -> None:
+        run = Run()
+        refused(run, 5, ANN)
+        run.receipt(None, 5 + later, "backup", took=0, recipient=ANN)
+        assert judged(run).verdict is verdict
+
+    @pytest.mark.parametrize("held_back", [0, 3000])
+    @pytest.mark.parametrize(("later", "verdict"), [(1, Verdict.PASS), (1 + 1e-9, Verdict.FAIL)])
+    def test_after_an_event_from_a_second_later(self, later: float, verdict: Verdict, held_back: int) -> None:
+        run = Run()
+        run.fault(1, 10, "latency", attributes={"latency": held_back})
         begins(run, first := run.message(4, recipient=ANN), 4)
         run.provider_says("bounced", first, 5, webhook="delivered")
         begins(run, run.message(5, recipient=ANN), 5 + later, "backup")

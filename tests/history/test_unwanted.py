@@ -12,7 +12,7 @@ from tests.history.asking import ask, clock
 
 class TestWhoIsNotToBeWrittenTo:
     def unwanted(self, run: Run) -> list[tuple[Any, ...]]:
-        return ask(run, "select why, route, at_ns, error_ns, told from unwanted")
+        return ask(run, "select why, route, token, at_ns, error_ns, told from unwanted")
 
     @pytest.mark.parametrize(
         ("endpoint", "code", "text", "found"),
@@ -61,8 +61,9 @@ class TestWhoIsNotToBeWrittenTo:
     ) -> None:
         run = Run(baseline=0)
         clock(run, "m365", 0.002)
-        run.provider_says(event, run.message(1), 5, webhook=webhook, canary=canary)
-        assert self.unwanted(run) == [(event, "primary", ns(5), span(0.002), True)] * found
+        message = run.message(1)
+        run.provider_says(event, message, 5, webhook=webhook, canary=canary)
+        assert self.unwanted(run) == [(event, "primary", message.token, ns(5), span(0.002), True)] * found
 
     def test_the_first_word_counts_and_a_refusal_before_an_event_at_once(self) -> None:
         run = Run(baseline=0)
@@ -72,9 +73,21 @@ class TestWhoIsNotToBeWrittenTo:
         run.receipt(message, 5, "backup", "refused", code=550, text="5.1.1 no")
         run.provider_says("bounced", message, 5, webhook="delivered")
         run.provider_says("complained", message, 4.999999999, "backup", webhook="delivered")
-        assert self.unwanted(run) == [("complained", "backup", ns(4.999999999), span(0.003), True)]
+        [first] = self.unwanted(run)
+        assert first == ("complained", "backup", message.token, ns(4.999999999), span(0.003), True)
         run.events.pop()
-        assert self.unwanted(run) == [("refused for good", "backup", ns(5), span(0.003), False)]
+        [first] = self.unwanted(run)
+        assert first == ("refused for good", "backup", message.token, ns(5), span(0.003), False)
+
+    @pytest.mark.parametrize("tokens", [("a-message", "b-message"), ("b-message", "a-message")])
+    def test_of_two_that_were_refused_at_once_the_message_with_the_least_token(
+        self, tokens: tuple[str, str]
+    ) -> None:
+        run = Run(baseline=0)
+        for token in tokens:
+            message = run.message(1, token=token, recipient="anna@customer.example")
+            run.receipt(message, 5, result="refused", code=550)
+        assert ask(run, "select token from unwanted") == [("a-message",)]
 
     def test_a_canary_says_nothing_of_anybody(self) -> None:
         run = Run(baseline=0)

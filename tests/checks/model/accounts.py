@@ -61,19 +61,21 @@ def _answer_kept_back(run: Record, copy: ev.Receipt) -> bool:
 def told(run: Record) -> Counter[tuple[str, str | None, str | None]]:
     """(token, event, whether the system's states know it) of every event it was to be told."""
     found = []
-    for event in run.of(ev.ProviderEvent):
-        if event.webhook == "none" or event.canary is not None or not run.counted(event.token):
-            continue
-        whose = event.recipient
-        if whose is not None and "@" in whose and whose.lower() != run.recipient(event.token):
-            continue
-        said = run.said(event.token)
-        known = said[-1].events_known if said else None
-        knows: bool | None = None
-        if known is not None:
-            knows = event.event in known or (event.event == "bounced" and "deferred" in known)
-        found.append((event.token, event.event, knows))
+    for token in run.tokens():
+        said = run.said(token)
+        names = said[-1].events_known if said else None
+        kinds = [event.event for event in run.of(ev.ProviderEvent) if _to_be_told(run, event, token)]
+        for kind in kinds:
+            softly = kind == "bounced" and "deferred" not in kinds
+            knows = None if names is None else kind in names or (softly and "deferred" in names)
+            found.append((token, kind, knows))
     return Counter(found)
+
+
+def _to_be_told(run: Record, event: ev.ProviderEvent, token: str) -> bool:
+    whose = event.recipient
+    his = whose is None or "@" not in whose or whose.lower() == run.recipient(token)
+    return event.token == token and his and event.webhook != "none" and event.canary is None
 
 
 def attempts(run: Record) -> dict[str, tuple[int, int]]:

@@ -7,7 +7,7 @@ import math
 import re
 
 from harness.history import events as ev
-from tests.checks.model.record import Fault, Record
+from tests.checks.model.record import MS, Fault, Record
 
 Unknown = dict[str, int]
 """Why the system cannot know a message's fate, and the last moment of each reason."""
@@ -163,21 +163,26 @@ ENHANCED = re.compile(r"\d\.\d+\.\d")
 
 def tried_again(run: Record, grace: int) -> list[tuple[str, int]]:
     """(recipient, begin) of each attempt at one who had said a final no, by begin."""
-    unwanted: dict[str, list[tuple[int, int]]] = {}
+    unwanted: dict[str, list[tuple[int, bool, str, str]]] = {}
     for receipt in run.receipts:
         if receipt.result is ev.ReceiptResult.REFUSED and receipt.canary is None and receipt.recipient:
             about = receipt.endpoint != "smtp" or ABOUT_THE_RECIPIENT.match(receipt.text)
             bare = receipt.code in (550, 551, 553) and not ENHANCED.match(receipt.text)
             if about or bare:
-                unwanted.setdefault(receipt.recipient.lower(), []).append((receipt.end_ns, 0))
+                refusal = (receipt.end_ns, False, str(receipt.route), str(receipt.token))
+                unwanted.setdefault(receipt.recipient.lower(), []).append(refusal)
     for event in run.of(ev.ProviderEvent):
         told = event.event in ("bounced", "complained") and event.webhook in ("delivered", "late")
         if told and event.canary is None and event.recipient:
-            unwanted.setdefault(event.recipient.lower(), []).append((event.t_ns, grace))
+            by_event = (event.t_ns, True, event.route, str(event.token))
+            unwanted.setdefault(event.recipient.lower(), []).append(by_event)
     found = []
     for receipt in run.receipts:
         if receipt.canary is None and receipt.recipient and receipt.recipient.lower() in unwanted:
-            at, patience = min(unwanted[receipt.recipient.lower()])
+            at, by_an_event, route, token = min(unwanted[receipt.recipient.lower()])
+            patience = run.delay(route) + (0 if receipt.token == token else 100 * MS)
+            if by_an_event:
+                patience = grace
             if receipt.begin_ns - run.error > at + run.error + patience:
                 found.append((receipt.recipient.lower(), receipt.begin_ns))
     return sorted(found, key=lambda each: (each[1], each[0]))

@@ -135,8 +135,23 @@ def there_to_be_sent(run: Record, class_: str, by: str, grace: int) -> int:
     return sum(any(there(token, pause) for pause in known) for token in of_class(run, class_))
 
 
-def waited(run: Record, class_: str) -> dict[str, tuple[bool, bool] | None]:
-    """Of each message that may have waited: whether it left unapproved, surely and perhaps; None: never."""
+def leavings(run: Record, token: str) -> dict[int, str | None]:
+    """When anything of a message first left, and its mail; with the route of what came to something."""
+    mail, other = run.mail_of(run.handoffs, token), run.beside(run.handoffs, token)
+    copies, others = run.copies_of(token), run.beside(run.copies, token)
+    times = {receipt.end_ns for receipt in (copies or mail)[:1]}
+    times |= {min(receipt.end_ns for receipt in mail + other)} if mail or other else set()
+    routes = {copy.end_ns: copy.route for copy in others[:1] + copies[:1]}
+    return {at: routes.get(at) for at in times}
+
+
+Waited = list[tuple[bool, int | None, str | None, bool, bool]]
+"""Each leaving: whether the system surely took the mail, when it left, the route, and whether that was before
+its approval, surely and perhaps."""
+
+
+def waited(run: Record, class_: str) -> dict[str, Waited]:
+    """Of each message that may have waited; what never left left at no time."""
     stops = [
         (incident.on_lo, incident.on_hi, incident.off_lo)
         for incident in run.incidents
@@ -146,23 +161,26 @@ def waited(run: Record, class_: str) -> dict[str, tuple[bool, bool] | None]:
         stops.append((pause.begin_lo, pause.begin_hi, run.watch_end if pause.end is None else pause.end))
     spread = max((run.delay(fault.route) for fault in run.faults), default=0)
     approvals = [word.t_ns for word in words(run, class_) if word.action == "approve"]
-    found: dict[str, tuple[bool, bool] | None] = {}
+    found: dict[str, Waited] = {}
     for token in of_class(run, class_):
-        if run.result(token) != "accepted":
+        if run.result(token) == "refused":
             continue
-        gone = left(run, token)
-        surely, perhaps, member = False, False, False
-        for lo, hi, until in stops:
-            long_enough = max(run.messages[token][0].scheduled_ns, hi) + S
-            if long_enough > until:
-                continue
-            if gone + run.error >= long_enough + spread:
-                member = True
-                approved = min((at for at in approvals if at >= lo), default=math.inf)
-                perhaps |= gone - run.error < approved
-                surely |= gone - run.error >= long_enough + spread and gone + run.error < approved
-        if member:
-            found[token] = None if math.isinf(gone) else (surely, perhaps)
+        taken = run.result(token) == "accepted"
+        for gone, route in sorted(leavings(run, token).items()) or [(math.inf, None)]:
+            surely, perhaps, member = False, False, False
+            for lo, hi, until in stops:
+                long_enough = max(run.messages[token][0].scheduled_ns, hi) + S
+                if long_enough > until:
+                    continue
+                if gone + run.error >= long_enough + spread:
+                    member = True
+                    approved = min((at for at in approvals if at >= lo), default=math.inf)
+                    perhaps |= gone - run.error < approved
+                    surely |= gone - run.error >= long_enough + spread and gone + run.error < approved
+            if member:
+                never = math.isinf(gone)
+                left = (None, None, False, False) if never else (int(gone), route, surely, perhaps)
+                found.setdefault(token, []).append((taken, *left))
     return found
 
 
