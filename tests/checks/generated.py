@@ -16,6 +16,7 @@ import msgspec
 
 from harness.history.events import ClockCalibrated, Receipt
 from tests.checks.histories import PAGE, PROVIDERS, Message, Run
+from tests.checks.stories import STORIES
 
 ROUTES = tuple(PROVIDERS)
 MS = 1_000_000
@@ -97,6 +98,9 @@ def history(name: str, dice: random.Random) -> Run:
             )
     if not dice.randrange(3):
         _announces(run, dice)
+    for story in STORIES:
+        if not dice.randrange(4):
+            story(run, dice)
     return run
 
 
