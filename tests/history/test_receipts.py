@@ -128,6 +128,13 @@ def test_the_harness_own_calls_are_left_out() -> None:
     ]
 
 
+def test_a_call_at_a_clock_that_was_never_compared_is_taken_as_exact() -> None:
+    run = Run(baseline=0)
+    run.calls("token", 1)
+    run.events = [each for each in run.events if not isinstance(each, ev.ClockCalibrated)]
+    assert ask(run, "select error_ns from calls") == [(0,)]
+
+
 def test_a_call_says_what_a_status_page_told_from_then_on() -> None:
     run = Run(baseline=0)
     for at, announced in ((2, True), (3, None), (4, False)):

@@ -8,7 +8,7 @@ import pytest
 
 from harness.providers.faults import FaultType
 from harness.scenario.faults import KINDS
-from tests.checks.histories import Run, ns, span
+from tests.checks.histories import Run, ns, opened, span
 from tests.history.asking import ask
 
 
@@ -61,6 +61,31 @@ def test_attempts_with_several_recipients_are_one() -> None:
     for _ in range(3):
         run.copy(run.message(1), 2, attempt="together")
     assert ask(run, "select recipients from attempts") == [(3,)]
+
+
+def test_attempts_are_those_of_one_provider_in_one_run() -> None:
+    here, there = Run("here", baseline=0), Run("there", baseline=0)
+    first = here.copy(here.message(1), 2, attempt="1")
+    here.copy(here.message(1), 2, attempt="1")
+    here.copy(here.message(1), 3, attempt="2")
+    here.copy(here.message(1), 4, "backup", attempt="1")
+    there.copy(there.message(1), 2, attempt="1")
+    with opened(here, there) as history:
+        told = history.con.execute(
+            "select run, source, attempt, recipients from attempts order by all"
+        ).fetchall()
+        seq = history.con.execute(
+            "select a.seq = r.seq from attempts a join receipts r using (run, source, attempt) "
+            "where a.recipients = 2 and r.token = ?",
+            [first.token],
+        ).fetchall()
+    assert told == [
+        ("here", "m365", "1", 2),
+        ("here", "m365", "2", 1),
+        ("here", "sendgrid", "1", 1),
+        ("there", "m365", "1", 1),
+    ]
+    assert seq == [(True,)]
 
 
 class TestImpacts:
