@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.checks import CHECKS, parse_params
 from harness.checks.finding import Finding
-from harness.history.journal import write_events
-from harness.history.store import History
 from tests.checks.histories import PAGE, Run
+from tests.history.asking import opened_as_written
 
 
 def check_as_written(run: Run, name: str, params: Any) -> Finding:
-    """The events in the order in which the test tells them."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "history.jsonl"
-        write_events(path, run.name, run.events)
-        with History.open(path) as history:
-            return CHECKS[name].evaluate(history, run.name, parse_params(name, params))
+    with opened_as_written(run) as history:
+        return CHECKS[name].evaluate(history, run.name, parse_params(name, params))
 
 
 def test_readings_of_a_signal() -> None:

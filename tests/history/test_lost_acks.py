@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.checks.histories import Run, ns, opened
-from tests.history.asking import ask
+from tests.history.asking import as_written, ask
 
 
 class TestLostAcknowledgements:
@@ -48,6 +48,50 @@ class TestLostAcknowledgements:
         run = self.cut(at)
         run.fault(5, 20, "latency", attributes={"latency": 400, "jitter": 100})
         assert len(self.lost(run)) == found
+
+    @pytest.mark.parametrize(("at", "found"), [(10.1, 1), (10.100000001, 0)])
+    def test_but_not_what_held_back_another_route(self, at: float, found: int) -> None:
+        run = self.cut(at, target="system")
+        run.fault(5, 20, "latency", "backup", attributes={"latency": 400})
+        assert len(self.lost(run)) == found
+
+    @pytest.mark.parametrize(("at", "found"), [(10.1, 1), (10.100000001, 0)])
+    def test_nor_anything_where_no_fault_holds_back(self, at: float, found: int) -> None:
+        assert len(self.lost(self.cut(at, target="system"))) == found
+
+    @pytest.mark.parametrize(
+        ("type_", "fault", "at", "found"),
+        [
+            ("slow-ack", "f1", 12.1, 1),
+            ("slow-ack", "f1", 12.100000001, 0),
+            ("slow-ack", None, 10.2, 0),
+            ("slow-close", "f1", 10.2, 0),
+        ],
+    )
+    def test_an_answer_that_was_late_by_a_fault_may_be_lost_later(
+        self, type_: str, fault: str | None, at: float, found: int
+    ) -> None:
+        run = Run(baseline=0)
+        run.fault(5, 20, type_, attributes={"delay": 2_000})
+        receipt = run.copy(run.message(9), 10, fault=fault)
+        run.closes(receipt.connection, at)
+        assert len(self.lost(run)) == found
+
+    def test_but_by_no_fault_of_another_run(self) -> None:
+        here, there = Run("here", baseline=0), Run("there", baseline=0)
+        here.fault(5, 20)
+        there.fault(5, 20, "slow-ack", attributes={"delay": 2_000})
+        here.closes(here.copy(here.message(9), 10, fault="f1").connection, 10.2)
+        with opened(here, there) as history:
+            assert history.con.execute("select * from lost_acks").fetchall() == []
+
+    def test_the_last_answer_is_so_by_its_time_in_whatever_order_they_were_written(self) -> None:
+        run = Run(baseline=0)
+        run.fault(5, 20)
+        for at in (10.02, 10.0):
+            run.copy(run.message(9), at, connection="c")
+        run.closes("c", 10.05)
+        assert as_written(run, "select end_ns from lost_acks") == [(ns(10.02),)]
 
     def test_only_the_last_answer_on_a_connection_can_have_been_cut(self) -> None:
         run = Run(baseline=0)

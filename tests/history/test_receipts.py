@@ -8,7 +8,7 @@ import pytest
 
 from harness.history import events as ev
 from tests.checks.histories import Run, ns, opened, span
-from tests.history.asking import ask, clock
+from tests.history.asking import as_written, ask, clock
 
 
 class TestWhoseAReceiptIs:
@@ -247,3 +247,65 @@ class TestWhatAProviderTakesBack:
         run = Run(baseline=0)
         run.receipt(run.message(1), 2, result=result)
         assert len(ask(run, "from copies")) == copies
+
+
+def test_attempts_with_several_recipients_are_one() -> None:
+    run = Run(baseline=0)
+    for _ in range(3):
+        run.copy(run.message(1), 2, attempt="together")
+    assert ask(run, "select recipients from attempts") == [(3,)]
+
+
+def test_attempts_are_those_of_one_provider_in_one_run() -> None:
+    here, there = Run("here", baseline=0), Run("there", baseline=0)
+    first = here.copy(here.message(1), 2, attempt="1")
+    here.copy(here.message(1), 2, attempt="1")
+    here.copy(here.message(1), 3, attempt="2")
+    here.copy(here.message(1), 4, "backup", attempt="1")
+    there.copy(there.message(1), 2, attempt="1")
+    with opened(here, there) as history:
+        told = history.con.execute(
+            "select run, source, provider, endpoint, attempt, recipients from attempts order by all"
+        ).fetchall()
+        seq = history.con.execute(
+            "select a.seq = r.seq from attempts a join receipts r using (run, source, attempt) "
+            "where a.recipients = 2 and r.token = ?",
+            [first.token],
+        ).fetchall()
+    assert told == [
+        ("here", "m365", "m365", "smtp", "1", 2),
+        ("here", "m365", "m365", "smtp", "2", 1),
+        ("here", "sendgrid", "sendgrid", "smtp", "1", 1),
+        ("there", "m365", "m365", "smtp", "1", 1),
+    ]
+    assert seq == [(True,)]
+
+
+class TestWhatCameToNothing:
+    """A message is taken twice, and the provider tells of it afterwards."""
+
+    def test_a_drop_undoes_the_first_that_it_took_in_whatever_order_they_were_written(self) -> None:
+        run = Run(baseline=0)
+        message = run.message(1)
+        for at in (7, 6):
+            run.copy(message, at)
+        run.provider_says("dropped", message, 8)
+        assert as_written(run, "select end_ns from copies") == [(ns(7),)]
+
+    def test_of_equal_times_the_one_that_was_told_first(self) -> None:
+        run = Run(baseline=0)
+        message = run.message(1)
+        for attempt in ("one", "two", "three"):
+            run.copy(message, 6, attempt=attempt)
+        run.provider_says("dropped", message, 8)
+        assert ask(run, "select attempt from copies order by seq") == [("two",), ("three",)]
+
+    @pytest.mark.parametrize("times", [(9, 8), (8, 8)])
+    def test_what_was_told_first_of_a_copy_became_of_it(self, times: tuple[float, float]) -> None:
+        run = Run(baseline=0)
+        message = run.message(1)
+        run.copy(message, 6)
+        events = list(zip(("dropped", "bounced"), times, strict=True))
+        for event, at in events if times[0] > times[1] else reversed(events):
+            run.provider_says(event, message, at)
+        assert as_written(run, "select event from _undone") == [("bounced",)]

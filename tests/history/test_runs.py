@@ -111,3 +111,41 @@ def test_a_fault_whose_beginning_is_missing_has_a_route_all_the_same() -> None:
     run.fault(5, 20, target="elsewhere.events")
     run.events = [each for each in run.events if not isinstance(each, ev.FaultInjecting)]
     assert ask(run, "select route, endpoint, on_lo from faults") == [("elsewhere", "events", ns(5))]
+
+
+def test_a_message_is_as_good_as_its_best_answer() -> None:
+    run = Run(baseline=0)
+    message = run.message(1, result=None)
+    run.offer_again(message, 2, 2, "refused")
+    run.offer_again(message, 3, 3, "accepted")
+    assert ask(run, "select result, offers, scheduled_ns, accepted_ns from messages") == [
+        ("accepted", 3, ns(1), ns(3))
+    ]
+
+
+def test_one_unanswered_offer_among_refusals_leaves_it_open() -> None:
+    run = Run(baseline=0)
+    message = run.message(1, result=None)
+    run.offer_again(message, 2, 2, "refused")
+    assert ask(run, "select result from messages") == [("indeterminate",)]
+
+
+@pytest.mark.parametrize(
+    ("results", "result"), [((None, "refused"), "indeterminate"), (("refused", "refused"), "refused")]
+)
+def test_offers_and_answers_at_one_instant_are_counted_each(
+    results: tuple[str | None, str], result: str
+) -> None:
+    run = Run(baseline=0)
+    message = run.message(1, result=results[0])
+    run.offer_again(message, 1, 2, results[1])
+    assert ask(run, "select offers, result from messages") == [(2, result)]
+
+
+def test_a_message_is_called_as_it_was_offered_whatever_a_provider_wrote_and_when() -> None:
+    run = Run(baseline=0)
+    message = run.message(1, "marketing", recipient="anna@Customer.example")
+    run.copy(message, 0.5, recipient="Anna@customer.example")
+    assert ask(run, "select recipient, rkey, stream, class from messages") == [
+        ("anna@Customer.example", "anna@customer.example", "newsletter", "marketing")
+    ]

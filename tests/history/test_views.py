@@ -1,4 +1,4 @@
-"""The definitions: messages, overdue stretches, incidents, edges, shares, gaps, quiescence."""
+"""The definitions: overdue stretches, incidents, edges, shares, gaps, quiescence."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from harness.providers.faults import FaultType
 from harness.scenario.faults import KINDS
-from tests.checks.histories import Run, ns, opened, span
+from tests.checks.histories import Run, ns, span
 from tests.history.asking import ask
 
 
@@ -16,76 +16,6 @@ def test_nothing_at_all_is_a_history_too() -> None:
     run = Run(baseline=0)
     run.events.clear()
     assert ask(run, "select count(*) from events") == [(0,)]
-
-
-def test_a_message_is_as_good_as_its_best_answer() -> None:
-    run = Run(baseline=0)
-    message = run.message(1, result=None)
-    run.offer_again(message, 2, 2, "refused")
-    run.offer_again(message, 3, 3, "accepted")
-    assert ask(run, "select result, offers, scheduled_ns, accepted_ns from messages") == [
-        ("accepted", 3, ns(1), ns(3))
-    ]
-
-
-def test_one_unanswered_offer_among_refusals_leaves_it_open() -> None:
-    run = Run(baseline=0)
-    message = run.message(1, result=None)
-    run.offer_again(message, 2, 2, "refused")
-    assert ask(run, "select result from messages") == [("indeterminate",)]
-
-
-@pytest.mark.parametrize(
-    ("results", "result"), [((None, "refused"), "indeterminate"), (("refused", "refused"), "refused")]
-)
-def test_offers_and_answers_at_one_instant_are_counted_each(
-    results: tuple[str | None, str], result: str
-) -> None:
-    run = Run(baseline=0)
-    message = run.message(1, result=results[0])
-    run.offer_again(message, 1, 2, results[1])
-    assert ask(run, "select offers, result from messages") == [(2, result)]
-
-
-def test_a_message_is_called_as_it_was_offered_whatever_a_provider_wrote_and_when() -> None:
-    run = Run(baseline=0)
-    message = run.message(1, "marketing", recipient="anna@Customer.example")
-    run.copy(message, 0.5, recipient="Anna@customer.example")
-    assert ask(run, "select recipient, rkey, stream, class from messages") == [
-        ("anna@Customer.example", "anna@customer.example", "newsletter", "marketing")
-    ]
-
-
-def test_attempts_with_several_recipients_are_one() -> None:
-    run = Run(baseline=0)
-    for _ in range(3):
-        run.copy(run.message(1), 2, attempt="together")
-    assert ask(run, "select recipients from attempts") == [(3,)]
-
-
-def test_attempts_are_those_of_one_provider_in_one_run() -> None:
-    here, there = Run("here", baseline=0), Run("there", baseline=0)
-    first = here.copy(here.message(1), 2, attempt="1")
-    here.copy(here.message(1), 2, attempt="1")
-    here.copy(here.message(1), 3, attempt="2")
-    here.copy(here.message(1), 4, "backup", attempt="1")
-    there.copy(there.message(1), 2, attempt="1")
-    with opened(here, there) as history:
-        told = history.con.execute(
-            "select run, source, attempt, recipients from attempts order by all"
-        ).fetchall()
-        seq = history.con.execute(
-            "select a.seq = r.seq from attempts a join receipts r using (run, source, attempt) "
-            "where a.recipients = 2 and r.token = ?",
-            [first.token],
-        ).fetchall()
-    assert told == [
-        ("here", "m365", "1", 2),
-        ("here", "m365", "2", 1),
-        ("here", "sendgrid", "1", 1),
-        ("there", "m365", "1", 1),
-    ]
-    assert seq == [(True,)]
 
 
 class TestImpacts:
@@ -218,16 +148,6 @@ class TestIncidents:
         run.copy(run.message(6), 6.1, body_bytes=400)
         run.fault(10, 20, type_, "primary", attributes=attributes)
         assert ask(run, "select delay_ns from route_delays") == [(span(delay_s),)]
-
-    @pytest.mark.parametrize(("fault", "found"), [("f1", 1), (None, 0)])
-    def test_an_answer_that_was_late_by_a_fault_may_be_lost_later(
-        self, fault: str | None, found: int
-    ) -> None:
-        run = Run()
-        run.fault(10, 20, "slow-ack", "primary", attributes={"delay": 2_000})
-        receipt = run.copy(run.message(12), 12.1, fault=fault)
-        run.closes(receipt.connection, 14.15)
-        assert len(ask(run, "select * from lost_acks where not certain")) == found
 
     @pytest.mark.parametrize(
         ("type_", "attributes", "unknown"),
