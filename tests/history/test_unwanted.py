@@ -79,6 +79,31 @@ class TestWhoIsNotToBeWrittenTo:
         [first] = self.unwanted(run)
         assert first == ("refused for good", "backup", message.token, ns(5), span(0.003), False)
 
+    @pytest.mark.parametrize(("refusing", "telling"), [("primary", "backup"), ("backup", "primary")])
+    def test_of_equal_times_the_refusal_whatever_the_routes(self, refusing: str, telling: str) -> None:
+        run = Run(baseline=0)
+        message = run.message(1)
+        run.receipt(message, 5, refusing, "refused", code=550)
+        run.provider_says("bounced", message, 5, telling, webhook="delivered")
+        assert [(why, route) for why, route, *_ in self.unwanted(run)] == [("refused for good", refusing)]
+
+    @pytest.mark.parametrize(
+        ("routes", "first"),
+        [
+            (("primary", "backup"), ("complained", "backup")),
+            (("backup", "primary"), ("bounced", "backup")),
+            (("backup", "backup"), ("bounced", "backup")),
+        ],
+    )
+    def test_of_two_events_at_once_the_first_by_route_and_name(
+        self, routes: tuple[str, str], first: tuple[str, str]
+    ) -> None:
+        run = Run(baseline=0)
+        message = run.message(1)
+        run.provider_says("complained", message, 5, routes[1], webhook="delivered")
+        run.provider_says("bounced", message, 5, routes[0], webhook="delivered")
+        assert [(why, route) for why, route, *_ in self.unwanted(run)] == [first]
+
     @pytest.mark.parametrize("tokens", [("a-message", "b-message"), ("b-message", "a-message")])
     def test_of_two_that_were_refused_at_once_the_message_with_the_least_token(
         self, tokens: tuple[str, str]

@@ -131,7 +131,5 @@ with said as (
     where e.kind = 'provider.event' and e.event in ('bounced', 'complained') and e.webhook in ('delivered', 'late')
       and e.canary is null and e.recipient is not null
 )
-select run, rkey, arg_min(why, (at_ns, told, route, why)) as why, arg_min(route, (at_ns, told, route, why)) as route,
-       arg_min(token, (at_ns, told, route, why, token)) as token,
-       min(at_ns) as at_ns, arg_min(error_ns, (at_ns, told, route, why)) as error_ns, arg_min(told, (at_ns, told)) as told
+select run, rkey, unnest(min({'at_ns': at_ns, 'told': told, 'route': route, 'why': why, 'token': token, 'error_ns': error_ns}))
 from said group by run, rkey;
