@@ -1,11 +1,13 @@
 """MTTR: from the fault to the end of its impact, for every incident.
 
 Impact holds while at least `min_overdue` transactional messages are overdue: past scheduled + `within`,
-without a copy, a valid hold, a bounce or their expiry. Restored is the end of the last impact that begins
-before the next incident; with `measure: drained` it is when no message at all is overdue. Lateness counts
-from the first scheduled time, so a system that refuses messages is late with them. Where the driver itself
-was late with its first offer the value reaches down to what counts from there: how the system would have done
-otherwise is not known.
+without a copy, a valid hold or suppression, a bounce or their expiry. A suppression is valid from when the
+recipient of another message was refused for good, bounced or complained, and the system could know; one that
+was refused for good itself stays overdue, and so does one that is suppressed for a reason from before the
+run. Restored is the end of the last impact that begins before the next incident; with `measure: drained` it
+is when no message at all is overdue. Lateness counts from the first scheduled time, so a system that refuses
+messages is late with them. Where the driver itself was late with its first offer the value reaches down to
+what counts from there: how the system would have done otherwise is not known.
 
 It proves how long customers waited, by the providers' receipts. It says nothing of a fault without impact:
 recovery was not needed then, which passes and says so. An impact that never ended is infinite.

@@ -97,6 +97,8 @@ def history(name: str, dice: random.Random) -> Run:
             )
     if not dice.randrange(3):
         _announces(run, dice)
+    if not dice.randrange(4):
+        _suppresses(run, dice)
     return run
 
 
@@ -267,6 +269,34 @@ def _goes_beside(run: Run, dice: random.Random) -> str:
                 whose = replace(message, recipient=who)
                 run.provider_says(dice.choice(["bounced", "dropped"]), whose, on + 3, dice.choice(ROUTES))
     return run.fault(on, on + 2, dice.choice(["outage", "refuse"]), "primary")
+
+
+def _suppresses(run: Run, dice: random.Random) -> None:
+    """Somebody says a final no, and the system sends him nothing more, for that reason or before it."""
+    on, who = dice.randrange(30) / 2, dice.choice(["gone@customer.example", "Gone@customer.example"])
+    for number in range(dice.randint(2, 4)):
+        message = run.message(
+            on + dice.choice([0, 0, 0.5, 2]), dice.choice(["transactional", "transactional", "marketing"]),
+            recipient=dice.choice([who, who.lower()]), expires=dice.choice([None, None, None, on + 4]),
+            result=dice.choice(["accepted", "accepted", "accepted", "refused", None]),
+        )  # fmt: skip
+        if number == 0 or not dice.randrange(4):
+            _says_no(run, dice, message)
+        for _ in range(dice.choice([1, 1, 2, 2, 3])):
+            state = dice.choice(["suppressed", "suppressed", "suppressed", "pending", "failed"])
+            run.says(message, state, on + dice.choice([0, 0.5, 1, 1.5, 2, 2.5, 3, 25]))
+        if not dice.randrange(5):
+            run.copy(message, on + dice.choice([1, 3, 5]), dice.choice(ROUTES))
+
+
+def _says_no(run: Run, dice: random.Random, message: Message) -> None:
+    at, via = message.at + dice.choice([0, 0.5, 1, 1.5, 2]), dice.choice(ROUTES)
+    if dice.randrange(2):
+        text = dice.choice(["5.1.1 no such user", "5.1.1 no such user", "5.7.1 not allowed"])
+        run.receipt(message, at, via, "refused", code=550, text=text, took=0)
+        return
+    event = dice.choice(["bounced", "complained"])
+    run.provider_says(event, message, at, via, webhook=dice.choice(["delivered", "late", "lost"]))
 
 
 def _announces(run: Run, dice: random.Random) -> None:

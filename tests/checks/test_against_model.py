@@ -133,6 +133,11 @@ def times(con: Any) -> Answers:
     return found
 
 
+def overdue(con: Any) -> Answers:
+    rows = grouped(con.execute("select run, token, from_ns, until_ns from overdue").fetchall())
+    return {run: sorted(each) for run, each in rows.items()}
+
+
 def exposed(con: Any) -> Answers:
     rows = con.execute(
         "select run, fault, in_play, attempts, detected, switched, overdue, waited, exposed from exposures"
@@ -305,6 +310,7 @@ QUESTIONS: dict[str, tuple[Callable[[Any], Answers], Callable[[Record], Any]]] =
         lambda run: {r: count for r in ("primary", "backup") if (count := pace.too_early(run, r))},
     ),
     "waves": (waves, lambda run: pace.waves(run, Fraction(1, 10), EVERY_NS)),
+    "overdue": (overdue, lambda run: sorted(mail.overdue(run))),
     "mttd and mttr": (times, lambda run: instants.instants(run, 2)),
     "switches": (switches, pace.switches),
     "failbacks": (failbacks, instants.failbacks),

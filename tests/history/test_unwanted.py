@@ -87,3 +87,19 @@ class TestWhoIsNotToBeWrittenTo:
         run.provider_says("bounced", message, 6, webhook="delivered")
         run.receipt(run.message(2, recipient="anna@customer.example"), 5, result="refused", code=550)
         assert ask(run, "select rkey, at_ns from unwanted") == [("anna@customer.example", ns(5))]
+
+    def test_of_which_message_it_was_is_known_the_first_in_the_record_of_several_at_once(self) -> None:
+        run = Run(baseline=0)
+        first, second = (run.message(at, recipient="anna@customer.example") for at in (2, 1))
+        for message in (first, second):
+            run.receipt(message, 5, result="refused", code=550)
+        assert ask(run, "select token from unwanted") == [(first.token,)]
+        run.provider_says("bounced", second, 4, webhook="delivered")
+        assert ask(run, "select token from unwanted") == [(second.token,)]
+
+    def test_or_of_none(self) -> None:
+        run = Run(baseline=0)
+        message = run.message(2)
+        run.receipt(message, 5, result="refused", code=550)
+        run.receipt(message, 4, result="refused", code=550, token=None)
+        assert ask(run, "select token from unwanted") == [(None,)]

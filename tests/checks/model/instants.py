@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.checks.model.mail import overdue
+from tests.checks.model.mail import overdue, suppressed_since
 from tests.checks.model.pace import switch
 from tests.checks.model.record import Incident, Record, S
 
@@ -36,7 +36,7 @@ def impacts(run: Record, at_least: int, *, as_offered: bool = False) -> list[Str
             (
                 token,
                 begins + run.offered_late(token),
-                until and until - run.error * bool(run.copies_of(token) or run.beside(run.copies, token)),
+                until and until - run.error * _by_a_provider(run, token),
             )
             for token, begins, until in late
         ]
@@ -52,6 +52,11 @@ def impacts(run: Record, at_least: int, *, as_offered: bool = False) -> list[Str
             found.append((begun, at))
             begun = None
     return found if begun is None else [*found, (begun, None)]
+
+
+def _by_a_provider(run: Record, token: str) -> bool:
+    """Whether a provider's clock has its say in when a message was overdue last."""
+    return bool(run.copies_of(token) or run.beside(run.copies, token) or suppressed_since(run, token))
 
 
 def instants(run: Record, at_least: int) -> dict[str, Instants]:
