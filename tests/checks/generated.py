@@ -99,6 +99,8 @@ def history(name: str, dice: random.Random) -> Run:
         _announces(run, dice)
     if not dice.randrange(4):
         _suppresses(run, dice)
+    if not dice.randrange(8):
+        _blurs(run, dice)
     return run
 
 
@@ -297,6 +299,18 @@ def _says_no(run: Run, dice: random.Random, message: Message) -> None:
         return
     event = dice.choice(["bounced", "complained"])
     run.provider_says(event, message, at, via, webhook=dice.choice(["delivered", "late", "lost"]))
+
+
+def _blurs(run: Run, dice: random.Random) -> None:
+    """A record is missing, or some were read back."""
+    via = dice.choice(ROUTES)
+    if dice.randrange(2):
+        run.loses_record(via)
+        run.copy(run.message(20, dice.choice(["transactional", "marketing"])), 20.5, via)
+        return
+    for index, event in enumerate(run.events):
+        if isinstance(event, Receipt) and event.route == via and not dice.randrange(4):
+            run.events[index] = msgspec.structs.replace(event, observed="after")
 
 
 def _announces(run: Run, dice: random.Random) -> None:

@@ -63,6 +63,24 @@ def instants(run: Record, at_least: int) -> dict[str, Instants]:
     return {incident.name: _of(run, incident, at_least) for incident in run.incidents}
 
 
+def watched(run: Record) -> dict[str, int]:
+    """How many transactional messages with a time to keep were there to be late, of each incident."""
+    return {
+        incident.name: sum(_there(run, incident, token) for token in run.tokens())
+        for incident in run.incidents
+    }
+
+
+def _there(run: Record, incident: Incident, token: str) -> bool:
+    message, ends = run.messages[token][0], [copy.end_ns for copy in run.copies_of(token)[:1]]
+    if message.class_ != "transactional" or message.within_ns is None:
+        return False
+    suppressed = suppressed_since(run, token)
+    if any(at <= message.scheduled_ns for at in suppressed):
+        return False
+    return message.scheduled_ns <= incident.off_hi and all(at >= incident.on_lo for at in ends + suppressed)
+
+
 def failbacks(run: Record) -> dict[str, int]:
     """When mail first took a route of the incident again, of each that it came back to."""
     return {

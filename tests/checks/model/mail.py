@@ -236,6 +236,16 @@ def overdue(run: Record) -> list[tuple[str, int, int | None]]:
     return found
 
 
+def read_back(run: Record) -> bool:
+    """Whether a copy of transactional mail has no exact time."""
+    return any(
+        not run.timed(copy)
+        for token in run.tokens()
+        if run.messages[token][0].class_ == "transactional"
+        for copy in run.copies_of(token)
+    )
+
+
 def held_since(run: Record, token: str) -> list[int]:
     """A hold counts from when the system said so; where it never said otherwise, from when it could."""
     doubt = unknown_fate(run, token)
