@@ -2,13 +2,14 @@
 
 Detection is the first false-to-true edge of a `detected` signal that names a route the incident began
 with, from the injection to the fault's end + 5 s. Where the system offers no such signal it is inferred
-from the first switch, and marked so. The value is an interval: the fault came on in (injecting, active],
-the signal turned in (previous read, this read].
+from the first switch, and marked so, where leaving the route does not look like the usual. The value is an
+interval: the fault came on in (injecting, active], the signal turned in (previous read, this read].
 
 It proves when the system said so, or acted so; not that it knew why. An impact that nobody detected took
 for ever. Inconclusive: no incident on a route, one that was never met, a signal without sense or already
 on before the fault, no detection where nothing was overdue either (or only what the driver offered late, or
-for less than the clock error), or an interval that spans the target.
+for less than the clock error), or an interval that spans the target; and where the mail, and no signal, tells
+of a detection or of the lack of one, records missing or copies that were read back without exact times.
 """
 
 from __future__ import annotations
@@ -19,7 +20,17 @@ from typing import ClassVar
 
 from harness.checks.finding import MAX_OFFENDERS, Finding, Offender, Verdict
 from harness.checks.grounds import clock_error, conclude, grounds
-from harness.checks.incidents import NEVER, Incident, Interval, incidents, number, words
+from harness.checks.incidents import (
+    NEVER,
+    Incident,
+    Interval,
+    incidents,
+    left_the_usual,
+    number,
+    read_back_reason,
+    usual_routes,
+    words,
+)
 from harness.checks.params import CheckParams
 from harness.checks.units import Duration
 from harness.history.store import History
@@ -41,24 +52,37 @@ class _Found:
     incident: Incident
     value: Interval | None  # None: it cannot be told, for this reason
     reason: str = ""
+    by_mail: bool = False  # the mail told of it, or of none, and not a signal
     inferred: bool = False
+
+    def surely_misses(self, target_ns: int, blurred: bool) -> bool:
+        """`blurred`: what the mail tells is in doubt."""
+        missed = self.value is not None and self.value.meets(target_ns) is Verdict.FAIL
+        return missed and not (self.by_mail and blurred)
 
 
 def evaluate(history: History, run: str, params: Params) -> Finding:
     ground = grounds(history, run)
     all_ = incidents(history, run)
+    usual = usual_routes(history, run)
+    blurs = [each for each in (ground.gap_reason(), read_back_reason(history, run)) if each]
     found = [
-        _detection(history, run, each, ground.finished, ground.gap_reason()) for each in all_ if each.routes
+        _detection(history, run, each, usual, ground.finished, bool(blurs)) for each in all_ if each.routes
     ]
     values = [each.value for each in found if each.value is not None]
     verdicts = [value.meets(params.target) for value in values] if params.target is not None else []
-    doubts = [ground.exposure_reason(), *(each.reason for each in found)]
+    doubts = [
+        ground.exposure_reason(),
+        *(blurs if any(each.by_mail for each in found) else []),
+        *(each.reason for each in found),
+    ]
     if params.target is None:
         doubts.append("no target was set")
     elif Verdict.INCONCLUSIVE in verdicts:
         doubts.append("the measurement's error spans the target")
     verdict, reason = conclude(
-        failed=Verdict.FAIL in verdicts,
+        failed=params.target is not None
+        and any(each.surely_misses(params.target, bool(blurs)) for each in found),
         counted=len(found),
         nothing="there was no incident on a route" if all_ else "there was no incident",
         doubts=doubts,
@@ -86,7 +110,9 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
     )
 
 
-def _detection(history: History, run: str, incident: Incident, finished: bool, gaps: str) -> _Found:
+def _detection(
+    history: History, run: str, incident: Incident, usual: set[str], finished: bool, blurred: bool
+) -> _Found:
     if incident.detected is not None:
         return _Found(incident, Interval.between(incident.on, incident.detected))
     [(truths, answers, errors_then, was_on)] = history.con.execute(
@@ -104,19 +130,26 @@ def _detection(history: History, run: str, incident: Incident, finished: bool, g
         return _Found(incident, None, f"the detection signal made no sense during {name}")
     if was_on:
         return _Found(incident, None, f"the detection signal was on before {name} began")
-    inferred = not truths
-    if inferred and incident.switched is not None:
-        return _Found(incident, Interval.between(incident.on, incident.switched), inferred=True)
-    if incident.impact_ns is None:
-        return _Found(incident, None, f"nothing detected {name}, and nothing was overdue because of it")
-    if incident.offered.impact_ns is None:
+    return _by_mail(incident, usual, finished, blurred, inferred=not truths)
+
+
+def _by_mail(incident: Incident, usual: set[str], finished: bool, blurred: bool, *, inferred: bool) -> _Found:
+    """`inferred`: there is no signal, so that a switch tells of a detection."""
+    name, impact = f"incident {incident.name}", incident.impact_ns is not None
+    if inferred and incident.switched is not None and (impact or left_the_usual(incident, usual)):
+        value = Interval.between(incident.on, incident.switched)
+        return _Found(incident, value, by_mail=True, inferred=True)
+    reason = ""
+    if not impact:
+        reason = f"nothing detected {name}, and nothing was overdue because of it"
+    elif incident.offered.impact_ns is None:
         late = "what was overdue had been offered late by the driver, or was so for less than the clock error"
-        return _Found(incident, None, f"nothing detected {name}, and {late}")
-    if not finished:
-        return _Found(incident, None, f"the record ends before anything detected {name}")
-    if gaps:
-        return _Found(incident, None, f"{gaps}, so it is not certain that anything was overdue")
-    return _Found(incident, NEVER, inferred=inferred)
+        reason = f"nothing detected {name}, and {late}"
+    elif not finished:
+        reason = f"the record ends before anything detected {name}"
+    elif blurred:
+        reason = f"it is not certain that anything was overdue because of {name}"
+    return _Found(incident, None if reason else NEVER, reason, by_mail=True, inferred=not reason and inferred)
 
 
 def _summary(values: list[Interval], inferred: int, target: int | None) -> str:

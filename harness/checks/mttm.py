@@ -21,7 +21,17 @@ from typing import ClassVar
 
 from harness.checks.finding import MAX_OFFENDERS, Finding, Offender, Verdict
 from harness.checks.grounds import clock_error, conclude, grounds
-from harness.checks.incidents import Incident, Interval, incidents, number, words
+from harness.checks.incidents import (
+    Incident,
+    Interval,
+    incidents,
+    left_the_usual,
+    number,
+    read_back_reason,
+    usual_routes,
+    watched,
+    words,
+)
 from harness.checks.params import CheckParams
 from harness.checks.units import Duration
 from harness.history.store import History
@@ -36,31 +46,14 @@ class Params(CheckParams):
     """Within which mail must take another route."""
 
 
-# How many messages there were to tell an impact by, of each incident.
-WATCHED = """
-select i.incident, count(f.token)
-from incidents i left join fates f
-  on f.run = i.run and f.class = 'transactional' and f.within_ns is not null and not f.baseline
-     and f.scheduled_ns <= i.off_hi and (f.copy_ns is null or f.copy_ns >= i.on_lo)
-where i.run = $run group by i.incident
-"""
-
-
 def evaluate(history: History, run: str, params: Params) -> Finding:
     ground = grounds(history, run)
     all_ = incidents(history, run)
     found = [each for each in all_ if each.routes]
-    watched = dict(history.con.execute(WATCHED, {"run": run}).fetchall())
-    usual = {
-        route
-        for (route,) in history.con.execute("select route from usual_routes where run = ?", [run]).fetchall()
-    }
-    [(read_back, watch_end)] = history.con.execute(
-        "select bool_or(observed_after), (select watch_end_ns from runs where run = $run) "
-        "from fates where run = $run and not baseline and class = 'transactional'",
-        {"run": run},
-    ).fetchall()
-    unsure = {each.name: reason for each in found if (reason := _unsure(each, usual, watched[each.name]))}
+    there, usual = watched(history, run), usual_routes(history, run)
+    read_back = read_back_reason(history, run)
+    [(watch_end,)] = history.con.execute("select watch_end_ns from runs where run = ?", [run]).fetchall()
+    unsure = {each.name: reason for each in found if (reason := _unsure(each, usual, there[each.name]))}
     values = {
         each.name: value
         for each in found
@@ -74,7 +67,7 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
     doubts = [
         ground.exposure_reason(),
         ground.gap_reason(),
-        "copies were read back from the provider, without exact times" if read_back else "",
+        read_back,
         "no target was set" if target is None else "",
         "the measurement's error spans the target"
         if target is not None and any(value.meets(target) is Verdict.INCONCLUSIVE for value in finite)
@@ -88,7 +81,7 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
     ]
     verdict, reason = conclude(
         failed=Verdict.FAIL in verdicts and not read_back and not ground.gaps,
-        counted=len(found) if values else sum(watched[each.name] for each in found),
+        counted=len(found) if values else sum(there[each.name] for each in found),
         nothing=("there was no incident on a route" if all_ else "there was no incident")
         if not found
         else "no transactional message was there to be sent during an incident",
@@ -115,23 +108,16 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
     )
 
 
-def _left_the_usual(incident: Incident, usual: set[str]) -> bool:
-    """Whether copies elsewhere are news: mail would take one of these routes if nothing were wrong."""
-    return not usual or bool(usual.intersection(incident.routes))
-
-
-def _unsure(incident: Incident, usual: set[str], watched: int) -> str:
+def _unsure(incident: Incident, usual: set[str], there: int) -> str:
     """Why it cannot be told whether mail had to take another route and did; empty where it can."""
     at_all, surely = incident.impact_ns is not None, incident.offered.impact_ns is not None
-    if incident.switched is not None and (_left_the_usual(incident, usual) or at_all):
+    if incident.switched is not None and (left_the_usual(incident, usual) or at_all):
         return ""
     if not at_all and not surely:
         return (
-            ""
-            if watched
-            else f"no transactional message was there to be sent during incident {incident.name}"
+            "" if there else f"no transactional message was there to be sent during incident {incident.name}"
         )
-    if not _left_the_usual(incident, usual):
+    if not left_the_usual(incident, usual):
         routes = " or ".join(incident.routes)
         return f"mail did not usually take {routes}, so leaving incident {incident.name} cannot be told"
     if not at_all or not surely:
@@ -144,7 +130,7 @@ def _unsure(incident: Incident, usual: set[str], watched: int) -> str:
 
 def _mitigation(incident: Incident, usual: set[str], finished: bool, watch_end_ns: int) -> Interval | None:
     """None: not needed. What never came took for ever or, if the record was cut, at least so long."""
-    if incident.impact_ns is None and not _left_the_usual(incident, usual):
+    if incident.impact_ns is None and not left_the_usual(incident, usual):
         return None
     if incident.switched is not None:
         return Interval.between(incident.on, incident.switched)

@@ -1,16 +1,18 @@
 """MTTR: from the fault to the end of its impact, for every incident.
 
 Impact holds while at least `min_overdue` transactional messages are overdue: past scheduled + `within`,
-without a copy, a valid hold, a bounce or their expiry. Restored is the end of the last impact that begins
-before the next incident; with `measure: drained` it is when no message at all is overdue. Lateness counts
-from the first scheduled time, so a system that refuses messages is late with them. Where the driver itself
-was late with its first offer the value reaches down to what counts from there: how the system would have done
-otherwise is not known.
+without a copy, a valid hold or suppression, a bounce or their expiry. A suppression is valid from when the
+recipient of another message was refused for good, bounced or complained, and the system could know; one that
+was refused for good itself stays overdue, and so does one that is suppressed for a reason from before the
+run. Restored is the end of the last impact that begins before the next incident; with `measure: drained` it
+is when no message at all is overdue. Lateness counts from the first scheduled time, so a system that refuses
+messages is late with them. Where the driver itself was late with its first offer the value reaches down to
+what counts from there: how the system would have done otherwise is not known.
 
 It proves how long customers waited, by the providers' receipts. It says nothing of a fault without impact:
 recovery was not needed then, which passes and says so. An impact that never ended is infinite.
-Inconclusive: no incident, one that was never met, records missing, receipts that were read back, no
-transactional messages, or an interval that spans the target.
+Inconclusive: no incident, one that was never met, one in which no transactional message was there to be late,
+records missing, receipts that were read back, or an interval that spans the target.
 """
 
 from __future__ import annotations
@@ -22,8 +24,17 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from harness.checks.finding import MAX_OFFENDERS, Finding, Offender, Verdict
-from harness.checks.grounds import clock_error, conclude, count_of, grounds, seconds
-from harness.checks.incidents import MIN_OVERDUE, Incident, Interval, incidents, number, words
+from harness.checks.grounds import clock_error, conclude, count_of, grounds, listed, seconds
+from harness.checks.incidents import (
+    MIN_OVERDUE,
+    Incident,
+    Interval,
+    incidents,
+    number,
+    read_back_reason,
+    watched,
+    words,
+)
 from harness.checks.params import CheckParams
 from harness.checks.units import Duration
 from harness.history.store import History
@@ -50,19 +61,14 @@ class Params(CheckParams):
 def evaluate(history: History, run: str, params: Params) -> Finding:
     ground = grounds(history, run)
     found = incidents(history, run, params.min_overdue)
-    [(watched, read_back, watch_end)] = history.con.execute(
-        "with mail as (from fates where run = $run and class = 'transactional' and not baseline) "
-        "select (select count(*) from mail m semi join incidents i on i.run = m.run "
-        "and m.scheduled_ns <= i.off_hi and (m.copy_ns is null or m.copy_ns >= i.on_lo) "
-        "where m.within_ns is not null), (select bool_or(observed_after) from mail), watch_end_ns "
-        "from runs where run = $run",
-        {"run": run},
-    ).fetchall()
+    there, read_back = watched(history, run), read_back_reason(history, run)
+    [(watch_end,)] = history.con.execute("select watch_end_ns from runs where run = ?", [run]).fetchall()
     values = {
         each.name: value
         for each in found
         if (value := recovery(each, params.measure, ground.error_ns, ground.finished, watch_end)) is not None
     }
+    unseen = [f"incident {each.name}" for each in found if each.name not in values and not there[each.name]]
     target = params.target
     verdicts = [value.meets(target) for value in values.values()] if target is not None else []
     never = any(math.isinf(value.lo_ns) for value in values.values())
@@ -70,13 +76,14 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
     doubts = [
         ground.exposure_reason(),
         ground.gap_reason(),
-        "copies were read back from the provider, without exact times" if blurred else "",
+        read_back if blurred else "",
+        f"no transactional message had a time to keep during {listed(unseen)}" if unseen else "",
         "no target was set" if target is None else "",
         "the measurement's error spans the target" if Verdict.INCONCLUSIVE in verdicts else "",
     ]
     verdict, reason = conclude(
         failed=Verdict.FAIL in verdicts and not blurred and not ground.gaps,
-        counted=min(len(found), watched),
+        counted=len(found) if values else sum(there.values()),
         nothing="there was no incident" if not found else "no transactional message had a time to keep",
         doubts=doubts,
     )
@@ -85,7 +92,7 @@ def evaluate(history: History, run: str, params: Params) -> Finding:
     return Finding(
         check="mttr",
         verdict=verdict,
-        summary=_summary(found, values, params, watched),
+        summary=_summary(found, values, params, unseen),
         numbers={
             "mttr_s_max": number(max(value.hi_ns for value in values.values())) if values else None,
             "mttr_s_mean": number(sum(finite) / len(finite)) if finite else None,
@@ -151,11 +158,13 @@ def _overdue_numbers(history: History, run: str) -> dict[str, float | int | None
     }
 
 
-def _summary(found: list[Incident], values: dict[str, Interval], params: Params, watched: int) -> str:
+def _summary(found: list[Incident], values: dict[str, Interval], params: Params, unseen: list[str]) -> str:
     if not found:
         return "there was no incident to recover from"
-    if not watched:
+    if len(unseen) == len(found):
         return "no transactional message had a time to keep"
+    if not values and unseen:
+        return "it cannot be told whether recovery was needed in every incident"
     if not values:
         return (
             f"recovery was not needed: never were {count_of(params.min_overdue, 'message')} overdue at once"

@@ -98,8 +98,8 @@ def history(name: str, dice: random.Random) -> Run:
             )
     if not dice.randrange(3):
         _announces(run, dice)
-    for story in STORIES:
-        if not dice.randrange(4):
+    for story, one_in in STORIES.items():
+        if not dice.randrange(one_in):
             story(run, dice)
     return run
 

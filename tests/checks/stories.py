@@ -5,7 +5,10 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
-from tests.checks.histories import PROVIDERS, Run
+import msgspec
+
+from harness.history.events import Receipt
+from tests.checks.histories import PROVIDERS, Message, Run
 
 ROUTES = tuple(PROVIDERS)
 PHONE = "+12025550123"
@@ -57,4 +60,45 @@ def is_known_by_another_name(run: Run, dice: random.Random) -> None:
         run.says(message, dice.choice(["sent", "bounced"]), message.at + dice.choice([2, 9]), names)
 
 
-STORIES = (leaves_twice, says_no, is_known_by_another_name)
+def suppresses(run: Run, dice: random.Random) -> None:
+    """Somebody says a final no, and the system sends him nothing more, for that reason or before it."""
+    on, who = dice.randrange(30) / 2, dice.choice(["gone@customer.example", "Gone@customer.example"])
+    for number in range(dice.randint(2, 4)):
+        message = run.message(
+            on + dice.choice([0, 0, 0.5, 2]), dice.choice(["transactional", "transactional", "marketing"]),
+            recipient=dice.choice([who, who.lower()]), expires=dice.choice([None, None, None, on + 4]),
+            result=dice.choice(["accepted", "accepted", "accepted", "refused", None]),
+        )  # fmt: skip
+        if number == 0 or not dice.randrange(4):
+            _is_told_no(run, dice, message)
+        for _ in range(dice.choice([1, 1, 2, 2, 3])):
+            state = dice.choice(["suppressed", "suppressed", "suppressed", "pending", "failed"])
+            run.says(message, state, on + dice.choice([0, 0.5, 1, 1.5, 2, 2.5, 3, 25]))
+        if not dice.randrange(5):
+            run.copy(message, on + dice.choice([1, 3, 5]), dice.choice(ROUTES))
+
+
+def _is_told_no(run: Run, dice: random.Random, message: Message) -> None:
+    at, via = message.at + dice.choice([0, 0.5, 1, 1.5, 2]), dice.choice(ROUTES)
+    if dice.randrange(2):
+        text = dice.choice(["5.1.1 no such user", "5.1.1 no such user", "5.7.1 not allowed"])
+        run.receipt(message, at, via, "refused", code=550, text=text, took=0)
+        return
+    event = dice.choice(["bounced", "complained"])
+    run.provider_says(event, message, at, via, webhook=dice.choice(["delivered", "late", "lost"]))
+
+
+def blurs(run: Run, dice: random.Random) -> None:
+    """A record is missing, or some were read back."""
+    via = dice.choice(ROUTES)
+    if dice.randrange(2):
+        run.loses_record(via)
+        run.copy(run.message(20, dice.choice(["transactional", "marketing"])), 20.5, via)
+        return
+    for index, event in enumerate(run.events):
+        if isinstance(event, Receipt) and event.route == via and not dice.randrange(4):
+            run.events[index] = msgspec.structs.replace(event, observed="after")
+
+
+STORIES = {leaves_twice: 4, says_no: 4, is_known_by_another_name: 4, suppresses: 4, blurs: 8}
+"""Each in one history of so many."""

@@ -27,6 +27,7 @@ from harness.checks.duplicates import EXTRA_COPIES
 from harness.checks.fallback import DUE
 from harness.checks.false_alarm import ALARMS, UNREADABLE
 from harness.checks.flapping import CHANGES
+from harness.checks.incidents import READ_BACK, WATCHED
 from harness.checks.pause import IN_PLAY, OFFENCES
 from harness.checks.priority import PASSED
 from harness.checks.reconciliation import ACCOUNTS
@@ -132,6 +133,23 @@ def times(con: Any) -> Answers:
             back,
         )
     return found
+
+
+def overdue(con: Any) -> Answers:
+    rows = grouped(con.execute("select run, token, from_ns, until_ns from overdue").fetchall())
+    return {run: sorted(each) for run, each in rows.items()}
+
+
+def watched(con: Any) -> Answers:
+    return {run: dict(each) for run, each in grouped(con.execute(WATCHED, ALL_RUNS).fetchall()).items()}
+
+
+def read_back(con: Any) -> Answers:
+    return dict(con.execute(READ_BACK, ALL_RUNS).fetchall())
+
+
+def missing(con: Any) -> Answers:
+    return {run: dict(each) for run, each in grouped(con.execute("from gaps").fetchall()).items()}
 
 
 def exposed(con: Any) -> Answers:
@@ -304,7 +322,11 @@ QUESTIONS: dict[str, tuple[Callable[[Any], Answers], Callable[[Record], Any]]] =
         lambda run: {r: count for r in ("primary", "backup") if (count := pace.too_early(run, r))},
     ),
     "waves": (waves, lambda run: pace.waves(run, Fraction(1, 10), EVERY_NS)),
+    "overdue": (overdue, lambda run: sorted(mail.overdue(run))),
     "mttd and mttr": (times, lambda run: instants.instants(run, 2)),
+    "watched": (watched, instants.watched),
+    "read back": (read_back, mail.read_back),
+    "gaps": (missing, ending.missing),
     "switches": (switches, pace.switches),
     "failbacks": (failbacks, instants.failbacks),
     "releases": (releases, lambda run: numbered(pace.named_releases(run))),

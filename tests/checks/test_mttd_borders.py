@@ -24,6 +24,13 @@ def garbage(run: Run, at: float, route: str | None = "primary", signal: str = "d
     run.reads(signal, None, at, route, before=at - 0.1, error="not JSON")
 
 
+def doubtful(run: Run, doubt: str) -> None:
+    """Mail long after the incident, of which something is not known."""
+    if doubt == "missing":
+        run.loses_record()
+    run.copy(run.message(60), 60.1, **({"observed": "after"} if doubt == "read back" else {}))
+
+
 class TestTheValue:
     def test_is_told_with_the_target_and_half_the_widest_interval(self) -> None:
         run = outage(takes=0.5)
@@ -229,6 +236,77 @@ class TestDoubts:
         assert finding.reason == (
             "the record ends before anything detected incident f1" if outcome == "impact" else ""
         )
+
+    @pytest.mark.parametrize("switches_at", [14, 19, None])
+    @pytest.mark.parametrize("signal", [False, True])
+    @pytest.mark.parametrize(
+        ("doubt", "reason"),
+        [
+            ("missing", "1 record is missing from m365"),
+            ("read back", "copies were read back from the provider, without exact times"),
+        ],
+    )
+    def test_what_the_mail_tells_is_as_sure_as_its_record(
+        self, switches_at: float | None, signal: bool, doubt: str, reason: str
+    ) -> None:
+        """A detection in time, one too late, and none; where there is a signal, that it did not come."""
+        run = outage(switches_at=switches_at)
+        if signal:
+            run.reads("detected", False, 5)
+        doubtful(run, doubt)
+        finding = judged(run)
+        assert finding.verdict is Verdict.INCONCLUSIVE
+        assert finding.reason.startswith(reason)
+        uncertain = signal or switches_at is None
+        assert ("it is not certain that anything was overdue" in finding.reason) == uncertain
+        assert (finding.numbers["undetected"], finding.numbers["inferred"]) == (0, int(not uncertain))
+
+    @pytest.mark.parametrize("doubt", ["missing", "read back"])
+    @pytest.mark.parametrize(("at", "verdict"), [(12, Verdict.PASS), (18, Verdict.FAIL)])
+    def test_what_a_signal_tells_needs_no_mail(self, doubt: str, at: float, verdict: Verdict) -> None:
+        run = outage(switches_at=14)
+        run.detects(at)
+        doubtful(run, doubt)
+        assert (judged(run).verdict, judged(run).reason) == (verdict, "")
+
+    def test_a_signal_that_came_too_late_fails_whatever_the_mail_tells_of_another_incident(self) -> None:
+        run = outage(switches_at=14)
+        run.detects(18, until=25)
+        outage(40, 50, switches_at=None, run=run)
+        doubtful(run, "read back")
+        assert judged(run).verdict is Verdict.FAIL
+
+    @pytest.mark.parametrize(
+        ("class_", "baseline", "verdict"),
+        [
+            ("marketing", False, Verdict.PASS),
+            ("transactional", True, Verdict.PASS),
+            ("transactional", False, Verdict.INCONCLUSIVE),
+        ],
+    )
+    def test_only_copies_of_transactional_mail_need_exact_times(
+        self, class_: str, baseline: bool, verdict: Verdict
+    ) -> None:
+        run = outage(switches_at=14)
+        run.copy(run.message(30, class_, within=1, baseline=baseline), 30.1, "backup", observed="after")
+        assert judged(run).verdict is verdict
+
+    def test_leaving_a_route_that_mail_does_not_take_is_no_sign_of_a_detection(self) -> None:
+        """After 5 copies of a baseline, 39 more by the primary would look like a switch."""
+        run = Run(baseline=5)
+        run.fault(10, 50, target="backup")
+        run.traffic(12, 60, 0.5)
+        finding = judged(run)
+        assert (finding.verdict, finding.numbers["inferred"]) == (Verdict.INCONCLUSIVE, 0)
+        assert finding.reason == "nothing detected incident f1, and nothing was overdue because of it"
+
+    def test_unless_something_was_overdue(self) -> None:
+        run = Run(baseline=3)
+        run.fault(10, 50, target="backup")
+        for number in range(40):
+            run.copy(run.message(10), 13 + number / 100)
+        finding = judged(run)
+        assert (finding.verdict, finding.numbers["inferred"]) == (Verdict.PASS, 1)
 
     def test_a_fault_of_the_system_itself_is_none_to_detect(self) -> None:
         run = outage()

@@ -147,6 +147,66 @@ class TestByWhichMessages:
         run.copy(run.message(15, "marketing", within=60), 16)
         assert judged(run).reason == "no transactional message had a time to keep"
 
+    @pytest.mark.parametrize("impact", [False, True])
+    def test_of_each_incident_by_its_own(self, impact: bool) -> None:
+        """Without mail nobody knows whether it had to recover, however well it did from another one."""
+        run = Run()
+        run.fault(10, 20, "latency", attributes={"latency": 50})
+        late(run, 10, 13 if impact else 10.5)
+        run.receipt(run.message(15, "marketing"), 16)
+        for on in (40, 60):
+            run.fault(on, on + 10)
+            run.receipt(run.message(on + 5, "marketing"), on + 6, result="aborted")
+        finding = judged(run)
+        assert finding.verdict is Verdict.INCONCLUSIVE
+        assert finding.reason == (
+            "no transactional message had a time to keep during incident f2 and incident f3"
+        )
+        assert finding.summary == (
+            "mail flowed in time again 3.0 s after the fault"
+            if impact
+            else "it cannot be told whether recovery was needed in every incident"
+        )
+        assert (finding.counted, finding.numbers["with_impact"]) == (3, int(impact))
+
+    def test_but_one_that_missed_the_target_is_a_fail_beside_it(self) -> None:
+        run = Run()
+        run.fault(10, 20)
+        late(run, 10, 18)
+        run.fault(40, 50)
+        assert judged(run).verdict is Verdict.FAIL
+
+    @pytest.mark.parametrize(
+        ("no_at", "told", "there"),
+        [
+            (8, [("suppressed", 59)], False),  # from the start
+            (15, [("suppressed", 59)], False),
+            (15.001, [("suppressed", 59)], True),
+            (8, [("pending", 16), ("suppressed", 17)], True),
+        ],
+    )
+    def test_one_that_was_suppressed_from_the_start_was_not_there_to_be_late(
+        self, no_at: float, told: list[tuple[str, float]], there: bool
+    ) -> None:
+        self.suppressed(no_at, 15, told, there)
+
+    @pytest.mark.parametrize(("says_at", "there"), [(9.999, False), (10, True)])
+    def test_nor_one_that_was_suppressed_before_the_fault(self, says_at: float, there: bool) -> None:
+        self.suppressed(8, 8.5, [("pending", 9), ("suppressed", says_at)], there)
+
+    def suppressed(self, no_at: float, at: float, told: list[tuple[str, float]], there: bool) -> None:
+        run = Run()
+        run.fault(10, 20, "latency", attributes={"latency": 50})
+        run.receipt(run.message(15, "marketing"), 16)
+        other = run.message(5, "marketing", recipient="gone@customer.example")
+        run.receipt(other, no_at, result="refused", code=550, text="5.1.1 no such user")
+        message = run.message(at, within=60, recipient="gone@customer.example")
+        for state, says_at in told:
+            run.says(message, state, says_at)
+        for check_ in ("mttr", "mttm"):
+            finding = check(run, check_, "5s")
+            assert finding.verdict is (Verdict.PASS if there else Verdict.INCONCLUSIVE), check_
+
     def test_nor_those_without_a_time_to_keep(self) -> None:
         run = Run()
         run.fault(10, 20, "latency", attributes={"latency": 50})

@@ -160,6 +160,130 @@ class TestHolds:
         assert overdue(run) == NEVER
 
 
+class TestSuppressions:
+    """Who has said a final no gets nothing more: from then on nothing of his is late."""
+
+    def unwanted(self, run: Run, at: float, why: str = "bounced", who: str = "gone@customer.example") -> None:
+        """Another message's recipient, who says no at that time."""
+        other = run.message(5, "marketing", recipient=who)
+        if why == "refused":
+            run.receipt(other, at, result="refused", code=550, text="5.1.1 no such user")
+        else:
+            run.copy(other, 6)
+            run.provider_says(why, other, at, webhook="delivered")
+
+    def told(self, no_at: float, *told: tuple[str, float], why: str = "bounced", **more: Any) -> Any:
+        """Of a message to one who says no to another at that time, by what the system says of it."""
+        run = Run()
+        self.unwanted(run, no_at, why)
+        message = run.message(10, recipient="gone@customer.example", **more)
+        for state, at in told:
+            run.says(message, state, at)
+        return overdue(run)
+
+    @pytest.mark.parametrize("why", ["bounced", "complained", "refused"])
+    @pytest.mark.parametrize("at", [11, 59])
+    def test_from_the_start_it_is_never_overdue_whenever_that_is_told(self, why: str, at: float) -> None:
+        assert self.told(8, ("suppressed", at), why=why) == (0, 0, None)
+
+    @pytest.mark.parametrize(
+        ("no_at", "told", "late_s"),
+        [
+            (15, [("suppressed", 59)], 5),  # it never said anything else, so perhaps since the no
+            (15, [("suppressed", 12)], 5),  # not before it
+            (15, [("pending", 12), ("suppressed", 18), ("suppressed", 59)], 8),
+            (15, [("pending", 12), ("suppressed", 13)], 5),
+            (15, [("suppressed", 18), ("pending", 59)], None),
+        ],
+    )
+    def test_later_it_ends_as_the_system_says_so_but_not_before_the_no(
+        self, no_at: float, told: list[tuple[str, float]], late_s: float | None
+    ) -> None:
+        assert self.told(no_at, *told) == (1, int(late_s is None), late_s)
+
+    def test_without_a_reason_it_ends_nothing(self) -> None:
+        run = Run()
+        self.unwanted(run, 8, who="somebody.else@customer.example")
+        run.says(run.message(10), "suppressed", 11)
+        assert overdue(run) == NEVER
+
+    def test_a_reason_that_the_system_was_never_told_is_none(self) -> None:
+        run = Run()
+        other = run.message(5, "marketing", recipient="gone@customer.example")
+        run.copy(other, 6)
+        run.provider_says("bounced", other, 8, webhook="lost")
+        run.says(run.message(10, recipient="gone@customer.example"), "suppressed", 11)
+        assert overdue(run) == NEVER
+
+    @pytest.mark.parametrize("state", ["failed", "pending", "sent"])
+    def test_a_reason_that_is_not_acted_on_ends_nothing(self, state: str) -> None:
+        assert self.told(8, (state, 11)) == NEVER
+
+    def test_nor_where_the_system_refused_the_message_to_the_end(self) -> None:
+        assert self.told(8, ("suppressed", 11), result="refused") == NEVER
+
+    @pytest.mark.parametrize(("first", "found"), [(None, NEVER), (8, (0, 0, None)), (13, NEVER)])
+    def test_one_that_was_refused_for_good_itself_is_not_suppressed_by_that(
+        self, first: float | None, found: tuple[Any, ...]
+    ) -> None:
+        """But by a no to another one before it."""
+        run = Run()
+        if first is not None:
+            self.unwanted(run, first)
+        message = run.message(10, recipient="gone@customer.example")
+        run.receipt(message, 12, result="refused", code=550, text="5.1.1 no such user")
+        run.says(message, "suppressed", 14)
+        assert overdue(run) == found
+
+    def test_of_two_that_were_refused_at_once_the_first_is_the_reason_of_the_other(
+        self,
+    ) -> None:
+        run = Run()
+        both = [run.message(10, recipient=who) for who in ("Gone@customer.example", "gone@customer.example")]
+        for message in both:
+            run.receipt(message, 12, result="refused", code=550, text="5.1.1 no such user")
+            run.says(message, "suppressed", 14)
+        finding = check(run, "mttr", "1s")
+        assert (finding.numbers["overdue"], finding.numbers["overdue_for_ever"]) == (2, 1)
+        assert finding.numbers["worst_late_s"] == 2
+
+    def test_a_copy_before_ends_it_before(self) -> None:
+        run = Run()
+        self.unwanted(run, 8)
+        message = run.message(10, recipient="gone@customer.example")
+        run.copy(message, 13)
+        run.says(message, "pending", 11)
+        run.says(message, "suppressed", 14)
+        assert overdue(run) == (1, 0, 3)
+
+    @pytest.mark.parametrize(("no_at", "error"), [(11.2, "± 0.700"), (11.201, "± 0.200")])
+    def test_a_no_within_the_clock_error_perhaps_came_in_time(self, no_at: float, error: str) -> None:
+        run = Run(clock_error=0.2)
+        run.fault(10, 30)
+        for who in ("one@customer.example", "two@customer.example"):
+            self.unwanted(run, no_at, who=who)
+            run.says(run.message(10, recipient=who), "suppressed", 20)
+        assert check(run, "mttr", "50s").error.startswith(error)
+
+    def test_a_system_that_suppresses_rightly_recovers(self) -> None:
+        run = Run()
+        self.unwanted(run, 8, "refused")
+        run.fault(10, 20)
+        for number in range(5):
+            run.copy(run.message(10 + number), 14 + number / 2, "backup")
+            run.says(run.message(10 + number, recipient="gone@customer.example"), "suppressed", 59)
+        finding = check(run, "mttr", "15s")
+        assert (finding.verdict, finding.numbers["mttr_s_max"]) == (Verdict.PASS, 5.5)
+
+    def test_one_that_suppresses_anybody_never_does(self) -> None:
+        run = Run()
+        run.fault(10, 20)
+        for number in range(5):
+            run.says(run.message(10 + number), "suppressed", 59)
+        finding = check(run, "mttr", "15s")
+        assert (finding.verdict, finding.numbers["mttr_s_max"]) == (Verdict.FAIL, "infinite")
+
+
 class TestImpacts:
     """Stretches in which at least so many are overdue at once."""
 

@@ -81,6 +81,14 @@ from (select run, token, recipient from events where kind = 'provider.event' and
 join _messages m
   on m.run = e.run and m.token = e.token and (e.recipient is null or lower(e.recipient) = m.rkey);
 
+-- Messages that the SUT did not send, since by then their recipient had said a final no to another one: who said no to
+-- this one was written to. Where it never said anything else, they may have been suppressed since the no.
+create view _suppressed as
+select s.message, case when s.changed then greatest(s.since_ns, u.at_ns) else u.at_ns end as suppressed_ns,
+       u.error_ns as suppressed_error_ns
+from states s join unwanted u on u.run = s.run and u.rkey = s.rkey
+where s.state = 'suppressed' and u.token is distinct from s.token;
+
 -- Messages of which there is more to say than `_messages` does, and what: those with several copies, or fewer than were
 -- taken, or receipts that the pass over all could not give them, are counted anew; and what was said of them.
 create table _exceptions as
@@ -122,7 +130,8 @@ select c.message, n.counted, n.attempts, n.taken_ns, n.copies, n.copy_ns, n.copy
        k.fallback_error_ns, k.fallback_taken_ns, k.fallback_bounced,
        s.state, s.events_known, s.read_ns as state_read_ns, f.why as unknown_fate,
        case when s.state = 'held' and f.why is not null
-            then case when s.changed then s.since_ns else least(s.since_ns, f.at_ns) end end as held_ns
+            then case when s.changed then s.since_ns else least(s.since_ns, f.at_ns) end end as held_ns,
+       p.suppressed_ns, p.suppressed_error_ns
 from concerned c
 left join counted n using (message)
 left join dropped u using (message)
@@ -130,7 +139,8 @@ left join _bounced b using (message)
 left join returned g using (message)
 left join beside k using (message)
 left join states s using (message)
-left join unknown_fates f using (message);
+left join unknown_fates f using (message)
+left join _suppressed p using (message);
 
 -- How the SUT answered in all: accepted if any offer was, refused only if every offer certainly was.
 create macro answered(accepted_ns, refusals, offers) as
@@ -154,7 +164,7 @@ with told as (
            x.copy_ns as copy_counted_ns, x.copy_route as route_counted, x.error_ns as error_counted_ns,
            x.observed_after as after_counted, x.bounced, x.dropped, x.returned, x.fallback_ns, x.fallback_route,
            x.fallback_error_ns, x.fallback_taken_ns, x.fallback_bounced, x.state, x.events_known, x.state_read_ns,
-           x.unknown_fate, x.held_ns
+           x.unknown_fate, x.held_ns, x.suppressed_ns, x.suppressed_error_ns
     from _messages m join _exceptions x on x.message = m.rowid
 )
 select message, run, token, rkey, coalesce(spelt, rkey) as recipient, stream, class, scheduled_ns, first_offer_ns, offers,
@@ -168,18 +178,22 @@ select message, run, token, rkey, coalesce(spelt, rkey) as recipient, stream, cl
        case when counted then taken_ns else copy_ns end as taken_ns,
        coalesce(bounced, false) as bounced, coalesce(dropped, false) as dropped, coalesce(returned, false) as returned,
        fallback_ns, fallback_route, fallback_error_ns, fallback_taken_ns, coalesce(fallback_bounced, false) as fallback_bounced,
-       state, events_known, state_read_ns, unknown_fate, held_ns
+       state, events_known, state_read_ns, unknown_fate, held_ns,
+       case when result <> 'refused' then suppressed_ns end as suppressed_ns,
+       case when result <> 'refused' then suppressed_error_ns end as suppressed_error_ns
 from told;
 
 -- Transactional messages past their time, [from_ns, until_ns); until_ns is null where nothing ever ended it. One that
--- bounced was on time if its provider took it in time. A copy by a fallback channel ends it as one by mail does. One that
--- the driver offered late is overdue all the same, but the system had no part in the time from from_ns to offered_from_ns.
+-- bounced was on time if its provider took it in time. A copy by a fallback channel ends it as one by mail does, and so does
+-- a suppression that has a reason. One that the driver offered late is overdue all the same, but the system had no part in
+-- the time from from_ns to offered_from_ns.
 create table overdue as
 with due as (
     select f.run, f.token, f.recipient, f.rkey, f.stream, f.scheduled_ns, f.scheduled_ns + f.within_ns as from_ns,
            greatest(f.scheduled_ns, f.first_offer_ns) + f.within_ns as offered_from_ns,
-           least(f.copy_ns, f.fallback_ns, f.held_ns, f.expires_ns, case when f.bounced then f.taken_ns end) as until_ns,
-           greatest(f.error_ns, f.fallback_error_ns) as error_ns, r.watch_end_ns
+           least(f.copy_ns, f.fallback_ns, f.held_ns, f.suppressed_ns, f.expires_ns,
+                 case when f.bounced then f.taken_ns end) as until_ns,
+           greatest(f.error_ns, f.fallback_error_ns, f.suppressed_error_ns) as error_ns, r.watch_end_ns
     from fates f join runs r using (run)
     where f.class = 'transactional' and not f.baseline  -- without a time to keep, from_ns is null
 )

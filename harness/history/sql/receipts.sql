@@ -117,19 +117,21 @@ create table baseline_shares as
 select run, route, count(*) as copies from copies where baseline group by run, route;
 
 -- Who is not to be written to any more, from the first refusal that was about him, or the first event that told of his
--- bounce or complaint and got through (`told`). Refusals of logins, senders and quotas are about the route.
+-- bounce or complaint and got through (`told`), and of which message that was. Refusals of logins, senders and quotas are
+-- about the route.
 create table unwanted as
 with said as (
-    select run, rkey, 'refused for good' as why, route, token, end_ns as at_ns, error_ns, false as told
+    select run, seq, rkey, 'refused for good' as why, route, token, end_ns as at_ns, error_ns, false as told
     from receipts
     where result = 'refused' and canary is null and rkey is not null
       and (endpoint <> 'smtp' or regexp_matches(text, '^5\.(1\.([0-6]|10)|2\.1|4\.1)\b')
            or code in (550, 551, 553) and not regexp_matches(coalesce(text, ''), '^\d\.\d+\.\d'))
     union all
-    select e.run, lower(e.recipient), e.event, e.route, e.token, e.t_ns, coalesce(c.error_ns, 0), true
+    select e.run, e.seq, lower(e.recipient), e.event, e.route, e.token, e.t_ns, coalesce(c.error_ns, 0), true
     from events e left join clock c on c.run = e.run and c.source = e.source
     where e.kind = 'provider.event' and e.event in ('bounced', 'complained') and e.webhook in ('delivered', 'late')
       and e.canary is null and e.recipient is not null
 )
-select run, rkey, unnest(min({'at_ns': at_ns, 'told': told, 'route': route, 'why': why, 'token': token, 'error_ns': error_ns}))
+select run, rkey,
+       unnest(min({'at_ns': at_ns, 'told': told, 'route': route, 'why': why, 'seq': seq, 'token': token, 'error_ns': error_ns}))
 from said group by run, rkey;

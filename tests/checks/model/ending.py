@@ -56,3 +56,12 @@ def silence(run: Record) -> tuple[int, int] | None:
     left_alone = max(offered + [fault.off_hi for fault in run.faults])
     moved = [receipt.end_ns for receipt in run.receipts if receipt.canary is None]
     return run.watch_end - max([left_alone, *moved]), run.watch_end - left_alone
+
+
+def missing(run: Record) -> dict[str, int]:
+    """How many numbers each provider's record lacks."""
+    numbers: dict[str, set[int]] = {}
+    for event in run.events:
+        if getattr(event, "n", None) is not None:
+            numbers.setdefault(event.source, set()).add(event.n)
+    return {source: max(ns) - len(ns) for source, ns in numbers.items() if max(ns) > len(ns)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.checks.model.mail import overdue
+from tests.checks.model.mail import overdue, suppressed_since
 from tests.checks.model.pace import switch
 from tests.checks.model.record import Incident, Record, S
 
@@ -36,7 +36,7 @@ def impacts(run: Record, at_least: int, *, as_offered: bool = False) -> list[Str
             (
                 token,
                 begins + run.offered_late(token),
-                until and until - run.error * bool(run.copies_of(token) or run.beside(run.copies, token)),
+                until and until - run.error * _by_a_provider(run, token),
             )
             for token, begins, until in late
         ]
@@ -54,8 +54,31 @@ def impacts(run: Record, at_least: int, *, as_offered: bool = False) -> list[Str
     return found if begun is None else [*found, (begun, None)]
 
 
+def _by_a_provider(run: Record, token: str) -> bool:
+    """Whether a provider's clock has its say in when a message was overdue last."""
+    return bool(run.copies_of(token) or run.beside(run.copies, token) or suppressed_since(run, token))
+
+
 def instants(run: Record, at_least: int) -> dict[str, Instants]:
     return {incident.name: _of(run, incident, at_least) for incident in run.incidents}
+
+
+def watched(run: Record) -> dict[str, int]:
+    """How many transactional messages with a time to keep were there to be late, of each incident."""
+    return {
+        incident.name: sum(_there(run, incident, token) for token in run.tokens())
+        for incident in run.incidents
+    }
+
+
+def _there(run: Record, incident: Incident, token: str) -> bool:
+    message, ends = run.messages[token][0], [copy.end_ns for copy in run.copies_of(token)[:1]]
+    if message.class_ != "transactional" or message.within_ns is None:
+        return False
+    suppressed = suppressed_since(run, token)
+    if any(at <= message.scheduled_ns for at in suppressed):
+        return False
+    return message.scheduled_ns <= incident.off_hi and all(at >= incident.on_lo for at in ends + suppressed)
 
 
 def failbacks(run: Record) -> dict[str, int]:

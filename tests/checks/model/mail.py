@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
+from typing import NamedTuple
 
 from harness.history import events as ev
 from tests.checks.model.record import MS, Fault, Record
@@ -42,6 +43,17 @@ def _cause(run: Record, before: ev.Receipt, copy: ev.Receipt) -> str:
     if any(before.end_ns < incident.off_lo <= copy.begin_ns for incident in run.incidents):
         return "replay"
     return "same-route" if copy.route == before.route else "cross-route"
+
+
+class FinalNo(NamedTuple):
+    """In the order in which of several one counts as the first."""
+
+    at: int
+    told: bool  # by an event
+    route: str
+    why: str
+    place: int  # in the record
+    token: str | None
 
 
 def fates(run: Record) -> dict[str, str]:
@@ -161,29 +173,34 @@ ABOUT_THE_RECIPIENT = re.compile(r"5\.(1\.([0-6]|10)|2\.1|4\.1)\b")
 ENHANCED = re.compile(r"\d\.\d+\.\d")
 
 
-def tried_again(run: Record, grace: int) -> list[tuple[str, int]]:
-    """(recipient, begin) of each attempt at one who had said a final no, by begin."""
-    unwanted: dict[str, list[tuple[int, bool, str, str]]] = {}
+def final_noes(run: Record) -> dict[str, list[FinalNo]]:
+    """By recipient, the first one first."""
+    place = {id(event): number for number, event in enumerate(run.events)}
+    found: dict[str, list[FinalNo]] = {}
     for receipt in run.receipts:
         if receipt.result is ev.ReceiptResult.REFUSED and receipt.canary is None and receipt.recipient:
             about = receipt.endpoint != "smtp" or ABOUT_THE_RECIPIENT.match(receipt.text)
             bare = receipt.code in (550, 551, 553) and not ENHANCED.match(receipt.text)
             if about or bare:
-                refusal = (receipt.end_ns, False, str(receipt.route), str(receipt.token))
-                unwanted.setdefault(receipt.recipient.lower(), []).append(refusal)
+                no = FinalNo(receipt.end_ns, False, receipt.route, "", place[id(receipt)], receipt.token)
+                found.setdefault(receipt.recipient.lower(), []).append(no)
     for event in run.of(ev.ProviderEvent):
         told = event.event in ("bounced", "complained") and event.webhook in ("delivered", "late")
         if told and event.canary is None and event.recipient:
-            by_event = (event.t_ns, True, event.route, str(event.token))
-            unwanted.setdefault(event.recipient.lower(), []).append(by_event)
+            no = FinalNo(event.t_ns, True, event.route or "", event.event, place[id(event)], event.token)
+            found.setdefault(event.recipient.lower(), []).append(no)
+    return {who: sorted(noes) for who, noes in found.items()}
+
+
+def tried_again(run: Record, grace: int) -> list[tuple[str, int]]:
+    """(recipient, begin) of each attempt at one who had said a final no, by begin."""
+    unwanted = final_noes(run)
     found = []
     for receipt in run.receipts:
         if receipt.canary is None and receipt.recipient and receipt.recipient.lower() in unwanted:
-            at, by_an_event, route, token = min(unwanted[receipt.recipient.lower()])
-            patience = run.delay(route) + (0 if receipt.token == token else 100 * MS)
-            if by_an_event:
-                patience = grace
-            if receipt.begin_ns - run.error > at + run.error + patience:
+            first = unwanted[receipt.recipient.lower()][0]
+            patience = run.delay(first.route) + (0 if receipt.token == first.token else 100 * MS)
+            if receipt.begin_ns - run.error > first.at + run.error + (grace if first.told else patience):
                 found.append((receipt.recipient.lower(), receipt.begin_ns))
     return sorted(found, key=lambda each: (each[1], each[0]))
 
@@ -211,13 +228,23 @@ def overdue(run: Record) -> list[tuple[str, int, int | None]]:
         ends = [copy.end_ns for copy in run.copies_of(token)[:1]]
         ends += [copy.end_ns for copy in run.beside(run.copies, token)[:1]]
         ends += [message.expires_ns] if message.expires_ns is not None else []
-        ends += held_since(run, token)
+        ends += held_since(run, token) + suppressed_since(run, token)
         if run.bounced(token):
             ends += [r.end_ns for r in run.mail_of(run.handoffs, token)][:1]
         begins, until = message.scheduled_ns + message.within_ns, min(ends, default=None)
         if begins < run.watch_end and (until is None or until > begins):
             found.append((token, begins, until))
     return found
+
+
+def read_back(run: Record) -> bool:
+    """Whether a copy of transactional mail has no exact time."""
+    return any(
+        not run.timed(copy)
+        for token in run.tokens()
+        if run.messages[token][0].class_ == "transactional"
+        for copy in run.copies_of(token)
+    )
 
 
 def held_since(run: Record, token: str) -> list[int]:
@@ -231,3 +258,16 @@ def held_since(run: Record, token: str) -> list[int]:
     if not others:
         return [min(held[0], doubt)]
     return [min((at for at in held if at > max(others)), default=held[-1])]
+
+
+def suppressed_since(run: Record, token: str) -> list[int]:
+    """Since its recipient said no to another one; where the system said otherwise, since it no longer did."""
+    said, noes = run.said(token), final_noes(run).get(run.recipient(token), [])
+    suppressed = bool(said) and said[-1].state == "suppressed"
+    if not suppressed or not noes or noes[0].token == token or run.result(token) == "refused":
+        return []
+    others = [event.t_ns for event in said if event.state != "suppressed"]
+    if not others:
+        return [noes[0].at]
+    since = min((e.t_ns for e in said if e.t_ns > max(others)), default=said[-1].t_ns)
+    return [max(since, noes[0].at)]

@@ -142,6 +142,10 @@ class Record:
     def copies_of(self, token: str) -> list[ev.Receipt]:
         return self.mail_of(self.copies, token)
 
+    def timed(self, receipt: ev.Receipt) -> bool:
+        """Not one that was read back, without exact times."""
+        return receipt.observed != "after"
+
     def transactional(self, copy: ev.Receipt) -> bool:
         known = copy.token in self.messages and copy in self.mail_of([copy], copy.token)
         return known and self.messages[copy.token][0].class_ == "transactional"

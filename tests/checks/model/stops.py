@@ -95,7 +95,7 @@ def tried_while_paused(run: Record, class_: str, by: str, grace: int) -> list[tu
     found = []
     mine = [r for token in of_class(run, class_) for r in run.mail_of(run.receipts, token)]
     for receipt in mine:
-        if receipt.canary is not None:
+        if receipt.canary is not None or not run.timed(receipt):
             continue
         earliest = receipt.begin_ns - run.error - run.delay(receipt.route)
         latest = receipt.begin_ns + run.error
@@ -206,7 +206,9 @@ def turns(run: Record, first: str, then: str, apart: int, error: int) -> dict[tu
                 continue
             there = max(accepted, at)
             tried = [
-                r.begin_ns for r in run.mail_of(run.receipts, token) if r.canary is None and r.end_ns >= at
+                r.begin_ns
+                for r in run.mail_of(run.receipts, token)
+                if r.canary is None and run.timed(r) and r.end_ns >= at
             ]
             if not tried or unknown_fate(run, token) is not None:
                 continue
@@ -226,6 +228,6 @@ def _replayed(run: Record, class_: str, at: int, until: float) -> list[int]:
         copies = run.copies_of(token)
         waited = run.result(token) == "accepted" and run.messages[token][0].scheduled_ns <= at - S
         if waited and not any(copy.end_ns < at for copy in copies):
-            mine = [copy.begin_ns for copy in copies if copy.end_ns < until]
+            mine = [copy.begin_ns for copy in copies if copy.end_ns < until and run.timed(copy)]
             found += [min(mine)] if mine else []
     return found
