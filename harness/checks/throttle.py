@@ -126,10 +126,8 @@ with mine as (
     where a.route = $route and ($run is null or a.run = $run)
 ), refusals as (
     select run, end_ns + delay_ns + $grace as from_ns,
-           max(end_ns + retry_after_ns) over (partition by run order by end_ns, seq
-                                              rows unbounded preceding) as until_ns
+           max(end_ns + retry_after_ns) over (partition by run order by end_ns) as until_ns
     from mine where refused and retry_after_ns is not null
-    qualify row_number() over (partition by run, end_ns order by seq desc) = 1
 )
 select m.run, m.attempt, m.begin_ns, r.until_ns
 from mine m asof join refusals r on r.run = m.run and m.begin_ns > r.from_ns
@@ -199,10 +197,10 @@ class _Route:
             "select count(*) from attempts where run = ? and route = ? and not baseline", [run, route]
         ).fetchall()
         self.peak = peaks(history, route, bucket.rate, run).get(run)
-        told_to_wait = con.execute(
-            "select 1 from receipts where run = ? and route = ? and retry_after_ns is not null limit 1",
+        ((told_to_wait,),) = con.execute(
+            "select exists (from receipts where run = ? and route = ? and retry_after_ns is not null)",
             [run, route],
-        ).fetchone()
+        ).fetchall()
         self.early: list[tuple[Any, ...]] = (
             con.execute(EARLY, {"run": run, "route": route, "grace": GRACE_NS}).fetchall()
             if told_to_wait

@@ -78,3 +78,14 @@ def test_what_a_status_page_told() -> None:
         "neither by mail nor on page 6.0 s after it was offered",
         "out on page 1.000 s too late",
     ]
+
+
+def test_attempts_before_they_were_asked_for_again() -> None:
+    run = Run(baseline=0)
+    for at, result, patience in ((7, "accepted", None), (6.5, "accepted", None), (5, "refused", 3)):
+        run.receipt(
+            None, at, result=result, took=0, attempt=f"at {at}",
+            retry_after_ns=None if patience is None else patience * 10**9,
+        )  # fmt: skip
+    finding = check_as_written(run, "throttle", {"primary": {"rate": "10/s", "burst": 5}})
+    assert finding.offenders[0].why == "2 attempts before Retry-After was over, first at 6.5, 1.500 s early"

@@ -117,6 +117,12 @@ class TestABucket:
         with pytest.raises(ValidationError):
             judged(quiet(), "0/s")
 
+    @pytest.mark.parametrize(("apart", "verdict"), [(1, Verdict.PASS), (1 - 1e-9, Verdict.FAIL)])
+    def test_without_a_fault_fills_at_its_rate_alone(self, apart: float, verdict: Verdict) -> None:
+        run = quiet()
+        attempts(run, 5, 5 + apart)
+        assert judged(run, "1/s").verdict is verdict
+
 
 class TestRetryAfter:
     @pytest.mark.parametrize(("begun_after", "early"), [(0.1, 0), (0.1 + 1e-9, 1), (2 - 1e-9, 1), (2, 0)])
@@ -140,6 +146,11 @@ class TestRetryAfter:
         attempts(run, 6)
         finding = judged(run, burst=5)
         assert (finding.verdict, finding.numbers["primary_too_early"]) == (Verdict.PASS, 0)
+
+    def test_is_asked_for_by_every_one_that_there_is(self) -> None:
+        run = quiet()
+        attempts(run, 5, 6, result="refused", retry_after_ns=3_000_000_000)
+        assert judged(run, burst=5).numbers["primary_too_early"] == 1
 
     def test_is_not_shortened_by_a_refusal_that_asks_for_nothing(self) -> None:
         run = quiet()

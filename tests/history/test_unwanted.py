@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
+from harness.history.events import ClockCalibrated
 from tests.checks.histories import Run, ns, span
 from tests.history.asking import ask, clock
 
@@ -103,6 +105,20 @@ class TestWhoIsNotToBeWrittenTo:
         run.provider_says("complained", message, 5, routes[1], webhook="delivered")
         run.provider_says("bounced", message, 5, routes[0], webhook="delivered")
         assert [(why, route) for why, route, *_ in self.unwanted(run)] == [first]
+
+    def test_what_names_nobody_is_about_nobody(self) -> None:
+        run = Run(baseline=0)
+        run.receipt(None, 5, result="refused", code=550)
+        run.provider_says("bounced", run.message(1), 6, webhook="delivered")
+        run.events[-1] = msgspec.structs.replace(run.events[-1], recipient=None)
+        assert self.unwanted(run) == []
+
+    def test_a_clock_that_was_never_compared_is_taken_as_exact(self) -> None:
+        run = Run(baseline=0)
+        run.events = [each for each in run.events if not isinstance(each, ClockCalibrated)]
+        message = run.message(1)
+        run.provider_says("bounced", message, 6, webhook="delivered")
+        assert self.unwanted(run) == [("bounced", "primary", message.token, ns(6), 0, True)]
 
     def test_a_canary_says_nothing_of_anybody(self) -> None:
         run = Run(baseline=0)
