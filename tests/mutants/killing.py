@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable
 from enum import StrEnum
 
-CPU_SECONDS = 120  # several times what the longest survivor takes
+CPU_SECONDS = 300  # several times what the longest survivor takes
 
 
 class Fate(StrEnum):
