@@ -188,7 +188,7 @@ def _offenders(history: History, how: str, values: dict[str, Any]) -> list[Offen
     rows = history.con.execute(
         f"select token, recipient, event, route, fate, delay_ns from (select *, {_JUDGED[how]} as fate "
         f"from ({EVENTS})) where fate in ('lost', 'thrown away') "
-        "order by fate = 'lost', delay_ns desc, at_ns, token limit $most",
+        "order by fate = 'lost', delay_ns desc, at_ns, token, event, route limit $most",
         values | {"most": MAX_OFFENDERS},
     ).fetchall()
     return [

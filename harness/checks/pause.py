@@ -4,10 +4,10 @@ A pause begins with an operator's `pause`, or the signal `paused` (`from: operat
 a fault on a route that mail usually takes, by the baseline (`from: detection`). An operator's begins with his
 request or command, so `grace` has to last for what that takes. The signal names no class: it is about any
 that is asked for. A pause ends with the first `resume` or `approve` that is about the class, with `paused`
-(that of its route, where it began so) or that detection turned off, or with the record. An attempt counts,
-refused ones too, if it began more than `grace` after the pause, and before its end; times of providers are
-widened by their clock error, and by the delay that a fault puts on the route, so what was under way by then
-is no offence.
+(that of its route or of none, where it began on a route) or that detection turned off, or with the record. An
+attempt counts, refused ones too, if it began more than `grace` after the pause, and before its end; times of
+providers are widened by their clock error, and by the delay that a fault puts on the route, so what was under
+way by then is no offence.
 
 It proves what reached the providers. It cannot see attempts that nobody received, and says nothing of mail
 without a message's token, nor of what goes by SMS or as a note in place of mail. Inconclusive: nobody

@@ -332,8 +332,7 @@ def test_the_shortest_time_is_a_time() -> None:
     assert judged(run, within="0.000001ms").numbers["in_time"] == 1
 
 
-@pytest.mark.parametrize("name", ["class", "class_"])
-def test_the_class_may_be_told_by_either_name(name: str) -> None:
+def test_the_class_is_the_one_that_is_named() -> None:
     run = Run()
     sms(run, run.message(5, "marketing"), 10)
-    assert judged(run, **{name: "marketing"}).counted == 1
+    assert judged(run, **{"class": "marketing"}).counted == 1

@@ -187,6 +187,16 @@ class TestSignals:
         finding = judged(run)
         assert (finding.numbers["pauses"], finding.numbers["attempts"]) == (2, 1)
 
+    @pytest.mark.parametrize("over", [None, "primary"])
+    def test_but_with_its_own_or_one_of_no_route(self, over: str | None) -> None:
+        run = Run()
+        run.reads("paused", False, 4.9, "primary")
+        run.reads("paused", True, 5, "primary", before=4.9)
+        run.reads("paused", True, 5, None)
+        run.reads("paused", False, 10, over, before=9.9)
+        begins(run, run.message(8, "marketing"), 20)
+        assert judged(run).numbers["attempts"] == 0
+
     def test_an_operators_pause_is_over_with_that_of_any(self) -> None:
         run, messages = paused()
         run.reads("paused", True, 10.5, "backup")

@@ -8,8 +8,8 @@ select distinct run, route from copies anti join baseline_shares using (run);
 
 -- One row a pause of a class, begun in (begin_lo, begin_hi]. `began_by` is operator (his word, or the signal `paused`
 -- that the system gives for it) or detection (a fault was detected on a usual route). end_ns is the first moment at
--- which it may have ended, null where nothing ended it: a resume or an approval, `paused` turned off (by the one that
--- began it, where that did), or the detection over that began it.
+-- which it may have ended, null where nothing ended it: a resume or an approval, `paused` turned off (where it
+-- began that of one route, by that route's or one of all), or the detection over that began it.
 create macro pauses(of_class) as table
 with words as (
     select run, t_ns, action from operator_words where class is null or class = of_class
@@ -29,8 +29,9 @@ with words as (
 ), candidates as (
     select b.run, b.number, b.begin_hi, o.signal as off, o.route as off_route
     from numbered b join (select distinct run, signal, route from falling) o
-      on o.run = b.run and (o.signal = 'paused' and b.signal is distinct from 'paused'
-                            or o.signal = b.signal and o.route = coalesce(b.route, ''))
+      on o.run = b.run
+         and (o.signal = 'paused' and (b.signal is distinct from 'paused' or b.route is null or o.route = '')
+              or o.signal = b.signal and o.route = coalesce(b.route, ''))
 ), ended as (
     select b.run, b.number, w.t_ns as end_ns
     from numbered b asof join (from words where action in ('resume', 'approve')) w

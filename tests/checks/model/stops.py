@@ -9,7 +9,7 @@ from fractions import Fraction
 from harness.history import events as ev
 from tests.checks.model.mail import unknown_fate
 from tests.checks.model.pace import left, releases
-from tests.checks.model.record import Record, S, truth_of
+from tests.checks.model.record import Edge, Record, S, truth_of
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,15 @@ def _end(run: Record, class_: str, lo: int, hi: int, signal: str | None, route: 
         for edge in run.edges
         if not edge.rising
         and edge.hi > hi
-        and ("paused" == edge.signal != signal or (edge.signal, edge.route) == (signal, route))
+        and (_ends_any(edge, signal, route) or (edge.signal, edge.route) == (signal, route))
     ]
     return min(ends, default=None)
+
+
+def _ends_any(edge: Edge, signal: str | None, route: str | None) -> bool:
+    if edge.signal != "paused":
+        return False
+    return signal != "paused" or route is None or edge.route is None
 
 
 def numbered_pauses(run: Record, class_: str) -> dict[int, tuple[str, Pause]]:
