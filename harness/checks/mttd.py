@@ -18,19 +18,10 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
+from harness.checks.evidence import left_the_usual, read_back_reason, usual_routes
 from harness.checks.finding import MAX_OFFENDERS, Finding, Offender, Verdict
 from harness.checks.grounds import clock_error, conclude, grounds
-from harness.checks.incidents import (
-    NEVER,
-    Incident,
-    Interval,
-    incidents,
-    left_the_usual,
-    number,
-    read_back_reason,
-    usual_routes,
-    words,
-)
+from harness.checks.incidents import NEVER, Incident, Interval, incidents, number, words
 from harness.checks.params import CheckParams
 from harness.checks.units import Duration
 from harness.history.store import History

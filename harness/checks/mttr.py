@@ -23,18 +23,10 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from harness.checks.evidence import read_back_reason, watched
 from harness.checks.finding import MAX_OFFENDERS, Finding, Offender, Verdict
 from harness.checks.grounds import clock_error, conclude, count_of, grounds, listed, seconds
-from harness.checks.incidents import (
-    MIN_OVERDUE,
-    Incident,
-    Interval,
-    incidents,
-    number,
-    read_back_reason,
-    watched,
-    words,
-)
+from harness.checks.incidents import MIN_OVERDUE, Incident, Interval, incidents, number, words
 from harness.checks.params import CheckParams
 from harness.checks.units import Duration
 from harness.history.store import History

@@ -24,10 +24,10 @@ from harness.checks.approval import WAITED
 from harness.checks.cost import ATTEMPTS, REPEATS
 from harness.checks.delivered import FATES
 from harness.checks.duplicates import EXTRA_COPIES
+from harness.checks.evidence import READ_BACK, WATCHED
 from harness.checks.fallback import DUE
 from harness.checks.false_alarm import ALARMS, UNREADABLE
 from harness.checks.flapping import CHANGES
-from harness.checks.incidents import READ_BACK, WATCHED
 from harness.checks.pause import IN_PLAY, OFFENCES
 from harness.checks.priority import PASSED
 from harness.checks.reconciliation import ACCOUNTS
